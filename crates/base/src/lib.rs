@@ -1,0 +1,15 @@
+//! Words that every other crate uses: newtypes for slot, epoch, offset, node id and time, numbers as text, glob
+//! patterns, and seeded randomness. No domain logic, no input or output, no clock.
+
+pub mod glob;
+pub mod id;
+pub mod num;
+pub mod quote;
+pub mod rng;
+pub mod slot;
+pub mod time;
+
+pub use id::{Epoch, NodeId, Offset, ReplId, ShardId};
+pub use rng::Rng;
+pub use slot::{Slot, SlotBitmap};
+pub use time::{Mono, WallMs};

@@ -1,0 +1,109 @@
+//! Numbers as text, by the rules clients observe: a canonical decimal integer has no sign `+`, no leading zero and no
+//! `-0`; anything else is not an integer.
+
+/// Reads a canonical 64-bit decimal. Refuses empty text, blanks, `+1`, `01`, `-0` and overflow.
+pub fn parse_i64(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, text),
+    };
+    match digits {
+        [] => return None,
+        [b'0'] => return if negative { None } else { Some(0) },
+        [b'0', ..] => return None,
+        _ if digits.len() > 19 => return None,
+        _ => {}
+    }
+    let mut value: u64 = 0;
+    for &d in digits {
+        if !d.is_ascii_digit() {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add(u64::from(d - b'0'))?;
+    }
+    if negative {
+        0i64.checked_sub_unsigned(value)
+    } else {
+        i64::try_from(value).ok()
+    }
+}
+
+/// Reads a canonical unsigned 64-bit decimal.
+pub fn parse_u64(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 20 || (text[0] == b'0' && text.len() > 1) {
+        return None;
+    }
+    text.iter().try_fold(0u64, |v, d| {
+        if d.is_ascii_digit() { v.checked_mul(10)?.checked_add(u64::from(d - b'0')) } else { None }
+    })
+}
+
+/// Reads a floating-point number the way string commands accept one: no surrounding blanks, no NaN; `inf`, `+inf`,
+/// `-inf`, `infinity` in any case are accepted.
+pub fn parse_f64(text: &[u8]) -> Option<f64> {
+    let s = std::str::from_utf8(text).ok()?;
+    if s.is_empty() || s.len() > 256 || s.starts_with(char::is_whitespace) || s.ends_with(char::is_whitespace) {
+        return None;
+    }
+    let v: f64 = s.parse().ok()?;
+    // Digits that overflow to infinity are out of range, the word itself is a value.
+    let is_word = s.bytes().any(|b| b == b'n' || b == b'N');
+    if v.is_nan() || (v.is_infinite() && !is_word) { None } else { Some(v) }
+}
+
+/// A size with an optional unit, as configuration accepts it: `1k` = 1000, `1kb` = 1024, likewise m, mb, g, gb, b.
+pub fn parse_memory(text: &str) -> Option<i64> {
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(text.len());
+    let (digits, unit) = text.split_at(split);
+    let factor: i64 = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" => 1000,
+        "kb" => 1 << 10,
+        "m" => 1_000_000,
+        "mb" => 1 << 20,
+        "g" => 1_000_000_000,
+        "gb" => 1 << 30,
+        _ => return None,
+    };
+    digits.parse::<i64>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn only_canonical_integers_are_integers() {
+        for bad in ["", "-", "+1", "01", "-0", "00", " 1", "1 ", "1.0", "9223372036854775808", "-9223372036854775809", "1e3"] {
+            assert_eq!(parse_i64(bad.as_bytes()), None, "{bad:?}");
+        }
+        assert_eq!(parse_i64(b"9223372036854775807"), Some(i64::MAX));
+        assert_eq!(parse_i64(b"-9223372036854775808"), Some(i64::MIN));
+        assert_eq!(parse_u64(b"18446744073709551615"), Some(u64::MAX));
+        assert_eq!(parse_u64(b"18446744073709551616"), None);
+    }
+
+    #[test]
+    fn floats_follow_the_string_commands() {
+        assert_eq!(parse_f64(b"3.0e3"), Some(3000.0));
+        assert_eq!(parse_f64(b"+inf"), Some(f64::INFINITY));
+        for bad in ["", " 1", "1 ", "nan", "abc", "1e400"] {
+            assert_eq!(parse_f64(bad.as_bytes()), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn memory_units() {
+        assert_eq!(parse_memory("1k"), Some(1000));
+        assert_eq!(parse_memory("64MB"), Some(64 << 20));
+        assert_eq!(parse_memory("1x"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn every_integer_survives_its_text(n: i64) {
+            prop_assert_eq!(parse_i64(n.to_string().as_bytes()), Some(n));
+        }
+    }
+}

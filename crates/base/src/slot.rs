@@ -1,0 +1,216 @@
+//! The slot: the unit of ownership, locking, counting and migration. 16384 of them, by CRC16 of the key's hash tag
+//! (cluster-bus, table of constants).
+
+use std::fmt;
+
+/// One of the 16384 hash slots.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Slot(u16);
+
+impl Slot {
+    /// How many slots there are.
+    pub const COUNT: usize = 16384;
+
+    /// The slot with this number, if it is below [`Slot::COUNT`].
+    pub const fn new(n: u16) -> Option<Slot> {
+        if (n as usize) < Self::COUNT { Some(Slot(n)) } else { None }
+    }
+
+    /// The slot of a key: CRC16 of the hash tag, or of the whole key where there is none.
+    pub fn of_key(key: &[u8]) -> Slot {
+        Slot(crc16(hash_tag(key)) & 0x3FFF)
+    }
+
+    /// Its number, 0..16384.
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+
+    /// Its number as an index.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// All slots in ascending order.
+    pub fn all() -> impl DoubleEndedIterator<Item = Slot> + ExactSizeIterator {
+        (0..Self::COUNT as u16).map(Slot)
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "slot {}", self.0)
+    }
+}
+
+/// The part of a key that decides its slot: the bytes between the first `{` and the next `}` if there are any, else the
+/// whole key.
+pub fn hash_tag(key: &[u8]) -> &[u8] {
+    let Some(open) = key.iter().position(|&b| b == b'{') else { return key };
+    let rest = &key[open + 1..];
+    match rest.iter().position(|&b| b == b'}') {
+        Some(close) if close > 0 => &rest[..close],
+        _ => key,
+    }
+}
+
+/// CRC16/XMODEM: polynomial 0x1021, initial value 0.
+pub fn crc16(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0u16, |crc, &b| (crc << 8) ^ CRC16_TABLE[usize::from((crc >> 8) as u8 ^ b)])
+}
+
+const CRC16_TABLE: [u16; 256] = {
+    let mut table = [0u16; 256];
+    let mut i = 0;
+    while i < 256 {
+        let mut crc = (i as u16) << 8;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = if crc & 0x8000 != 0 { (crc << 1) ^ 0x1021 } else { crc << 1 };
+            bit += 1;
+        }
+        table[i] = crc;
+        i += 1;
+    }
+    table
+};
+
+/// A set of slots in the layout of the bus: slot `s` is bit `s mod 8`, lowest first, of byte `s / 8` (cluster-bus 1.2).
+#[derive(Clone, PartialEq, Eq)]
+pub struct SlotBitmap(Box<[u8; Slot::COUNT / 8]>);
+
+impl SlotBitmap {
+    /// Bytes of the bitmap on the wire.
+    pub const BYTES: usize = Slot::COUNT / 8;
+
+    /// The empty set.
+    pub fn new() -> Self {
+        SlotBitmap(Box::new([0; Self::BYTES]))
+    }
+
+    /// The set with this wire form.
+    pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
+        SlotBitmap(Box::new(*bytes))
+    }
+
+    /// Its wire form.
+    pub fn as_bytes(&self) -> &[u8; Self::BYTES] {
+        &self.0
+    }
+
+    /// Whether the slot is in the set.
+    pub fn contains(&self, slot: Slot) -> bool {
+        self.0[slot.index() / 8] & (1 << (slot.index() % 8)) != 0
+    }
+
+    /// Adds the slot; tells whether it was absent.
+    pub fn insert(&mut self, slot: Slot) -> bool {
+        let absent = !self.contains(slot);
+        self.0[slot.index() / 8] |= 1 << (slot.index() % 8);
+        absent
+    }
+
+    /// Removes the slot; tells whether it was present.
+    pub fn remove(&mut self, slot: Slot) -> bool {
+        let present = self.contains(slot);
+        self.0[slot.index() / 8] &= !(1 << (slot.index() % 8));
+        present
+    }
+
+    /// Removes all.
+    pub fn clear(&mut self) {
+        self.0.fill(0);
+    }
+
+    /// How many slots are in the set.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|b| b.count_ones() as usize).sum()
+    }
+
+    /// Whether no slot is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|&b| b == 0)
+    }
+
+    /// The slots in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.0.iter().enumerate().filter(|(_, b)| **b != 0).flat_map(|(i, &b)| {
+            (0..8).filter(move |bit| b & (1 << bit) != 0).map(move |bit| Slot((i * 8 + bit) as u16))
+        })
+    }
+
+    /// Maximal runs of contiguous slots, ascending, both ends inclusive.
+    pub fn ranges(&self) -> Vec<(Slot, Slot)> {
+        let mut out: Vec<(Slot, Slot)> = Vec::new();
+        for s in self.iter() {
+            match out.last_mut() {
+                Some((_, end)) if end.0 + 1 == s.0 => *end = s,
+                _ => out.push((s, s)),
+            }
+        }
+        out
+    }
+}
+
+impl Default for SlotBitmap {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl FromIterator<Slot> for SlotBitmap {
+    fn from_iter<I: IntoIterator<Item = Slot>>(slots: I) -> Self {
+        let mut out = Self::new();
+        for s in slots {
+            out.insert(s);
+        }
+        out
+    }
+}
+
+impl fmt::Debug for SlotBitmap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.ranges().iter().map(|(a, b)| (a.0, b.0))).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crc16_matches_the_published_check_value() {
+        assert_eq!(crc16(b"123456789"), 0x31C3);
+        assert_eq!(Slot::of_key(b"123456789").number(), 12739);
+        assert_eq!(Slot::of_key(b"foo").number(), 12182);
+    }
+
+    #[test]
+    fn hash_tag_is_the_first_non_empty_braced_part() {
+        for (key, tag) in [
+            ("foo", "foo"),
+            ("{user1000}.following", "user1000"),
+            ("foo{}{bar}", "foo{}{bar}"),
+            ("foo{{bar}}zap", "{bar"),
+            ("foo{bar}{zap}", "bar"),
+            ("foo{bar", "foo{bar"),
+        ] {
+            assert_eq!(hash_tag(key.as_bytes()), tag.as_bytes(), "{key}");
+        }
+    }
+
+    #[test]
+    fn ranges_are_maximal_runs() {
+        let s = |n| Slot::new(n).unwrap();
+        let set: SlotBitmap = [0, 1, 2, 7, 8, 16383].into_iter().map(s).collect();
+        assert_eq!(set.ranges(), [(s(0), s(2)), (s(7), s(8)), (s(16383), s(16383))]);
+        assert_eq!(set.len(), 6);
+        assert_eq!(SlotBitmap::from_bytes(set.as_bytes()), set);
+    }
+}

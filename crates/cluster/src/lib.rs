@@ -1,0 +1,1 @@
+//! Pure cluster machine: membership, gossip, failure detection, slot map, election.

@@ -1,0 +1,1 @@
+//! The command registry as data and the keyspace commands on a View.

@@ -1,0 +1,1 @@
+//! Every configuration directive as data: parsing, checking, showing and rewriting valkey.conf.

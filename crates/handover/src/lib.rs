@@ -1,0 +1,1 @@
+//! The pure handover machine: choose, catch up, fence, drain, promote, redirect, linger.

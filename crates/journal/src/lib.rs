@@ -1,0 +1,1 @@
+//! The one ordered log of replication-stream bytes with offsets, in memory.

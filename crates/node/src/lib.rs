@@ -1,0 +1,1 @@
+//! Pure wiring of one node's control plane.

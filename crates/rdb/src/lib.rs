@@ -1,0 +1,1 @@
+//! Snapshot files: encoding and decoding RDB as streams; no files.

@@ -1,0 +1,2 @@
+//! Entry point of the `baton` program.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Deterministic world: clock, network, disk, faults and invariants around the node core.

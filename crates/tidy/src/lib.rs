@@ -1,0 +1,1 @@
+//! Checks of the project's own rules, run as tests.

@@ -1,0 +1,1 @@
+//! Cluster-bus messages to bytes and back, layouts pinned by golden bytes.
