@@ -85,8 +85,17 @@ mod tests {
     #[test]
     fn patterns() {
         for (p, t) in [
-            ("*", ""), ("h?llo", "hello"), ("h*llo", "heeello"), ("h[ae]llo", "hallo"), ("h[^e]llo", "hallo"),
-            ("h[a-b]llo", "hbllo"), ("\\*", "*"), ("*a*b", "xaxb"), ("[z-a]", "m"), ("a\\", "a\\"), ("**x", "x"),
+            ("*", ""),
+            ("h?llo", "hello"),
+            ("h*llo", "heeello"),
+            ("h[ae]llo", "hallo"),
+            ("h[^e]llo", "hallo"),
+            ("h[a-b]llo", "hbllo"),
+            ("\\*", "*"),
+            ("*a*b", "xaxb"),
+            ("[z-a]", "m"),
+            ("a\\", "a\\"),
+            ("**x", "x"),
         ] {
             assert!(m(p, t), "{p} {t}");
         }

@@ -21,11 +21,7 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
         }
         value = value.checked_mul(10)?.checked_add(u64::from(d - b'0'))?;
     }
-    if negative {
-        0i64.checked_sub_unsigned(value)
-    } else {
-        i64::try_from(value).ok()
-    }
+    if negative { 0i64.checked_sub_unsigned(value) } else { i64::try_from(value).ok() }
 }
 
 /// Reads a canonical unsigned 64-bit decimal.
@@ -75,7 +71,9 @@ mod tests {
 
     #[test]
     fn only_canonical_integers_are_integers() {
-        for bad in ["", "-", "+1", "01", "-0", "00", " 1", "1 ", "1.0", "9223372036854775808", "-9223372036854775809", "1e3"] {
+        for bad in
+            ["", "-", "+1", "01", "-0", "00", " 1", "1 ", "1.0", "9223372036854775808", "-9223372036854775809", "1e3"]
+        {
             assert_eq!(parse_i64(bad.as_bytes()), None, "{bad:?}");
         }
         assert_eq!(parse_i64(b"9223372036854775807"), Some(i64::MAX));

@@ -1,1 +1,20 @@
-//! The keyspace: slots, tables, entries, expiry, views and snapshots; the only raw memory code.
+//! The keyspace: 16384 slots, each locked by itself, each with a table per database; entries with expiry, access clock
+//! and snapshot epoch; the [`View`] through which a command reaches the slots it declared and nothing else; and the
+//! fork-free snapshot walk.
+//!
+//! No clock, no thread, no socket: time is handed in, and whoever wants the world to stand still brings the proof.
+//!
+//! Reading order: [`value`], [`key`], [`store`], [`view`], [`snapshot`].
+
+mod key;
+mod slot_data;
+mod snapshot;
+mod store;
+mod value;
+mod view;
+
+pub use key::{DbIndex, Key, KeyHash};
+pub use snapshot::{SnapshotItem, SnapshotWalker};
+pub use store::{Garbage, Scanned, Store, StoreSettings};
+pub use value::{Entry, Expire, Str, Value, ValueKind};
+pub use view::{Expiry, View, ViewOutcome, WatchFlag};
