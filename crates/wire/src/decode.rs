@@ -7,7 +7,7 @@ use crate::layout::{
     self, FRAME_PREFIX_BYTES, GOSSIP_BYTES, HEADER_BYTES, ID_BYTES, LIGHT_HEADER_BYTES, MODULE_PREFIX_BYTES,
     PUBLISH_PREFIX_BYTES, UPDATE_BYTES,
 };
-use crate::reject::{BadFrame, Reason, Reject};
+use crate::reject::{BadFrame, Malformed, Quiet, Reason, Reject};
 use crate::{
     Body, Extension, Gossip, Header, Kind, LightBody, Message, Module, MsgFlags, Packet, PingBody, Publish, Update,
 };
@@ -25,16 +25,16 @@ pub fn decode(bytes: &[u8]) -> Result<Packet, Reject> {
     let number = u16_at(bytes, layout::TYPE);
     let kind = Kind::from_number(number);
     let light = number & layout::TYPE_LIGHT_BIT != 0;
-    let warn = |reason| Reject::Warn { kind, reason };
+    let warn = |reason| Reject::Warn(Malformed { kind, len, reason });
     if light && !kind.may_be_light() {
-        return Err(warn(Reason::LightNotAllowed));
+        return Err(Reject::Notice(kind));
     }
     let Some(packet) = bytes.get(..len) else {
-        return Err(Reject::Silent(Reason::Truncated { held: bytes.len(), announced: len }));
+        return Err(Reject::Silent(Quiet::Truncated { held: bytes.len(), announced: len }));
     };
     let version = u16_at(packet, layout::VER);
     if version != layout::VERSION {
-        return Err(Reject::Silent(Reason::Version(version)));
+        return Err(Reject::Silent(Quiet::Version(version)));
     }
     if light {
         return light_body(packet, kind).map(Packet::Light).map_err(warn);
@@ -51,7 +51,7 @@ fn full_body(packet: &[u8], kind: Kind) -> Result<Body, Reason> {
         Kind::Meet => Ok(Body::Meet(ping_body(packet)?)),
         Kind::Fail => {
             exactly(body, ID_BYTES)?;
-            Ok(Body::Fail { id: NodeId::new(array_at(body, 0)).map_err(|_| Reason::BadId)? })
+            Ok(Body::Fail { id: NodeId::new(array_at(body, 0)).map_err(|_| Reason::NodeId)? })
         }
         Kind::Publish | Kind::PublishShard => Ok(Body::Publish(publish(body, HEADER_BYTES, kind)?)),
         Kind::AuthRequest => exactly(body, 0).map(|()| Body::AuthRequest),
@@ -60,7 +60,7 @@ fn full_body(packet: &[u8], kind: Kind) -> Result<Body, Reason> {
             exactly(body, UPDATE_BYTES)?;
             Ok(Body::Update(Update {
                 config_epoch: Epoch(u64_at(body, 0)),
-                id: NodeId::new(array_at(body, 8)).map_err(|_| Reason::BadId)?,
+                id: NodeId::new(array_at(body, 8)).map_err(|_| Reason::NodeId)?,
                 slots: SlotBitmap::from_bytes(&array_at(body, 8 + ID_BYTES)),
             }))
         }
@@ -79,18 +79,14 @@ fn light_body(packet: &[u8], kind: Kind) -> Result<LightBody, Reason> {
 }
 
 fn exactly(body: &[u8], expected: usize) -> Result<(), Reason> {
-    if body.len() == expected {
-        Ok(())
-    } else {
-        Err(Reason::Length { len: HEADER_BYTES + body.len(), expected: HEADER_BYTES + expected })
-    }
+    if body.len() == expected { Ok(()) } else { Err(Reason::Length(HEADER_BYTES + expected)) }
 }
 
 fn ping_body(packet: &[u8]) -> Result<PingBody, Reason> {
-    let count = usize::from(u16_at(packet, layout::COUNT));
+    let count = u16_at(packet, layout::COUNT);
     let body = &packet[HEADER_BYTES..];
-    let too_short = Reason::Length { len: packet.len(), expected: HEADER_BYTES + count * GOSSIP_BYTES };
-    let (entries, mut rest) = body.split_at_checked(count * GOSSIP_BYTES).ok_or(too_short)?;
+    let entries_len = usize::from(count) * GOSSIP_BYTES;
+    let (entries, mut rest) = body.split_at_checked(entries_len).ok_or(Reason::GossipCount(count))?;
 
     let has_extensions = MsgFlags::from_bits_retain(packet[layout::MFLAGS]).contains(MsgFlags::EXT_DATA);
     let announced = if has_extensions { u16_at(packet, layout::EXTENSIONS) } else { 0 };
@@ -99,39 +95,40 @@ fn ping_body(packet: &[u8]) -> Result<PingBody, Reason> {
         extensions.push(Extension::take(&mut rest)?);
     }
     if !rest.is_empty() {
-        return Err(Reason::Length { len: packet.len(), expected: packet.len() - rest.len() });
+        return Err(Reason::Length(packet.len() - rest.len()));
     }
 
-    let gossip: Option<Vec<Gossip>> =
-        entries.chunks_exact(GOSSIP_BYTES).map(|entry| Gossip::read(&array_at(entry, 0))).collect();
-    let gossip_malformed = gossip.is_none();
-    Ok(PingBody { gossip: gossip.unwrap_or_default(), gossip_malformed, extensions })
+    let mut gossip: Vec<Gossip> =
+        entries.chunks_exact(GOSSIP_BYTES).filter_map(|entry| Gossip::read(&array_at(entry, 0))).collect();
+    let gossip_malformed = usize::from(count) - gossip.len();
+    if gossip_malformed > 0 {
+        gossip.clear();
+    }
+    Ok(PingBody { gossip, gossip_malformed, extensions })
 }
 
 fn publish(body: &[u8], header_bytes: usize, kind: Kind) -> Result<Publish, Reason> {
-    let bad_length = |expected| Reason::Length { len: header_bytes + body.len(), expected: header_bytes + expected };
-    if body.len() < PUBLISH_PREFIX_BYTES {
-        return Err(bad_length(PUBLISH_PREFIX_BYTES));
+    let (prefix, content) =
+        body.split_at_checked(PUBLISH_PREFIX_BYTES).ok_or(Reason::Length(header_bytes + PUBLISH_PREFIX_BYTES))?;
+    let channel_len = u32_at(prefix, 0) as usize;
+    let message_len = u32_at(prefix, 4) as usize;
+    let (channel, message) = content.split_at_checked(channel_len).ok_or(Reason::ChannelTooLong)?;
+    match message.len() {
+        held if held < message_len => Err(Reason::MessageTooLong),
+        held if held > message_len => {
+            Err(Reason::Length(header_bytes + PUBLISH_PREFIX_BYTES + channel_len + message_len))
+        }
+        _ => Ok(Publish { channel: channel.to_vec(), message: message.to_vec(), sharded: kind == Kind::PublishShard }),
     }
-    let channel_len = u32_at(body, 0) as usize;
-    let message_len = u32_at(body, 4) as usize;
-    let content = &body[PUBLISH_PREFIX_BYTES..];
-    if channel_len.checked_add(message_len) != Some(content.len()) {
-        return Err(bad_length(PUBLISH_PREFIX_BYTES.saturating_add(channel_len).saturating_add(message_len)));
-    }
-    let (channel, message) = content.split_at(channel_len);
-    Ok(Publish { channel: channel.to_vec(), message: message.to_vec(), sharded: kind == Kind::PublishShard })
 }
 
 fn module(body: &[u8], header_bytes: usize) -> Result<Module, Reason> {
-    let bad_length = |expected| Reason::Length { len: header_bytes + body.len(), expected: header_bytes + expected };
-    if body.len() < MODULE_PREFIX_BYTES {
-        return Err(bad_length(MODULE_PREFIX_BYTES));
+    let (prefix, payload) =
+        body.split_at_checked(MODULE_PREFIX_BYTES).ok_or(Reason::Length(header_bytes + MODULE_PREFIX_BYTES))?;
+    let payload_len = u32_at(prefix, 8) as usize;
+    match payload.len() {
+        held if held < payload_len => Err(Reason::PayloadTooLong),
+        held if held > payload_len => Err(Reason::Length(header_bytes + MODULE_PREFIX_BYTES + payload_len)),
+        _ => Ok(Module { module_id: array_at(prefix, 0), kind: prefix[12], payload: payload.to_vec() }),
     }
-    let payload_len = u32_at(body, 8) as usize;
-    let payload = &body[MODULE_PREFIX_BYTES..];
-    if payload_len != payload.len() {
-        return Err(bad_length(MODULE_PREFIX_BYTES.saturating_add(payload_len)));
-    }
-    Ok(Module { module_id: array_at(body, 0), kind: body[12], payload: payload.to_vec() })
 }

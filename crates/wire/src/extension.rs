@@ -73,7 +73,7 @@ impl Extension {
         }
         let len = u32_at(rest, 0) as usize;
         if !len.is_multiple_of(8) || len < EXTENSION_PREFIX_BYTES {
-            return Err(Reason::ExtensionPadding { len });
+            return Err(Reason::ExtensionPadding(len));
         }
         let Some((this, after)) = rest.split_at_checked(len) else { return Err(Reason::ExtensionTooLong) };
         *rest = after;

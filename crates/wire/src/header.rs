@@ -72,7 +72,7 @@ impl Header {
         let replica_of = if replica_of == [0; layout::ID_BYTES] {
             None
         } else {
-            Some(NodeId::new(replica_of).map_err(|_| Reason::BadId)?)
+            Some(NodeId::new(replica_of).map_err(|_| Reason::NodeId)?)
         };
         Ok(Header {
             port: u16_at(packet, layout::PORT),
@@ -81,10 +81,10 @@ impl Header {
             current_epoch: Epoch(u64_at(packet, layout::CURRENT_EPOCH)),
             config_epoch: Epoch(u64_at(packet, layout::CONFIG_EPOCH)),
             offset: Offset(u64_at(packet, layout::OFFSET)),
-            sender: NodeId::new(array_at(packet, layout::SENDER)).map_err(|_| Reason::BadId)?,
+            sender: NodeId::new(array_at(packet, layout::SENDER)).map_err(|_| Reason::NodeId)?,
             slots: SlotBitmap::from_bytes(&array_at(packet, layout::SLOTS)),
             replica_of,
-            ip: IpText::from_field(array_at(packet, layout::IP)).map_err(|_| Reason::BadIpText)?,
+            ip: IpText::from_field(array_at(packet, layout::IP)).map_err(|_| Reason::IpText)?,
             flags: NodeFlags::from_bits_retain(u16_at(packet, layout::FLAGS)),
             cluster_failed: packet[layout::STATE] != 0,
             mflags: MsgFlags::from_bits_retain(packet[layout::MFLAGS]),

@@ -30,4 +30,4 @@ pub use kind::Kind;
 pub use layout::{GOSSIP_BYTES, HEADER_BYTES, LIGHT_HEADER_BYTES, PING_PACKET_BYTES_MAX, PUBLISH_PACKET_BYTES_MAX};
 pub use message::{Body, LightBody, Message, Module, Packet, PingBody, Publish, Update};
 pub use private::{PrivateBlob, PrivateTooLong};
-pub use reject::{BadFrame, Reason, Reject};
+pub use reject::{BadFrame, Malformed, Quiet, Reason, Reject};

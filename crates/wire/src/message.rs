@@ -56,10 +56,12 @@ pub enum Body {
 /// Body of PING, PONG and MEET.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PingBody {
-    /// What the sender knows about other nodes; empty when `gossip_malformed`.
+    /// What the sender knows about other nodes; empty when any entry was malformed.
     pub gossip: Vec<Gossip>,
-    /// One entry held no valid id or address, so all were ignored; the rest of the message counts (cluster-bus 1.7).
-    pub gossip_malformed: bool,
+    /// Entries without a valid id or address. One makes all be ignored, while the rest of the message counts
+    /// (cluster-bus 1.7); upstream warns `Node <id> (<name>) gossiped N nodes with invalid IDs.` or
+    /// `Unknown node gossiped N nodes with invalid IDs.` Not sent.
+    pub gossip_malformed: usize,
     /// Facts about the sender, in wire order.
     pub extensions: Vec<Extension>,
 }
