@@ -168,6 +168,11 @@ impl Decoder {
         self.base + self.start as u64
     }
 
+    /// Bytes of memory that this decoder holds.
+    pub fn memory_bytes(&self) -> usize {
+        self.buffer.capacity() + self.scratch.iter().map(Vec::capacity).sum::<usize>()
+    }
+
     /// Version of the file; zero until the header was reported.
     pub fn version(&self) -> u16 {
         self.version

@@ -1,0 +1,6 @@
+//! The format seen from outside: exact bytes, files of other servers, and what must hold for all inputs.
+
+mod golden;
+mod properties;
+mod real_files;
+mod support;
