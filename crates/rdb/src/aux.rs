@@ -1,5 +1,5 @@
-//! The named facts at the start of a file and beside its slots: writing those that upstream writes, and picking out of a
-//! file those that a server acts upon (rdb 1).
+//! The named facts at the start of a file and beside its slots: what upstream writes there, and what of it a server acts
+//! upon (rdb 1). Unknown facts are nobody's error.
 
 use baton_base::{Offset, ReplId, Slot, WallMs, num};
 

@@ -47,6 +47,9 @@ impl Default for DecoderOptions {
 /// Call [`Decoder::feed`] with what has arrived, then [`Decoder::poll_event`] until it gives none; when no more bytes
 /// will come and [`Decoder::is_finished`] is false, [`Decoder::end_of_input`] tells the error. After an error every
 /// further poll gives the same error.
+///
+/// What is fed and not polled piles up, so poll after every piece. Whether a file of no bytes at all counts as an empty
+/// dataset is for the caller to decide (rdb 9); here it is a short read at 0.
 pub struct Decoder {
     options: DecoderOptions,
     phase: Phase,
@@ -226,7 +229,10 @@ impl Decoder {
                         self.wanted = bytes;
                         return Ok(None);
                     }
-                    Err(Stop::Bad(kind)) => return Err(self.error_here(None, kind)),
+                    Err(Stop::Bad(kind)) => {
+                        let key = self.key_here();
+                        return Err(self.error_here(key.as_ref().map(|key| self.bytes(key)), kind));
+                    }
                 };
             let length = cursor.position();
             let step = self.apply(record)?;
@@ -236,6 +242,17 @@ impl Decoder {
                 return Ok(Some(step));
             }
         }
+    }
+
+    /// The key of the entry that starts here and whose value is wrong, for the error to name.
+    fn key_here(&mut self) -> Option<Span> {
+        let mut cursor = Cursor::new(&self.buffer[self.start..]);
+        let number = cursor.byte().ok()?;
+        if number != format::TYPE_STRING {
+            return None;
+        }
+        let key = cursor.string(self.options.string_bytes_max).ok()?;
+        self.locate(0, &key, None).ok()
     }
 
     fn error_here(&self, key: Option<&[u8]>, kind: RdbErrorKind) -> RdbError {

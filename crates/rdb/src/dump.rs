@@ -1,5 +1,5 @@
-//! One value outside a file: what DUMP replies, RESTORE takes and MIGRATE sends (rdb 8). Unlike in files the checksum is
-//! always there and always compared.
+//! One value outside a file: what DUMP replies, RESTORE takes and MIGRATE sends (rdb 8). Unlike in files the checksum
+//! is always there and always compared; nothing is read before it was.
 
 use crate::crc64::checksum;
 use crate::cursor::{Cursor, RawStr};

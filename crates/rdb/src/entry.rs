@@ -1,5 +1,5 @@
-//! A key with its value and what a snapshot stores beside it, borrowed. This crate's own words, so that it depends on no
-//! dataset; nothing here knows how a value lies in memory.
+//! A key with its value and what a snapshot stores beside it, borrowed. This crate's own words, so that it depends on
+//! no dataset; nothing here knows how a value lies in memory.
 
 use baton_base::WallMs;
 

@@ -1,8 +1,8 @@
 //! Snapshot files: encoding and decoding RDB as streams of byte slices, DUMP payloads, and the framing of a snapshot on
 //! a replication link. Knows the format (rdb 1 to 8) and nothing else: no files, no sockets, no clock, no dataset.
 //!
-//! To write, drive an [`Encoder`] and drain its chunks. To read, give a [`Decoder`] whatever bytes have arrived and poll
-//! its events. Both speak of entries as [`Entry`], borrowed from wherever the bytes lie.
+//! To write, drive an [`Encoder`] and drain its chunks. To read, give a [`Decoder`] whatever bytes have arrived and
+//! poll its events. Both speak of entries as [`Entry`], borrowed from wherever the bytes lie.
 
 mod aux;
 mod crc64;

@@ -208,10 +208,13 @@ fn what_is_wrong_is_said_with_place_and_key() {
             "The RDB file contains AUX module data I can't load: no matching module 'AAECAwQFB' (at byte 9)",
         ),
         (b"\0\x01k\xc3\x05\x1f\x05aaaaa", "Invalid LZF compressed string (at byte 9, key \"k\")"),
-        (b"\0\x01k\xc4", "Unknown RDB string encoding type 4 (at byte 9)"),
+        (b"\0\x01k\xc4", "Unknown RDB string encoding type 4 (at byte 9, key \"k\")"),
         (b"\0\x82", "Unknown length encoding in rdbLoadLen() (at byte 9)"),
         (b"\xfa\x09slot-info\x031,2", "Invalid slot-info (at byte 9)"),
-        (b"\0\x01k\x81\0\0\0\x02\0\0\0\0", "string of 8589934592 bytes exceeds the limit of 4294967296 (at byte 9)"),
+        (
+            b"\0\x01k\x81\0\0\0\x02\0\0\0\0",
+            "string of 8589934592 bytes exceeds the limit of 4294967296 (at byte 9, key \"k\")",
+        ),
         (b"\0\x01k\x0a", "Short read or OOM loading DB. Unrecoverable error, aborting now. (at byte 22)"),
     ];
     for (body, text) in cases {
