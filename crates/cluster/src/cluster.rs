@@ -1,0 +1,352 @@
+//! The cluster machine of one node: one value, changed only by [`Cluster::handle`], answering only through effects.
+//! It owns all state; what is done with it lives in the handler files, one idea each.
+
+use crate::blacklist::Blacklist;
+use crate::conf::Restored;
+use crate::debug::DebugHooks;
+use crate::effect::{Effect, LogLevel};
+use crate::election::Election;
+use crate::input::{Facts, Input};
+use crate::link::{Link, LinkId};
+use crate::manual::Manual;
+use crate::node::Node;
+use crate::settings::Settings;
+use crate::slots::SlotMap;
+use crate::state::HealthWatch;
+use crate::stats::Stats;
+use crate::todo::Todo;
+use crate::topology::Topology;
+use baton_base::{Epoch, Mono, NodeId, Rng, ShardId, WallMs};
+use baton_wire::NodeFlags;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// With what a node starts.
+#[derive(Clone, Debug)]
+pub enum Boot {
+    /// No configuration file, or an empty one: a new random identity.
+    Fresh,
+    /// What the configuration file holds.
+    Restored(Box<Restored>),
+}
+
+/// The moment of an input and what the data plane knew then.
+pub(crate) struct Turn<'a> {
+    pub(crate) now: Mono,
+    pub(crate) wall: WallMs,
+    pub(crate) facts: Facts<'a>,
+}
+
+impl Turn<'_> {
+    /// The wall-clock time of an instant of this process; 0 for none.
+    pub(crate) fn wall_of(&self, at: Option<Mono>) -> WallMs {
+        at.map_or(WallMs(0), |at| WallMs(self.wall.0.saturating_sub(self.now.ms_since(at))))
+    }
+}
+
+/// Flags that every node of this release sets about itself.
+pub(crate) const OWN_FLAGS: NodeFlags = NodeFlags::MYSELF
+    .union(NodeFlags::EXTENSIONS_SUPPORTED)
+    .union(NodeFlags::LIGHT_HDR_PUBLISH)
+    .union(NodeFlags::LIGHT_HDR_MODULE);
+
+/// The control plane of one node: membership, failure detection, slot map, elections.
+///
+/// Input: [`Cluster::handle`], with non-decreasing `now`. After each call take all effects with
+/// [`Cluster::poll_effect`] and carry them out in order; then sleep until [`Cluster::next_wake`] at the latest and give
+/// [`Input::Tick`]. The topology is also handed out by effect; [`Cluster::topology`] is its newest version.
+#[derive(Debug)]
+pub struct Cluster {
+    pub(crate) settings: Settings,
+    /// Key of this node in `nodes`.
+    pub(crate) me: NodeId,
+    /// All known nodes. The order of iteration is by id everywhere, so that all nodes show the same.
+    pub(crate) nodes: BTreeMap<NodeId, Node>,
+    pub(crate) slots: SlotMap,
+    pub(crate) links: BTreeMap<LinkId, Link>,
+    pub(crate) outbound_count: u64,
+    /// Largest epoch seen. Invariant: `config_epoch of any node <= current_epoch`.
+    pub(crate) current_epoch: Epoch,
+    /// Epoch of my last vote. Invariant: `last_vote_epoch <= current_epoch`.
+    pub(crate) last_vote_epoch: Epoch,
+    pub(crate) health: HealthWatch,
+    pub(crate) election: Election,
+    pub(crate) manual: Manual,
+    pub(crate) blacklist: Blacklist,
+    pub(crate) rng: Rng,
+    pub(crate) todo: Todo,
+    pub(crate) stats: Stats,
+    pub(crate) debug: DebugHooks,
+    /// When the periodic work is due next.
+    pub(crate) cron_due: Mono,
+    pub(crate) cron_runs: u64,
+    /// The time of the latest input.
+    last_handled: Mono,
+    /// Where the data plane was told to replicate from: node and address.
+    pub(crate) replicating: Option<(NodeId, String, u16)>,
+    /// The loaded dataset has been compared with the slot map (cluster-bus 6.6).
+    pub(crate) data_agreed: bool,
+    /// Durable writes work. While false this node neither votes nor stands (S8).
+    pub(crate) persist_ok: bool,
+    topology: Arc<Topology>,
+    effects: VecDeque<Effect>,
+}
+
+impl Cluster {
+    /// Starts the machine. The first effects save a fresh identity and publish the first topology.
+    pub fn new(settings: Settings, boot: Boot, seed: u64, now: Mono, wall: WallMs) -> Cluster {
+        let mut rng = Rng::new(seed);
+        let me = match &boot {
+            Boot::Fresh => NodeId::random(&mut rng),
+            Boot::Restored(restored) => restored.me,
+        };
+        let shard = ShardId::random(&mut rng);
+        let myself = Node::new(me, shard, OWN_FLAGS | NodeFlags::PRIMARY, now);
+        let mut cluster = Cluster {
+            settings,
+            me,
+            nodes: BTreeMap::from([(me, myself)]),
+            slots: SlotMap::new(),
+            links: BTreeMap::new(),
+            outbound_count: 0,
+            current_epoch: Epoch(0),
+            last_vote_epoch: Epoch(0),
+            health: HealthWatch::new(),
+            election: Election::default(),
+            manual: Manual::Idle,
+            blacklist: Blacklist::default(),
+            rng,
+            todo: Todo::default(),
+            stats: Stats::default(),
+            debug: DebugHooks::default(),
+            cron_due: now,
+            cron_runs: 0,
+            last_handled: now,
+            replicating: None,
+            data_agreed: false,
+            persist_ok: true,
+            topology: Arc::new(Topology::alone(me, shard)),
+            effects: VecDeque::new(),
+        };
+        match boot {
+            Boot::Fresh => cluster.log(LogLevel::Notice, format!("No cluster configuration found, I'm {me}")),
+            Boot::Restored(restored) => cluster.restore(*restored, now),
+        }
+        cluster.refresh_own_announcement();
+        cluster.todo.save_durably();
+        cluster.todo.publish = true;
+        cluster.finish(&Turn { now, wall, facts: Facts::empty() });
+        cluster
+    }
+
+    /// Lets one event happen. `now` must never go back; `wall` is only shown and gossiped.
+    pub fn handle(&mut self, now: Mono, wall: WallMs, facts: &Facts<'_>, input: Input) {
+        let turn = Turn { now, wall, facts: *facts };
+        self.last_handled = now;
+        match input {
+            Input::Tick => {}
+            Input::LinkOpened { link, local_ip } => self.on_link_opened(&turn, link, local_ip),
+            Input::LinkAccepted { link, peer_ip, local_ip } => {
+                self.links.insert(link, Link::inbound(peer_ip, local_ip, now));
+            }
+            Input::LinkFailed { link, at_once } => self.on_link_failed(&turn, link, at_once),
+            Input::LinkClosed { link } => self.on_link_closed(&turn, link),
+            Input::Received { link, bytes } => self.on_received(&turn, link, &bytes),
+            Input::Command { token, origin, command } => {
+                let result = self.run_command(&turn, &origin, command);
+                self.todo.replies.push(Effect::Reply { token, result });
+            }
+            Input::SettingsChanged(settings) => self.on_settings_changed(*settings),
+            Input::WritesPaused { offset } => self.on_writes_paused(&turn, offset),
+            Input::Publish { channel, message, sharded } => self.on_publish(&turn, channel, message, sharded),
+            Input::DataProgress => self.todo.failover = true,
+            Input::PersistOutcome { ok } => self.persist_ok = ok,
+            Input::StatsReset => self.stats = Stats::default(),
+        }
+        if now >= self.cron_due {
+            self.run_cron(&turn);
+        }
+        self.finish(&turn);
+    }
+
+    /// The next effect to carry out, oldest first.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// Until when [`Input::Tick`] must be given.
+    pub fn next_wake(&self) -> Mono {
+        // A deadline that passed without the election being sent waits for a fact to change; the periodic run looks again.
+        let ahead = self.election.deadline().filter(|at| *at > self.last_handled);
+        ahead.unwrap_or(Mono::NEVER).min(self.cron_due)
+    }
+
+    /// The newest published picture.
+    pub fn topology(&self) -> Arc<Topology> {
+        Arc::clone(&self.topology)
+    }
+
+    /// Identity of this node.
+    pub fn id(&self) -> NodeId {
+        self.me
+    }
+
+    /// Shard of this node.
+    pub fn shard(&self) -> ShardId {
+        self.myself().shard
+    }
+
+    /// currentEpoch.
+    pub fn current_epoch(&self) -> Epoch {
+        self.current_epoch
+    }
+
+    /// lastVoteEpoch.
+    pub fn last_vote_epoch(&self) -> Epoch {
+        self.last_vote_epoch
+    }
+
+    /// The configuration epoch of this node's slots: its own, or its primary's.
+    pub fn config_epoch(&self) -> Epoch {
+        self.effective_epoch(&self.me)
+    }
+
+    /// Whether this node is a primary.
+    pub fn is_primary(&self) -> bool {
+        self.myself().is_primary()
+    }
+
+    /// Bus links in both directions, as `cluster_connections` counts them.
+    pub fn link_count(&self) -> usize {
+        self.links.len()
+    }
+
+    pub(crate) fn myself(&self) -> &Node {
+        &self.nodes[&self.me]
+    }
+
+    pub(crate) fn myself_mut(&mut self) -> &mut Node {
+        self.nodes.get_mut(&self.me).expect("this node is always in its own table")
+    }
+
+    pub(crate) fn node(&self, id: &NodeId) -> Option<&Node> {
+        self.nodes.get(id)
+    }
+
+    /// My primary, if I am a replica and know it.
+    pub(crate) fn my_primary(&self) -> Option<&Node> {
+        self.myself().primary.and_then(|id| self.nodes.get(&id))
+    }
+
+    /// Me if I am a primary, else my primary: the node whose slots I serve or would inherit.
+    pub(crate) fn my_head(&self) -> NodeId {
+        self.myself().primary.unwrap_or(self.me)
+    }
+
+    /// The replicas of a node, by id.
+    pub(crate) fn replicas_of(&self, primary: NodeId) -> impl Iterator<Item = &Node> {
+        self.nodes.values().filter(move |n| n.primary == Some(primary))
+    }
+
+    /// Its own configuration epoch if it is a primary, else its primary's.
+    pub(crate) fn effective_epoch(&self, id: &NodeId) -> Epoch {
+        let Some(node) = self.nodes.get(id) else { return Epoch(0) };
+        node.primary.and_then(|p| self.nodes.get(&p)).unwrap_or(node).config_epoch
+    }
+
+    /// A primary with slots: only these report failures, vote and count for the quorum.
+    pub(crate) fn is_voting(&self, id: &NodeId) -> bool {
+        self.slots.owns_any(id) && self.nodes.get(id).is_some_and(Node::is_primary)
+    }
+
+    /// All voting primaries, by id.
+    pub(crate) fn voting_nodes(&self) -> impl Iterator<Item = &Node> {
+        self.slots.owners().filter_map(|(id, _)| self.nodes.get(id)).filter(|n| n.is_primary())
+    }
+
+    /// Number of voting primaries, failed ones included.
+    pub(crate) fn size(&self) -> usize {
+        self.voting_nodes().count()
+    }
+
+    /// How many voting primaries are a majority.
+    pub(crate) fn quorum(&self) -> usize {
+        self.size() / 2 + 1
+    }
+
+    pub(crate) fn same_shard(&self, a: &NodeId, b: &NodeId) -> bool {
+        match (self.nodes.get(a), self.nodes.get(b)) {
+            (Some(a), Some(b)) => a.shard == b.shard,
+            _ => false,
+        }
+    }
+
+    /// `id (name)` as log lines name a node.
+    pub(crate) fn named(&self, id: &NodeId) -> String {
+        format!("{id} ({})", self.name_of(id))
+    }
+
+    /// The name of a node in log lines.
+    pub(crate) fn name_of(&self, id: &NodeId) -> String {
+        self.nodes.get(id).map_or_else(String::new, |n| n.log_name(self.settings.tls_cluster))
+    }
+
+    pub(crate) fn log(&mut self, level: LogLevel, text: String) {
+        self.effects.push_back(Effect::Log { level, text });
+    }
+
+    pub(crate) fn emit(&mut self, effect: Effect) {
+        self.effects.push_back(effect);
+    }
+
+    pub(crate) fn publish_topology(&mut self) {
+        let next = self.build_topology(self.topology.version + 1);
+        self.topology = Arc::new(next);
+        self.emit(Effect::PublishTopology(Arc::clone(&self.topology)));
+    }
+
+    fn restore(&mut self, restored: Restored, now: Mono) {
+        for notice in restored.notices {
+            self.log(LogLevel::Notice, notice);
+        }
+        for line in restored.nodes {
+            let shard = line.shard.unwrap_or_else(|| ShardId::random(&mut self.rng));
+            let mut node = Node::new(line.id, shard, line.flags, now);
+            node.address = line.address;
+            node.labels = line.labels;
+            node.primary = line.primary;
+            node.config_epoch = line.config_epoch;
+            node.ping_sent = line.ping_outstanding.then_some(now);
+            node.pong_received = line.pong_seen.then_some(now);
+            node.fail_time = node.failed().then_some(now);
+            if line.id == self.me {
+                node.flags |= OWN_FLAGS;
+                node.flags.remove(NodeFlags::PFAIL | NodeFlags::FAIL);
+            }
+            for slot in line.slots.iter() {
+                self.slots.assign(slot, line.id);
+            }
+            self.nodes.insert(line.id, node);
+        }
+        self.agree_on_replica_slots();
+        self.slots.migrating = restored.migrating;
+        self.slots.importing = restored.importing;
+        self.current_epoch = restored.current_epoch;
+        self.last_vote_epoch = restored.last_vote_epoch;
+        self.log(LogLevel::Notice, format!("Node configuration loaded, I'm {}", self.me));
+    }
+
+    /// A file written by hand or by another release may give a replica slots or no role; a slot without a primary as
+    /// its owner would break the quorum arithmetic, so it becomes free.
+    fn agree_on_replica_slots(&mut self) {
+        if !self.myself().is_replica() {
+            self.myself_mut().set_primary_role();
+        }
+        let owners: Vec<NodeId> = self.slots.owners().map(|(id, _)| *id).collect();
+        for id in owners {
+            if !self.nodes[&id].is_primary() {
+                self.slots.unassign_all(&id);
+            }
+        }
+    }
+}

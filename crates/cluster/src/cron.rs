@@ -1,0 +1,111 @@
+//! The periodic work of cluster-bus 2.5, in its order. Everything that can react to an event does so elsewhere; this is
+//! what only time can cause.
+
+use crate::cluster::{Cluster, Turn};
+use crate::effect::LogLevel;
+use crate::manual::Manual;
+use baton_base::{Mono, NodeId};
+use baton_wire::{Kind, NodeFlags};
+use std::time::Duration;
+
+/// How many random candidates compete for the ping of the second.
+const RANDOM_PING_CANDIDATES: usize = 5;
+/// A random ping leaves in every tenth run.
+const RANDOM_PING_RUNS: u64 = 10;
+
+impl Cluster {
+    /// One run.
+    pub(crate) fn run_cron(&mut self, turn: &Turn<'_>) {
+        self.cron_due = turn.now + Duration::from_millis(self.settings.cron_interval_ms.max(1));
+        self.cron_runs += 1;
+        self.blacklist.expire(turn.now);
+        self.expire_handshakes(turn);
+        self.reconnect(turn);
+        if self.cron_runs.is_multiple_of(RANDOM_PING_RUNS) && !self.debug.random_ping_off {
+            self.ping_at_random(turn);
+        }
+        let others: Vec<NodeId> = self
+            .nodes
+            .values()
+            .filter(|n| !n.flags.intersects(NodeFlags::MYSELF | NodeFlags::NOADDR | NodeFlags::HANDSHAKE))
+            .map(|n| n.id)
+            .collect();
+        for id in others {
+            self.watch(turn, id);
+        }
+        self.repair_replication(turn);
+        self.expire_manual(turn);
+        if self.myself().is_replica() {
+            self.todo.failover = true;
+        }
+        if !self.health.state.is_ok() {
+            self.todo.health = true;
+        }
+        if !self.data_agreed && !turn.facts.loading {
+            self.data_agreed = true;
+            self.agree_with_data(turn);
+        }
+    }
+
+    fn expire_handshakes(&mut self, turn: &Turn<'_>) {
+        let timeout = self.settings.handshake_timeout();
+        let late: Vec<NodeId> = self
+            .nodes
+            .values()
+            .filter(|n| n.in_handshake() && turn.now.since(n.created) > timeout)
+            .map(|n| n.id)
+            .collect();
+        for id in late {
+            let address = self.nodes[&id].address;
+            let text = format!("Clusterbus handshake timeout {}:{}", address.ip.as_str(), address.bus_port);
+            self.log(LogLevel::Warning, text);
+            self.delete_node(turn, &id);
+        }
+    }
+
+    /// Pings the one of a few random nodes that has been silent longest, so that no pair is silent for long.
+    fn ping_at_random(&mut self, turn: &Turn<'_>) {
+        let ids: Vec<NodeId> = self.nodes.keys().copied().collect();
+        let mut best: Option<(Option<Mono>, NodeId)> = None;
+        for _ in 0..RANDOM_PING_CANDIDATES {
+            let Some(id) = self.rng.pick(&ids).copied() else { return };
+            let node = &self.nodes[&id];
+            let fit = node.ping_sent.is_none()
+                && !node.flags.intersects(NodeFlags::MYSELF | NodeFlags::HANDSHAKE)
+                && self.open_outbound(&id).is_some();
+            if fit && best.is_none_or(|(pong, _)| node.pong_received < pong) {
+                best = Some((node.pong_received, id));
+            }
+        }
+        if let Some((_, id)) = best {
+            self.ping(turn, &id);
+        }
+    }
+
+    /// Sends a PING over my link to a node, if that is open.
+    pub(crate) fn ping(&mut self, turn: &Turn<'_>, id: &NodeId) {
+        if let Some(link) = self.open_outbound(id) {
+            self.log(LogLevel::Debug, format!("Sending ping packet to node {} ", self.named(id)));
+            self.send_ping(turn, link, Kind::Ping);
+        }
+    }
+
+    /// Looks after one node: its links, its regular ping, its time-out.
+    fn watch(&mut self, turn: &Turn<'_>, id: NodeId) {
+        self.repair_one_sided_knowledge(turn, &id);
+        if self.is_stuck(turn.now, &id) {
+            self.close_outbound(turn.now, &id);
+        }
+        let node = &self.nodes[&id];
+        let silent = node.pong_received.is_none_or(|at| turn.now.since(at) > self.settings.ping_interval());
+        if node.ping_sent.is_none() && silent && self.open_outbound(&id).is_some() {
+            self.ping(turn, &id);
+            return;
+        }
+        if matches!(self.manual, Manual::Serving { replica, .. } if replica == id) {
+            self.ping(turn, &id);
+            return;
+        }
+        self.suspect_if_silent(turn, &id);
+    }
+}

@@ -1,0 +1,367 @@
+//! A replica's way to become primary after its primary failed, or as a manual failover asks (cluster-bus 7). It stands,
+//! collects votes and takes over; who votes and why is `vote`.
+
+use crate::cluster::{Cluster, Turn};
+use crate::effect::LogLevel;
+use crate::node::Node;
+use baton_base::{Epoch, Mono, NodeId, Offset};
+use baton_wire::{Body, MsgFlags, NodeFlags};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Added to the delay of a replica without data, so that any other goes first.
+const NO_DATA_DELAY: Duration = Duration::from_millis(500);
+/// A reason for not failing over is repeated in the log after this time.
+const RELOG: Duration = Duration::from_secs(1);
+/// The same for old data, which does not get younger.
+const RELOG_DATA_AGE: Duration = Duration::from_secs(10);
+
+/// Why a replica does not take over now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum CantFailover {
+    DataAge,
+    /// Not upstream's: the dataset is not complete (S5).
+    DataIncomplete,
+    WaitingDelay,
+    Expired,
+    WaitingVotes,
+}
+
+/// One attempt: scheduled for an instant, then sent, then won or expired.
+#[derive(Debug, Default)]
+pub(crate) struct Election {
+    /// When it starts or started; empty if there was none since the last reset.
+    start: Option<Mono>,
+    /// `start` is the instant of scheduling itself: no delay was needed.
+    immediate: bool,
+    sent: bool,
+    /// The epoch it runs in, once sent.
+    epoch: Epoch,
+    /// Voters by id: a repeated vote counts once (S9).
+    votes: BTreeSet<NodeId>,
+    rank: u32,
+    primary_rank: u32,
+    /// The reason logged last, and when.
+    reason: Option<(CantFailover, Mono)>,
+}
+
+impl Election {
+    /// Forgets the attempt, so that another can be scheduled at once.
+    pub(crate) fn reset(&mut self) {
+        *self = Election { reason: self.reason, ..Election::default() };
+    }
+
+    /// When the waiting attempt wants to be sent.
+    pub(crate) fn deadline(&self) -> Option<Mono> {
+        if self.sent { None } else { self.start }
+    }
+
+    /// Whether it waits no longer.
+    pub(crate) fn is_due(&self, now: Mono) -> bool {
+        self.deadline().is_some_and(|at| at <= now)
+    }
+}
+
+impl Cluster {
+    /// Decides everything about failing over that can be decided now.
+    pub(crate) fn run_failover(&mut self, turn: &Turn<'_>) {
+        self.run_manual(turn);
+        let Some(primary) = self.may_fail_over() else { return };
+        let manual = self.manual.is_ready();
+        if !self.data_allows(turn, manual) {
+            return;
+        }
+        let age = self.election.start.map(|at| turn.now.since(at));
+        let over = |limit| age.is_some_and(|age| age > limit);
+        if self.election.start.is_none() || over(self.settings.election_retry()) {
+            self.schedule(turn, primary, manual);
+        }
+        let Some(start) = self.election.start else { return };
+        if !self.election.sent && !manual && !self.election.immediate {
+            self.review_schedule(turn, primary);
+        }
+        if turn.now < self.election.start.unwrap_or(start) {
+            self.note_reason(turn, CantFailover::WaitingDelay);
+            return;
+        }
+        if turn.now.since(self.election.start.unwrap_or(start)) > self.settings.election_timeout() {
+            self.note_reason(turn, CantFailover::Expired);
+            return;
+        }
+        if !self.election.sent {
+            self.stand(turn, primary, manual);
+        } else if self.election.votes.len() >= self.quorum() {
+            self.win(turn);
+        } else {
+            self.note_reason(turn, CantFailover::WaitingVotes);
+        }
+    }
+
+    /// The primary to replace, if there is a reason to replace it.
+    fn may_fail_over(&mut self) -> Option<NodeId> {
+        let primary = self.my_primary()?;
+        let (id, failed) = (primary.id, primary.failed());
+        let manual = self.manual.is_ready();
+        let wanted = (manual || (failed && !self.settings.replica_no_failover)) && self.slots.owns_any(&id);
+        if !wanted || !self.persist_ok {
+            if !failed && !manual && self.election.deadline().is_some() {
+                self.election.reset();
+            }
+            self.election.reason = None;
+            return None;
+        }
+        Some(id)
+    }
+
+    /// Data that is incomplete never stands by itself (S5), nor does data older than the validity factor allows.
+    fn data_allows(&mut self, turn: &Turn<'_>, manual: bool) -> bool {
+        if manual {
+            return true;
+        }
+        if !turn.facts.dataset_complete {
+            self.note_reason(turn, CantFailover::DataIncomplete);
+            return false;
+        }
+        let Some(window) = self.settings.validity_window() else { return true };
+        let since = if turn.facts.link_up { turn.facts.last_interaction } else { turn.facts.link_down_since };
+        let age = since.map_or(Duration::MAX, |at| Duration::from_secs(turn.now.since(at).as_secs()));
+        let age = if age > self.settings.node_timeout() { age - self.settings.node_timeout() } else { age };
+        if age > window + Duration::from_secs(self.settings.repl_ping_period_secs) {
+            self.note_reason(turn, CantFailover::DataAge);
+            return false;
+        }
+        true
+    }
+
+    /// Sets the instant at which this attempt starts: at once for the best replica, later the worse its rank is.
+    fn schedule(&mut self, turn: &Turn<'_>, primary: NodeId, manual: bool) {
+        let offset = self.own_offset(turn);
+        let (rank, primary_rank) = if manual { (0, 0) } else { (self.rank(turn, primary), self.primary_rank(turn)) };
+        let best = !manual && self.is_best_ranked(turn, primary, rank, primary_rank);
+        let immediate = manual || best;
+        let wait = if immediate { Duration::ZERO } else { self.delay(rank, primary_rank, offset) };
+        self.election.reset();
+        self.election.start = Some(turn.now + wait);
+        self.election.immediate = immediate;
+        self.election.rank = rank;
+        self.election.primary_rank = primary_rank;
+        if best {
+            let text = "This is the best ranked replica and can initiate the election immediately.";
+            self.log(LogLevel::Notice, text.to_owned());
+        }
+        let text = format!(
+            "Start of election delayed for {} milliseconds (rank #{rank}, primary rank #{primary_rank}, offset {offset}).",
+            wait.as_millis()
+        );
+        self.log(LogLevel::Notice, text);
+        self.pong_to_siblings(turn);
+    }
+
+    fn delay(&mut self, rank: u32, primary_rank: u32, offset: Offset) -> Duration {
+        let delay = self.settings.election_delay();
+        let jitter = Duration::from_micros(self.rng.below(u64::try_from(delay.as_micros()).unwrap_or(0)));
+        let no_data = if offset == Offset(0) { NO_DATA_DELAY } else { Duration::ZERO };
+        delay + jitter + delay * 2 * rank + delay * primary_rank + no_data
+    }
+
+    /// Before an attempt is sent its rank is looked at again with what the siblings have said since.
+    fn review_schedule(&mut self, turn: &Turn<'_>, primary: NodeId) {
+        let Some(start) = self.election.start else { return };
+        let delay = self.settings.election_delay();
+        let (rank, primary_rank) = (self.rank(turn, primary), self.primary_rank(turn));
+        if rank != self.election.rank {
+            self.shift_start(start, delay * 2, self.election.rank, rank);
+            self.election.rank = rank;
+            let added = self.election.start.map_or(0, |at| at.ms_since(start));
+            self.log(
+                LogLevel::Notice,
+                format!("Replica rank updated to #{rank}, added {added} milliseconds of delay."),
+            );
+        }
+        if primary_rank != self.election.primary_rank {
+            let before = self.election.start.unwrap_or(start);
+            self.shift_start(before, delay, self.election.primary_rank, primary_rank);
+            self.election.primary_rank = primary_rank;
+            let added = self.election.start.map_or(0, |at| at.ms_since(before));
+            let text = format!("Failed primary rank updated to #{primary_rank}, added {added} milliseconds of delay.");
+            self.log(LogLevel::Notice, text);
+        }
+        if self.is_best_ranked(turn, primary, rank, primary_rank) {
+            self.election.start = Some(turn.now);
+            self.election.immediate = true;
+            let text = "Myself become the best ranked replica, initiate the election immediately.";
+            self.log(LogLevel::Notice, text.to_owned());
+        }
+    }
+
+    fn shift_start(&mut self, start: Mono, step: Duration, old: u32, new: u32) {
+        self.election.start = Some(if new > old { start + step * (new - old) } else { start - step * (old - new) });
+    }
+
+    /// How many siblings are better: more data, or as much and a smaller id. Failed and unwilling siblings can't stand
+    /// and don't count (S4).
+    fn rank(&self, turn: &Turn<'_>, primary: NodeId) -> u32 {
+        let mine = (std::cmp::Reverse(self.own_offset(turn)), self.me);
+        let better = |n: &&Node| {
+            !n.is_myself()
+                && !n.flags.intersects(NodeFlags::NOFAILOVER | NodeFlags::FAIL | NodeFlags::PFAIL)
+                && (std::cmp::Reverse(n.offset), n.id) < mine
+        };
+        u32::try_from(self.replicas_of(primary).filter(better).count()).unwrap_or(u32::MAX)
+    }
+
+    /// How many other failed shards come first, so that simultaneous elections don't disturb each other.
+    fn primary_rank(&self, turn: &Turn<'_>) -> u32 {
+        let shard = self.myself().shard;
+        let window = self.settings.validity_window();
+        let earlier = |n: &&Node| {
+            n.failed()
+                && n.shard < shard
+                && n.fail_time.is_some_and(|at| window.is_none_or(|w| turn.now.since(at) <= w))
+                && self.replicas_of(n.id).next().is_some()
+        };
+        u32::try_from(self.voting_nodes().filter(earlier).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether nobody can object: I am first in every order and all living siblings know that the primary failed, said
+    /// after I knew it (S3).
+    fn is_best_ranked(&self, turn: &Turn<'_>, primary: NodeId, rank: u32, primary_rank: u32) -> bool {
+        let Some(failed_at) = self.nodes.get(&primary).and_then(|n| n.fail_time) else { return false };
+        let knows = |n: &Node| {
+            n.is_myself()
+                || n.flags.intersects(NodeFlags::FAIL | NodeFlags::PFAIL | NodeFlags::NOFAILOVER)
+                || n.primary_fail_said.is_some_and(|at| at >= failed_at)
+        };
+        rank == 0 && primary_rank == 0 && self.own_offset(turn) != Offset(0) && self.replicas_of(primary).all(knows)
+    }
+
+    /// Asks all primaries for their vote in a new epoch, which is durable before it is heard of.
+    fn stand(&mut self, turn: &Turn<'_>, primary: NodeId, manual: bool) {
+        self.current_epoch = self.current_epoch.next();
+        self.election.epoch = self.current_epoch;
+        self.election.sent = true;
+        self.election.votes.clear();
+        let text = format!(
+            "Starting a failover election for epoch {}, node config epoch is {}",
+            self.current_epoch,
+            self.effective_epoch(&primary)
+        );
+        self.log(LogLevel::Notice, text);
+        self.todo.save_epochs();
+        let mflags = self.request_flags(turn, primary, manual);
+        self.broadcast(turn, mflags, Body::AuthRequest);
+    }
+
+    fn request_flags(&self, turn: &Turn<'_>, primary: NodeId, manual: bool) -> MsgFlags {
+        let best = self.is_best_ranked(turn, primary, self.rank(turn, primary), self.primary_rank(turn));
+        if manual || best { MsgFlags::FORCEACK } else { MsgFlags::empty() }
+    }
+
+    /// A voter whose link was down when the request left gets it once the link is there (S16).
+    pub(crate) fn repeat_vote_request(&mut self, turn: &Turn<'_>, id: &NodeId) {
+        let running = self.election.sent
+            && self.election.start.is_some_and(|at| turn.now.since(at) <= self.settings.election_timeout());
+        let Some(primary) = self.my_primary().map(|n| n.id) else { return };
+        if running
+            && self.is_voting(id)
+            && !self.election.votes.contains(id)
+            && self.election.epoch == self.current_epoch
+        {
+            let mflags = self.request_flags(turn, primary, self.manual.is_ready());
+            self.send_to(turn, id, mflags, Body::AuthRequest);
+        }
+    }
+
+    /// Counts a vote.
+    pub(crate) fn on_vote(&mut self, _turn: &Turn<'_>, voter: NodeId, header: &baton_wire::Header) {
+        if !self.is_voting(&voter) || !self.election.sent || header.current_epoch < self.election.epoch {
+            return;
+        }
+        self.election.votes.insert(voter);
+        self.todo.failover = true;
+    }
+
+    /// Somebody claims with an epoch that my running election can't beat: I give it up and look again.
+    pub(crate) fn yield_to_claim(&mut self, claimant: NodeId, epoch: Epoch) {
+        if !self.election.sent || epoch < self.election.epoch {
+            return;
+        }
+        let text = format!(
+            "Failover election in progress for epoch {}, but received a claim from node {} with an equal or higher epoch {epoch}. Resetting the election since we cannot win an election in the past.",
+            self.election.epoch,
+            self.named(&claimant)
+        );
+        self.log(LogLevel::Notice, text);
+        self.election.reset();
+        self.todo.failover = true;
+    }
+
+    fn win(&mut self, turn: &Turn<'_>) {
+        self.log(LogLevel::Notice, "Failover election won: I'm the new primary.".to_owned());
+        let epoch = self.election.epoch;
+        if epoch > self.myself().config_epoch {
+            self.log(LogLevel::Notice, format!("configEpoch set to {epoch} after successful failover"));
+        }
+        self.take_over(turn, epoch);
+    }
+
+    /// Becomes primary of my shard in this epoch and takes every slot of the old primary. Announced in this very turn,
+    /// after it is durable.
+    pub(crate) fn take_over(&mut self, turn: &Turn<'_>, epoch: Epoch) {
+        let Some(old) = self.my_primary().map(|n| n.id) else { return };
+        let text = format!(
+            "Setting myself to primary in shard {} after failover; my old primary is {}",
+            self.myself().shard,
+            self.named(&old)
+        );
+        self.log(LogLevel::Notice, text);
+        self.become_primary();
+        for slot in self.slots.of_or_empty(&old).iter() {
+            self.slots.assign(slot, self.me);
+        }
+        let epoch = epoch.max(self.myself().config_epoch);
+        self.set_own_config_epoch(epoch);
+        self.election.reset();
+        self.update_health(turn);
+        self.agree_with_data(turn);
+    }
+
+    /// Restarts a running attempt because a manual failover became ready.
+    pub(crate) fn reset_for_manual(&mut self) {
+        if self.election.sent {
+            let text = format!(
+                "Failover election in progress for epoch {}, but received a new manual failover. Resetting the election.",
+                self.election.epoch
+            );
+            self.log(LogLevel::Notice, text);
+        }
+        self.election.reset();
+    }
+
+    fn note_reason(&mut self, turn: &Turn<'_>, reason: CantFailover) {
+        let again = if reason == CantFailover::DataAge { RELOG_DATA_AGE } else { RELOG };
+        if self.election.reason.is_some_and(|(last, at)| last == reason && turn.now.since(at) < again) {
+            return;
+        }
+        self.election.reason = Some((reason, turn.now));
+        let text = match reason {
+            CantFailover::DataAge => {
+                "Disconnected from primary for longer than allowed. Please check the \
+                 'cluster-replica-validity-factor' configuration option."
+            }
+            CantFailover::DataIncomplete => "My dataset is not complete.",
+            CantFailover::WaitingDelay => "Waiting the delay before I can start a new failover.",
+            CantFailover::Expired => "Failover attempt expired.",
+            CantFailover::WaitingVotes => "Waiting for votes, but majority still not reached.",
+        };
+        self.log(LogLevel::Notice, format!("Currently unable to failover: {text}"));
+        if matches!(reason, CantFailover::Expired | CantFailover::WaitingVotes) {
+            let text = format!(
+                "Needed quorum: {}. Number of votes received so far: {}",
+                self.quorum(),
+                self.election.votes.len()
+            );
+            self.log(LogLevel::Notice, text);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Suspicion (PFAIL, mine alone), agreement (FAIL, a majority of voting primaries) and recovery (cluster-bus 4).
+//! Nothing but a PONG on my own link clears either.
+
+use crate::cluster::{Cluster, Turn};
+use crate::effect::LogLevel;
+use baton_base::{Mono, NodeId};
+use baton_wire::{Body, Header, MsgFlags, NodeFlags};
+
+impl Cluster {
+    /// Suspects a node whose ping has been unanswered, and which has been silent, for longer than NT.
+    pub(crate) fn suspect_if_silent(&mut self, turn: &Turn<'_>, id: &NodeId) {
+        let Some(node) = self.nodes.get(id) else { return };
+        let Some(sent) = node.ping_sent else { return };
+        let silent = turn.now.since(node.data_received.map_or(sent, |at| at.max(sent)));
+        if silent > self.settings.node_timeout() && node.healthy() {
+            self.suspect(turn, id);
+        }
+    }
+
+    /// Marks a node PFAIL. The suspicion travels with the next regular pings.
+    pub(crate) fn suspect(&mut self, turn: &Turn<'_>, id: &NodeId) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        node.flags.insert(NodeFlags::PFAIL);
+        self.todo.health = true;
+        if self.is_voting(&self.me) {
+            self.mark_fail_if_agreed(turn, id);
+        }
+        if !self.nodes[id].failed() {
+            let text = format!("NODE {} possibly failing.", self.named(id));
+            self.log(LogLevel::Debug, text);
+        }
+    }
+
+    /// Notes that a voting primary reported a node; tells whether that is new. A report's time is rounded up to a whole
+    /// second. Nodes already marked FAIL collect none.
+    pub(crate) fn add_report(&mut self, turn: &Turn<'_>, id: &NodeId, by: NodeId) -> bool {
+        let Some(node) = self.nodes.get_mut(id) else { return false };
+        if node.failed() {
+            return false;
+        }
+        let rounded = Mono::from_millis(turn.now.as_millis().div_ceil(1000) * 1000);
+        node.reports.insert(by, rounded).is_none()
+    }
+
+    /// Withdraws a report; tells whether there was one.
+    pub(crate) fn remove_report(&mut self, id: &NodeId, by: &NodeId) -> bool {
+        self.nodes.get_mut(id).is_some_and(|n| n.reports.remove(by).is_some())
+    }
+
+    /// How many valid reports there are of a node; expired ones are dropped.
+    pub(crate) fn report_count(&mut self, now: Mono, id: &NodeId) -> usize {
+        let validity = self.settings.twice_node_timeout();
+        let Some(node) = self.nodes.get_mut(id) else { return 0 };
+        node.reports.retain(|_, at| *at + validity > now);
+        node.reports.len()
+    }
+
+    /// The FAIL rule: I suspect it myself, and with me a majority of the voting primaries does.
+    pub(crate) fn mark_fail_if_agreed(&mut self, turn: &Turn<'_>, id: &NodeId) {
+        let Some(node) = self.nodes.get(id) else { return };
+        if !node.has(NodeFlags::PFAIL) || node.failed() {
+            return;
+        }
+        let agreeing = self.report_count(turn.now, id) + usize::from(self.is_voting(&self.me));
+        if agreeing < self.quorum() {
+            return;
+        }
+        self.log(LogLevel::Notice, format!("Marking node {} as failing (quorum reached).", self.named(id)));
+        self.mark_fail(turn, id);
+        self.broadcast_fail(turn, id);
+    }
+
+    /// Marks a node FAIL. If it is my primary, the failover handler runs in this very turn.
+    pub(crate) fn mark_fail(&mut self, turn: &Turn<'_>, id: &NodeId) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        node.flags.remove(NodeFlags::PFAIL);
+        node.flags.insert(NodeFlags::FAIL);
+        node.fail_time = Some(turn.now);
+        self.todo.save_lazily();
+        self.todo.health = true;
+        self.todo.publish = true;
+        if self.myself().primary == Some(*id) {
+            self.todo.failover = true;
+        }
+    }
+
+    pub(crate) fn broadcast_fail(&mut self, turn: &Turn<'_>, id: &NodeId) {
+        self.broadcast(turn, MsgFlags::empty(), Body::Fail { id: *id });
+    }
+
+    /// A FAIL message is obeyed without a suspicion of my own, if a known node sends it.
+    pub(crate) fn on_fail_message(&mut self, turn: &Turn<'_>, sender: Option<NodeId>, header: &Header, id: NodeId) {
+        let Some(sender) = sender else {
+            let text = format!("Ignoring FAIL message from unknown node {} about {id}", header.sender);
+            self.log(LogLevel::Notice, text);
+            return;
+        };
+        let Some(node) = self.nodes.get(&id) else { return };
+        if node.is_myself() || node.failed() {
+            return;
+        }
+        let text = format!("FAIL message received from {} about {}", self.named(&sender), self.named(&id));
+        self.log(LogLevel::Notice, text);
+        self.mark_fail(turn, &id);
+    }
+
+    /// An answer on my own link: the node lives, as far as I can see.
+    pub(crate) fn on_pong(&mut self, turn: &Turn<'_>, id: &NodeId) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        node.pong_received = Some(turn.now);
+        node.ping_sent = None;
+        if node.has(NodeFlags::PFAIL) {
+            node.flags.remove(NodeFlags::PFAIL);
+            self.todo.health = true;
+        } else if node.failed() {
+            self.clear_fail_if_allowed(turn, id);
+        }
+    }
+
+    /// A node without slots recovers at once; one with slots only if after 2 NT nobody has taken them, or its replica
+    /// would be elected while it comes back.
+    fn clear_fail_if_allowed(&mut self, turn: &Turn<'_>, id: &NodeId) {
+        let node = &self.nodes[id];
+        let lasted = node.fail_time.is_none_or(|at| turn.now.since(at) > self.settings.twice_node_timeout());
+        let why = if node.is_replica() {
+            "replica is reachable again."
+        } else if !self.slots.owns_any(id) {
+            "primary without slots is reachable again."
+        } else if lasted {
+            "is reachable again and nobody is serving its slots after some time."
+        } else {
+            return;
+        };
+        self.log(LogLevel::Notice, format!("Clear FAIL state for node {}: {why}", self.named(id)));
+        let node = self.nodes.get_mut(id).expect("looked at above");
+        node.flags.remove(NodeFlags::FAIL);
+        node.fail_time = None;
+        node.reports.clear();
+        self.todo.save_lazily();
+        self.todo.health = true;
+        self.todo.publish = true;
+    }
+}

@@ -1,0 +1,146 @@
+//! What nodes tell each other about others: which nodes go into a ping, and what is believed of what arrives
+//! (cluster-bus 3.2, 3.3).
+
+use crate::cluster::{Cluster, Turn};
+use crate::effect::LogLevel;
+use crate::node::{Address, Node};
+use baton_base::{Mono, NodeId, ShardId};
+use baton_wire::{Gossip, NodeFlags, PingBody};
+use std::time::Duration;
+
+/// The fewest nodes told about, where there are as many.
+const ENTRIES_MIN: usize = 3;
+/// The count field has 16 bits, and its largest value stays unused.
+const ENTRIES_MAX: usize = 65_534;
+/// How far in the future a gossiped PONG may lie (clocks differ).
+const PONG_AHEAD_MAX: Duration = Duration::from_millis(500);
+/// Nodes beyond this number are not learned from gossip: a forged flood must not cost unbounded memory.
+const NODES_MAX: usize = 16_384;
+
+impl Cluster {
+    /// Some consecutive nodes from a random place of the table, then all suspected ones, whoever receives it.
+    pub(crate) fn gossip_entries(&mut self, turn: &Turn<'_>, receiver: Option<NodeId>) -> Vec<Gossip> {
+        let nodes = self.nodes.len();
+        let share = nodes * usize::try_from(self.settings.gossip_percent).unwrap_or(100) / 100;
+        let wanted = share.max(ENTRIES_MIN).min(nodes.saturating_sub(2));
+        let start = NodeId::random(&mut self.rng);
+        let sample = self.nodes.range(start..).chain(self.nodes.range(..start)).map(|(_, n)| n);
+        let fresh = sample
+            .take(wanted + 2)
+            .filter(|n| !n.is_myself() && Some(n.id) != receiver)
+            .filter(|n| !n.flags.intersects(NodeFlags::PFAIL | NodeFlags::HANDSHAKE | NodeFlags::NOADDR))
+            .filter(|n| n.outbound.is_some() || self.slots.owns_any(&n.id))
+            .take(wanted);
+        let suspected = self
+            .nodes
+            .values()
+            .filter(|n| n.has(NodeFlags::PFAIL) && !n.flags.intersects(NodeFlags::HANDSHAKE | NodeFlags::NOADDR));
+        fresh.chain(suspected).take(ENTRIES_MAX).map(|n| self.gossip_about(turn, n)).collect()
+    }
+
+    fn gossip_about(&self, turn: &Turn<'_>, node: &Node) -> Gossip {
+        let secs = |at: Option<Mono>| u32::try_from(turn.wall_of(at).as_secs()).unwrap_or(u32::MAX);
+        let (port, port_other) = node.address.wire_ports(self.settings.tls_cluster);
+        Gossip {
+            id: node.id,
+            ping_sent_s: secs(node.ping_sent),
+            pong_received_s: secs(node.pong_received),
+            ip: node.address.ip,
+            port,
+            port_other,
+            port_bus: node.address.bus_port,
+            flags: node.flags,
+        }
+    }
+
+    /// Believes what can be believed of the entries of a known sender, or of a temporary handshake node.
+    pub(crate) fn on_gossip(&mut self, turn: &Turn<'_>, sender: NodeId, body: &PingBody) {
+        if body.gossip_malformed > 0 {
+            let count = body.gossip_malformed;
+            let text = format!("Node {} gossiped {count} nodes with invalid IDs.", self.named(&sender));
+            self.log(LogLevel::Warning, text);
+            return;
+        }
+        let votes = self.is_voting(&sender);
+        for entry in &body.gossip {
+            if entry.id == self.me {
+                continue;
+            }
+            if self.nodes.contains_key(&entry.id) {
+                self.on_gossip_about_known(turn, sender, votes, entry);
+            } else {
+                self.learn_node(turn, entry);
+            }
+        }
+    }
+
+    fn on_gossip_about_known(&mut self, turn: &Turn<'_>, sender: NodeId, votes: bool, entry: &Gossip) {
+        let id = entry.id;
+        let reported = entry.flags.intersects(NodeFlags::PFAIL | NodeFlags::FAIL);
+        if reported {
+            if votes && self.add_report(turn, &id, sender) {
+                let text = format!("Node {} reported node {} as not reachable.", self.named(&sender), self.named(&id));
+                self.log(LogLevel::Verbose, text);
+            }
+            self.mark_fail_if_agreed(turn, &id);
+        } else {
+            if votes && self.remove_report(&id, &sender) {
+                let text = format!("Node {} reported node {} is back online.", self.named(&sender), self.named(&id));
+                self.log(LogLevel::Verbose, text);
+            }
+            self.take_gossiped_pong(turn, entry);
+        }
+        self.take_gossiped_address(turn, entry, reported);
+    }
+
+    /// A healthy node that somebody heard lately needs no ping of mine.
+    fn take_gossiped_pong(&mut self, turn: &Turn<'_>, entry: &Gossip) {
+        let Some(node) = self.nodes.get_mut(&entry.id) else { return };
+        if !node.healthy() || node.ping_sent.is_some() || !node.reports.is_empty() {
+            return;
+        }
+        let gossiped_ms = u64::from(entry.pong_received_s) * 1000;
+        let ahead = Duration::from_millis(gossiped_ms.saturating_sub(turn.wall.0));
+        let behind = Duration::from_millis(turn.wall.0.saturating_sub(gossiped_ms));
+        let heard = if ahead > Duration::ZERO { turn.now + ahead } else { turn.now - behind };
+        if ahead <= PONG_AHEAD_MAX && node.pong_received.is_some_and(|at| heard > at) {
+            node.pong_received = Some(heard);
+        }
+    }
+
+    /// A node that I can't reach and somebody else can, at another address, has moved (cluster-bus 2.4).
+    fn take_gossiped_address(&mut self, turn: &Turn<'_>, entry: &Gossip, reported: bool) {
+        let Some(node) = self.nodes.get(&entry.id) else { return };
+        let usable = !reported && !entry.flags.contains(NodeFlags::NOADDR) && !entry.ip.is_empty();
+        if node.healthy() || !usable {
+            return;
+        }
+        let address = self.gossiped_address(entry);
+        self.take_address(turn, entry.id, address);
+    }
+
+    fn gossiped_address(&self, entry: &Gossip) -> Address {
+        Address::from_wire(entry.ip, entry.port, entry.port_other, entry.port_bus, self.settings.tls_cluster)
+    }
+
+    /// A node that somebody known tells about becomes known too, with the flags it was told about with.
+    fn learn_node(&mut self, turn: &Turn<'_>, entry: &Gossip) {
+        let unusable = entry.flags.contains(NodeFlags::NOADDR) || entry.ip.is_empty();
+        if unusable || self.blacklist.contains(&entry.id, turn.now) || self.nodes.len() >= NODES_MAX {
+            return;
+        }
+        let shard = ShardId::random(&mut self.rng);
+        // Another's suspicion is not mine, and only a known role is believed.
+        let mut flags = entry.flags - (NodeFlags::MYSELF | NodeFlags::HANDSHAKE | NodeFlags::MEET | NodeFlags::PFAIL);
+        if flags.contains(NodeFlags::REPLICA) {
+            flags.remove(NodeFlags::PRIMARY);
+        }
+        let mut node = Node::new(entry.id, shard, flags, turn.now);
+        node.address = self.gossiped_address(entry);
+        // A FAIL mark learned from gossip ages from now.
+        node.fail_time = node.failed().then_some(turn.now);
+        self.nodes.insert(entry.id, node);
+        self.todo.save_lazily();
+        self.todo.publish = true;
+    }
+}

@@ -1,0 +1,160 @@
+//! Everything that can happen to the cluster machine, as values. Nothing else may change it.
+
+use crate::command::ClusterCommand;
+use crate::link::LinkId;
+use crate::settings::Settings;
+use baton_base::{Mono, Offset, Slot, SlotBitmap};
+
+/// Names one request so that its answer finds the way back. Chosen by the caller, opaque here.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Token(pub u64);
+
+/// Who asks for a command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// A client; the text describes it in log lines (`CLIENT INFO` format).
+    Client(String),
+    /// The replication stream of my primary.
+    PrimaryLink,
+}
+
+/// One event from outside.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Time passed; to be given no later than [`Cluster::next_wake`](crate::Cluster::next_wake) says.
+    Tick,
+    /// The connection asked for by [`Effect::Connect`](crate::Effect::Connect) is established.
+    LinkOpened {
+        /// The link of the effect.
+        link: LinkId,
+        /// Our address on this connection.
+        local_ip: String,
+    },
+    /// A peer connected.
+    LinkAccepted {
+        /// A fresh id from [`LinkId::inbound`].
+        link: LinkId,
+        /// The peer's address.
+        peer_ip: String,
+        /// Our address on this connection.
+        local_ip: String,
+    },
+    /// The connection could not be made, and this was known before the connecting call returned (a refusal on loopback)
+    /// if `at_once`.
+    LinkFailed {
+        /// The link of the effect.
+        link: LinkId,
+        /// Whether the refusal was synchronous.
+        at_once: bool,
+    },
+    /// The connection ended: end of stream, an error, or bytes that are no bus packet (the framer's verdict).
+    LinkClosed {
+        /// Which one.
+        link: LinkId,
+    },
+    /// Exactly one framed packet arrived.
+    Received {
+        /// On which link.
+        link: LinkId,
+        /// The whole packet, header included.
+        bytes: Vec<u8>,
+    },
+    /// A request, answered by exactly one [`Effect::Reply`](crate::Effect::Reply).
+    Command {
+        /// Comes back in the reply.
+        token: Token,
+        /// Who asks.
+        origin: Origin,
+        /// What is asked.
+        command: ClusterCommand,
+    },
+    /// The parameters changed at run time.
+    SettingsChanged(Box<Settings>),
+    /// The data plane confirmed that no write can be executed any more, as [`Effect::PauseWrites`](crate::Effect::PauseWrites) asked.
+    WritesPaused {
+        /// The final offset.
+        offset: Offset,
+    },
+    /// A message of PUBLISH or SPUBLISH to hand to the other nodes.
+    Publish {
+        /// Its channel.
+        channel: Vec<u8>,
+        /// Its payload.
+        message: Vec<u8>,
+        /// Only the nodes of my shard get it (SPUBLISH).
+        sharded: bool,
+    },
+    /// The own offset moved, or the replication link changed its state: decisions that wait for it go on at once.
+    DataProgress,
+    /// The outcome of durable writes changed: `ok` is false from the first failed save until one succeeds again. While
+    /// false this node neither votes nor stands for election (S8).
+    PersistOutcome {
+        /// Whether the latest save worked.
+        ok: bool,
+    },
+    /// CONFIG RESETSTAT.
+    StatsReset,
+}
+
+/// How many keys each slot holds. The data plane implements it over its counters.
+pub trait KeyCounts {
+    /// Keys of this slot in all databases.
+    fn keys_in(&self, slot: Slot) -> u64;
+
+    /// Whether no slot holds any key.
+    fn is_empty(&self) -> bool {
+        Slot::all().all(|slot| self.keys_in(slot) == 0)
+    }
+}
+
+/// A dataset without keys.
+impl KeyCounts for () {
+    fn keys_in(&self, _slot: Slot) -> u64 {
+        0
+    }
+
+    fn is_empty(&self) -> bool {
+        true
+    }
+}
+
+/// The set of slots that hold a key.
+impl KeyCounts for SlotBitmap {
+    fn keys_in(&self, slot: Slot) -> u64 {
+        u64::from(self.contains(slot))
+    }
+}
+
+/// What the data plane knows at the moment of an input.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    /// Primary: end of its replication stream. Replica: what it has processed. 0 before the first complete dataset.
+    pub offset: Offset,
+    /// The link to my primary is up (replicas).
+    pub link_up: bool,
+    /// Last bytes from my primary.
+    pub last_interaction: Option<Mono>,
+    /// Since when the link to my primary is down; empty if it was never up.
+    pub link_down_since: Option<Mono>,
+    /// The dataset is complete: loaded or synchronised to its end, never half.
+    pub dataset_complete: bool,
+    /// The dataset is being loaded from disk.
+    pub loading: bool,
+    /// Keys per slot.
+    pub keys: &'a dyn KeyCounts,
+}
+
+impl Facts<'static> {
+    /// A node without data that never replicated.
+    pub fn empty() -> Facts<'static> {
+        Facts {
+            offset: Offset(0),
+            link_up: false,
+            last_interaction: None,
+            link_down_since: None,
+            dataset_complete: false,
+            loading: false,
+            keys: &(),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The manual failover (cluster-bus 8): a replica asks its primary to stand still, catches up to the last byte and then
+//! is elected, the old primary voting for it. Phases are named after what they wait for.
+
+use crate::cluster::{Cluster, Turn};
+use crate::command::FailoverMode;
+use crate::effect::{Effect, LogLevel};
+use crate::input::Origin;
+use crate::link::LinkId;
+use crate::show::ClusterReply;
+use baton_base::{Mono, NodeId, Offset};
+use baton_wire::{Body, Kind, MsgFlags};
+use std::time::Duration;
+
+/// What this node does in a manual failover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manual {
+    /// Nothing.
+    Idle,
+    /// Replica: the primary was asked; its final offset is awaited.
+    Requested { end: Mono },
+    /// Replica: the final offset is known and not reached yet.
+    CatchingUp { end: Mono, target: Offset },
+    /// Replica: it may stand.
+    Ready { end: Mono },
+    /// Primary: writes are being stopped for this replica; `paused_at` is set once none can happen any more.
+    Serving { end: Mono, replica: NodeId, link: LinkId, paused_at: Option<Offset> },
+}
+
+impl Manual {
+    /// Whether a replica may stand because of it.
+    pub(crate) fn is_ready(self) -> bool {
+        matches!(self, Manual::Ready { .. })
+    }
+
+    fn end(self) -> Option<Mono> {
+        match self {
+            Manual::Idle => None,
+            Manual::Requested { end }
+            | Manual::CatchingUp { end, .. }
+            | Manual::Ready { end }
+            | Manual::Serving { end, .. } => Some(end),
+        }
+    }
+}
+
+impl Cluster {
+    /// CLUSTER FAILOVER.
+    pub(crate) fn failover(
+        &mut self,
+        turn: &Turn<'_>,
+        origin: &Origin,
+        mode: FailoverMode,
+        replica_id: Option<&str>,
+    ) -> Result<ClusterReply, String> {
+        if let Some(id) = replica_id {
+            if matches!(origin, Origin::Client(_)) {
+                return Err("ERR syntax error".to_owned());
+            }
+            if id != self.me.as_str() {
+                return Ok(ClusterReply::Ok);
+            }
+        }
+        if self.is_primary() {
+            return Err("ERR You should send CLUSTER FAILOVER to a replica".to_owned());
+        }
+        let Some(primary) = self.my_primary() else {
+            return Err("ERR I'm a replica but my master is unknown to me".to_owned());
+        };
+        let (primary, failed) = (primary.id, primary.failed());
+        if mode == FailoverMode::Default && (failed || self.open_outbound(&primary).is_none()) {
+            return Err("ERR Master is down or failed, please use CLUSTER FAILOVER FORCE".to_owned());
+        }
+        self.reset_manual();
+        let end = turn.now + self.manual_timeout();
+        let from = match origin {
+            Origin::Client(client) => format!("user request from '{client}'"),
+            Origin::PrimaryLink => format!("primary request from '{}'", self.name_of(&primary)),
+        };
+        let who = if *origin == Origin::PrimaryLink { "primary" } else { "user" };
+        match mode {
+            FailoverMode::Takeover => {
+                self.log(LogLevel::Notice, format!("Taking over the primary ({from})."));
+                self.bump_epoch();
+                self.take_over(turn, self.current_epoch);
+            }
+            FailoverMode::Force => {
+                self.log(LogLevel::Notice, format!("Forced failover {who} request accepted ({from})."));
+                self.manual_ready(end);
+            }
+            FailoverMode::Default => {
+                self.log(LogLevel::Notice, format!("Manual failover {who} request accepted ({from})."));
+                self.manual = Manual::Requested { end };
+                self.send_to(turn, &primary, MsgFlags::empty(), Body::MfStart);
+            }
+        }
+        Ok(ClusterReply::Ok)
+    }
+
+    fn manual_timeout(&self) -> Duration {
+        Duration::from_millis(self.settings.manual_failover_timeout_ms)
+    }
+
+    fn manual_ready(&mut self, end: Mono) {
+        self.manual = Manual::Ready { end };
+        self.reset_for_manual();
+        self.todo.failover = true;
+    }
+
+    /// Primary: one of my replicas wants to take over. Only once the data plane confirms that writes have stopped does
+    /// any packet say PAUSED.
+    pub(crate) fn on_mfstart(&mut self, turn: &Turn<'_>, link: LinkId, sender: NodeId) {
+        if !self.is_primary() || self.nodes[&sender].primary != Some(self.me) {
+            return;
+        }
+        // An earlier one is replaced without letting writes run in between.
+        let end = turn.now + self.manual_timeout();
+        self.manual = Manual::Serving { end, replica: sender, link, paused_at: None };
+        self.log(LogLevel::Warning, format!("Manual failover requested by replica {}.", self.named(&sender)));
+        self.emit(Effect::PauseWrites { until: turn.now + self.manual_timeout() * 2 });
+    }
+
+    /// Primary: the final offset is fixed; the replica hears it at once, on the link it asked on.
+    pub(crate) fn on_writes_paused(&mut self, turn: &Turn<'_>, offset: Offset) {
+        let Manual::Serving { replica, link, paused_at, .. } = &mut self.manual else { return };
+        *paused_at = Some(offset);
+        let (replica, link) = (*replica, *link);
+        if self.links.contains_key(&link) {
+            self.send_ping(turn, link, Kind::Ping);
+        } else {
+            self.ping(turn, &replica);
+        }
+    }
+
+    /// Replica: the primary stands still at this offset.
+    pub(crate) fn on_paused_offset(&mut self, _turn: &Turn<'_>, target: Offset) {
+        let Manual::Requested { end } = self.manual else { return };
+        self.log(LogLevel::Notice, format!("Received replication offset for paused primary manual failover: {target}"));
+        self.manual = Manual::CatchingUp { end, target };
+        self.todo.failover = true;
+    }
+
+    /// Replica: goes on once everything has been processed.
+    pub(crate) fn run_manual(&mut self, turn: &Turn<'_>) {
+        let Manual::CatchingUp { end, target } = self.manual else { return };
+        if turn.facts.dataset_complete && turn.facts.offset == target {
+            let text = "All primary replication stream processed, manual failover can start.";
+            self.log(LogLevel::Notice, text.to_owned());
+            self.manual_ready(end);
+        }
+    }
+
+    /// Each side gives up for itself.
+    pub(crate) fn expire_manual(&mut self, turn: &Turn<'_>) {
+        if self.manual.end().is_some_and(|end| turn.now > end) {
+            self.log(LogLevel::Warning, "Manual failover timed out.".to_owned());
+            self.reset_manual();
+        }
+    }
+
+    /// Ends any manual failover; a primary serves writes again, once the topology of this turn is out.
+    pub(crate) fn reset_manual(&mut self) {
+        if matches!(self.manual, Manual::Serving { .. }) {
+            self.todo.resume_writes = true;
+        }
+        self.manual = Manual::Idle;
+    }
+}

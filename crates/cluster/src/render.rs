@@ -1,0 +1,206 @@
+//! Builds the published topology and the data of CLUSTER INFO, SLOTS, SHARDS and LINKS from the machine's state. Equal
+//! states give equal results on every node: everything is ordered by slot or by id.
+
+use crate::cluster::{Cluster, Turn};
+use crate::node::Node;
+use crate::show::{LinkView, Member, MemberHealth, Shard, SlotRange};
+use crate::stats::Traffic;
+use crate::topology::{DownReason, Health, NO_OWNER, NodeView, Topology};
+use baton_base::{Epoch, NodeId, Offset, ShardId, Slot, WallMs};
+use baton_wire::{Kind, NodeFlags};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+impl Topology {
+    /// What is published before anything is known.
+    pub(crate) fn alone(me: NodeId, shard: ShardId) -> Topology {
+        Topology {
+            version: 0,
+            nodes: vec![NodeView {
+                id: me,
+                shard,
+                address: crate::node::Address::EMPTY,
+                labels: crate::node::Labels::default(),
+                is_primary: true,
+                primary: None,
+                failed: false,
+            }],
+            me: 0,
+            primary: None,
+            owners: Box::new([NO_OWNER; Slot::COUNT]),
+            migrating: BTreeMap::new(),
+            importing: BTreeMap::new(),
+            health: Health::Fail(DownReason::NotReady),
+            current_epoch: Epoch(0),
+            endpoint_type: crate::EndpointType::Ip,
+            allow_reads_when_down: false,
+            allow_pubsubshard_when_down: true,
+        }
+    }
+}
+
+impl Cluster {
+    pub(crate) fn view(&self, node: &Node) -> NodeView {
+        NodeView {
+            id: node.id,
+            shard: node.shard,
+            address: node.address,
+            labels: node.labels.clone(),
+            is_primary: node.is_primary(),
+            primary: node.primary,
+            failed: node.failed(),
+        }
+    }
+
+    pub(crate) fn build_topology(&self, version: u64) -> Topology {
+        let nodes: Vec<NodeView> = self.nodes.values().filter(|n| !n.in_handshake()).map(|n| self.view(n)).collect();
+        let index_of = |id: &NodeId| {
+            let found = nodes.binary_search_by(|n| n.id.cmp(id)).ok();
+            found.and_then(|index| u16::try_from(index).ok()).filter(|index| *index != NO_OWNER)
+        };
+        let mut owners = Box::new([NO_OWNER; Slot::COUNT]);
+        for (id, slots) in self.slots.owners() {
+            let Some(index) = index_of(id) else { continue };
+            for slot in slots.iter() {
+                owners[slot.index()] = index;
+            }
+        }
+        let open =
+            |map: &BTreeMap<Slot, NodeId>| map.iter().filter_map(|(slot, id)| Some((*slot, index_of(id)?))).collect();
+        Topology {
+            version,
+            me: index_of(&self.me).expect("this node is always in its own table"),
+            primary: self.myself().primary.as_ref().and_then(index_of),
+            owners,
+            migrating: open(&self.slots.migrating),
+            importing: open(&self.slots.importing),
+            health: self.health.state,
+            current_epoch: self.current_epoch,
+            endpoint_type: self.settings.endpoint_type,
+            allow_reads_when_down: self.settings.allow_reads_when_down,
+            allow_pubsubshard_when_down: self.settings.allow_pubsubshard_when_down,
+            nodes,
+        }
+    }
+
+    /// The offset of a node as shown: my own is exact, others' are of their last header.
+    fn shown_offset(&self, turn: &Turn<'_>, node: &Node) -> Offset {
+        if node.is_myself() { self.own_offset(turn) } else { node.offset }
+    }
+
+    /// CLUSTER SLOTS.
+    pub(crate) fn slot_ranges(&self, turn: &Turn<'_>) -> Vec<SlotRange> {
+        let mut out = Vec::new();
+        for (id, slots) in self.slots.owners() {
+            let Some(owner) = self.node(id) else { continue };
+            let replicas = self
+                .replicas_of(*id)
+                .filter(|n| !n.failed() && self.shown_offset(turn, n) != Offset(0))
+                .map(|n| self.view(n));
+            let nodes: Vec<NodeView> = std::iter::once(self.view(owner)).chain(replicas).collect();
+            out.extend(slots.ranges().into_iter().map(|(start, end)| SlotRange { start, end, nodes: nodes.clone() }));
+        }
+        out.sort_by_key(|range| range.start);
+        out
+    }
+
+    /// CLUSTER SHARDS, by shard id.
+    pub(crate) fn shards(&self, turn: &Turn<'_>) -> Vec<Shard> {
+        let mut shards: BTreeMap<ShardId, Shard> = BTreeMap::new();
+        for node in self.nodes.values().filter(|n| !n.in_handshake()) {
+            let shard = shards.entry(node.shard).or_insert_with(|| Shard {
+                id: node.shard,
+                slots: Vec::new(),
+                members: Vec::new(),
+            });
+            if let Some(slots) = self.slots.of(&node.id) {
+                shard.slots.extend(slots.ranges());
+            }
+            let offset = self.shown_offset(turn, node);
+            let health = if node.failed() {
+                MemberHealth::Fail
+            } else if node.is_replica() && offset == Offset(0) {
+                MemberHealth::Loading
+            } else {
+                MemberHealth::Online
+            };
+            shard.members.push(Member { node: self.view(node), offset, health });
+        }
+        shards.into_values().collect()
+    }
+
+    /// CLUSTER LINKS.
+    pub(crate) fn link_views(&self, turn: &Turn<'_>) -> Vec<LinkView> {
+        let at = |created| WallMs(turn.wall.0.saturating_sub(turn.now.ms_since(created)));
+        self.links
+            .iter()
+            .filter_map(|(id, link)| {
+                let node = link.node?;
+                let create_time_ms = at(link.created).0;
+                Some(LinkView { outbound: !id.is_inbound(), node, link: *id, create_time_ms })
+            })
+            .collect()
+    }
+
+    /// CLUSTER INFO (cluster-bus 12.2).
+    pub(crate) fn info_text(&self) -> String {
+        let state = if self.health.state.is_ok() { "ok" } else { "fail" };
+        let (mut pfail_slots, mut fail_slots) = (0, 0);
+        let (mut voting_pfail, mut voting_fail) = (0, 0);
+        for (id, slots) in self.slots.owners() {
+            let Some(node) = self.node(id) else { continue };
+            if node.failed() {
+                fail_slots += slots.len();
+                voting_fail += 1;
+            } else if node.has(NodeFlags::PFAIL) {
+                pfail_slots += slots.len();
+                voting_pfail += 1;
+            }
+        }
+        let count = |flag| self.nodes.values().filter(|n| n.has(flag)).count();
+        let assigned = self.slots.assigned();
+        let mut out = String::new();
+        let mut line = |name: &str, value: &dyn std::fmt::Display| _ = write!(out, "{name}:{value}\r\n");
+        line("cluster_state", &state);
+        line("cluster_slots_assigned", &assigned);
+        line("cluster_slots_ok", &(assigned - pfail_slots - fail_slots));
+        line("cluster_slots_pfail", &pfail_slots);
+        line("cluster_slots_fail", &fail_slots);
+        line("cluster_nodes_pfail", &count(NodeFlags::PFAIL));
+        line("cluster_nodes_fail", &count(NodeFlags::FAIL));
+        line("cluster_voting_nodes_pfail", &voting_pfail);
+        line("cluster_voting_nodes_fail", &voting_fail);
+        line("cluster_known_nodes", &self.nodes.len());
+        line("cluster_size", &self.size());
+        line("cluster_current_epoch", &self.current_epoch);
+        line("cluster_my_epoch", &self.config_epoch());
+        self.write_traffic(&mut out);
+        out
+    }
+
+    fn write_traffic(&self, out: &mut String) {
+        let (sent, received) = (&self.stats.sent, &self.stats.received);
+        write_messages(out, sent, "sent");
+        write_messages(out, received, "received");
+        let pairs = [
+            ("cluster_stats_bytes_sent", sent.bytes),
+            ("cluster_stats_bytes_received", received.bytes),
+            ("cluster_stats_pubsub_bytes_sent", sent.pubsub_bytes),
+            ("cluster_stats_pubsub_bytes_received", received.pubsub_bytes),
+            ("cluster_stats_module_bytes_sent", sent.module_bytes),
+            ("cluster_stats_module_bytes_received", received.module_bytes),
+            ("total_cluster_links_buffer_limit_exceeded", self.stats.links_over_limit),
+        ];
+        for (name, value) in pairs {
+            let _ = write!(out, "{name}:{value}\r\n");
+        }
+    }
+}
+
+fn write_messages(out: &mut String, traffic: &Traffic, direction: &str) {
+    for (kind, count) in Kind::KNOWN.iter().zip(traffic.messages).filter(|(_, count)| *count > 0) {
+        let _ = write!(out, "cluster_stats_messages_{}_{direction}:{count}\r\n", kind.token());
+    }
+    let total: u64 = traffic.messages.iter().sum();
+    let _ = write!(out, "cluster_stats_messages_{direction}:{total}\r\n");
+}

@@ -1,0 +1,249 @@
+//! Who is primary of what: what a header says about its sender's role, and how this node becomes a replica or a primary
+//! (cluster-bus 6.5). Slots are judged in `claims`.
+
+use crate::cluster::{Cluster, Turn};
+use crate::effect::{Effect, LogLevel};
+use baton_base::{NodeId, Slot, SlotBitmap};
+use baton_wire::Header;
+
+/// What a new replica may try when it attaches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Resync {
+    /// The data is of the same shard: a partial resynchronisation may be tried, open slots stay.
+    Partial,
+    /// The data is of another shard: everything is transferred, open slots are dropped.
+    Full,
+}
+
+impl Cluster {
+    /// Takes the role that a header claims. False means that the message is stale and must not be used further.
+    pub(crate) fn on_role(&mut self, sender: NodeId, header: &Header) -> bool {
+        let Some(primary) = header.replica_of else {
+            if self.nodes[&sender].is_replica() {
+                let shard = self.nodes[&sender].shard;
+                let text = format!("Reconfiguring node {} as primary for shard {shard}", self.named(&sender));
+                self.log(LogLevel::Notice, text);
+                self.see_as_primary(&sender);
+                // It may have won before I heard it: its epoch, absorbed above, is what its slots are judged by.
+            }
+            return true;
+        };
+        if self.nodes[&sender].is_primary() && !self.see_as_replica(sender, primary, header) {
+            return false;
+        }
+        self.see_primary_of(sender, primary);
+        true
+    }
+
+    /// Marks a node a primary in my table.
+    pub(crate) fn see_as_primary(&mut self, id: &NodeId) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        node.set_primary_role();
+        self.todo.save_durably();
+        self.todo.health = true;
+        self.todo.publish = true;
+        if *id == self.me {
+            self.become_primary();
+        }
+    }
+
+    /// A primary in my view says that it is a replica. False if that is an old message.
+    fn see_as_replica(&mut self, sender: NodeId, primary: NodeId, header: &Header) -> bool {
+        let known_here = self.nodes.contains_key(&primary);
+        if known_here && self.same_shard(&sender, &primary) {
+            let newest = self.effective_epoch(&sender).max(self.effective_epoch(&primary));
+            if newest > header.config_epoch {
+                let text = format!(
+                    "Ignore stale message from {}, it claims to be a replica of {} with epoch {} while {newest} is known",
+                    self.named(&sender),
+                    self.named(&primary),
+                    header.config_epoch
+                );
+                self.log(LogLevel::Notice, text);
+                return false;
+            }
+            if self.nodes[&primary].is_replica() {
+                self.move_shard(sender, primary, header);
+            }
+        }
+        let removed = self.slots.unassign_all(&sender);
+        if removed > 0 {
+            let shard = self.nodes[&sender].shard;
+            let text = format!(
+                "Node {} is no longer primary of shard {shard}; removed all {removed} slot(s) it used to own",
+                self.named(&sender)
+            );
+            self.log(LogLevel::Notice, text);
+        }
+        let node = self.nodes.get_mut(&sender).expect("the sender is known");
+        node.set_replica_role(None);
+        self.note_slots_changed();
+        true
+    }
+
+    /// The demoted node was heard before its successor: everything it had goes to the successor, with its epoch.
+    fn move_shard(&mut self, from: NodeId, to: NodeId, header: &Header) {
+        let slots = self.slots.of_or_empty(&from);
+        for slot in slots.iter() {
+            self.slots.assign(slot, to);
+        }
+        let shard = self.nodes[&from].shard;
+        let text = format!(
+            "A failover occurred in shard {shard}; node {} lost {} slot(s) and failed over to node {} with a config epoch of {}",
+            self.named(&from),
+            slots.len(),
+            self.named(&to),
+            header.config_epoch
+        );
+        self.log(LogLevel::Notice, text);
+        self.see_as_primary(&to);
+        self.raise_config_epoch(to, header.config_epoch);
+        self.move_open_slots(from, to);
+    }
+
+    fn move_open_slots(&mut self, from: NodeId, to: NodeId) {
+        let shard = self.nodes[&to].shard;
+        let at = |map: &std::collections::BTreeMap<Slot, NodeId>| -> Vec<Slot> {
+            map.iter().filter(|(_, node)| **node == from).map(|(slot, _)| *slot).collect()
+        };
+        let (sources, targets) = (at(&self.slots.importing), at(&self.slots.migrating));
+        for slot in &sources {
+            self.slots.importing.insert(*slot, to);
+            let text = format!(
+                "Failover occurred in migration source. Update importing source for slot {slot} to node {} in shard {shard}",
+                self.named(&to)
+            );
+            self.log(LogLevel::Verbose, text);
+        }
+        for slot in &targets {
+            self.slots.migrating.insert(*slot, to);
+            let text = format!(
+                "Failover occurred in migration target. Slot {slot} is now being migrated to node {} in shard {shard}",
+                self.named(&to)
+            );
+            self.log(LogLevel::Verbose, text);
+        }
+        if !sources.is_empty() {
+            let text = format!(
+                "A failover occurred in migration source. Update importing source of {} slot(s) to node {} in shard {shard}",
+                sources.len(),
+                self.named(&to)
+            );
+            self.log(LogLevel::Notice, text);
+        }
+        if !targets.is_empty() {
+            let text = format!(
+                "A failover occurred in migration target. Update migrating target of {} slot(s) to node {} in shard {shard}",
+                targets.len(),
+                self.named(&to)
+            );
+            self.log(LogLevel::Notice, text);
+        }
+    }
+
+    /// A replica names its primary. Sub-replica repair comes before the sender's shard id changes, because a partial
+    /// resynchronisation is only allowed within the old shard.
+    fn see_primary_of(&mut self, sender: NodeId, primary: NodeId) {
+        let Some(head) = self.nodes.get(&primary) else { return };
+        let shard = head.shard;
+        let node = self.nodes.get_mut(&sender).expect("the sender is known");
+        if node.primary == Some(primary) || !node.is_replica() {
+            return;
+        }
+        node.primary = Some(primary);
+        let text =
+            format!("Node {} is now a replica of node {} in shard {shard}", self.named(&sender), self.named(&primary));
+        self.log(LogLevel::Notice, text);
+        self.todo.save_lazily();
+        self.todo.health = true;
+        self.todo.publish = true;
+        self.repair_sub_replica();
+        if let Some(node) = self.nodes.get_mut(&sender) {
+            node.shard = shard;
+        }
+    }
+
+    /// My primary became a replica itself: I follow the one it follows.
+    fn repair_sub_replica(&mut self) {
+        let Some(old) = self.my_primary() else { return };
+        let (old, Some(next)) = (old.id, old.primary) else { return };
+        if next == self.me || !self.nodes.contains_key(&next) {
+            return;
+        }
+        let text = format!("I'm a sub-replica! Reconfiguring myself as a replica of {next} from {old}");
+        self.log(LogLevel::Notice, text);
+        let resync = if self.same_shard(&self.me, &next) { Resync::Partial } else { Resync::Full };
+        self.follow(next, resync);
+        self.slots.close_all();
+        self.todo.save_durably();
+        self.todo.announce = true;
+    }
+
+    /// Becomes a replica, whatever the cause. I must own no slot.
+    pub(crate) fn follow(&mut self, primary: NodeId, resync: Resync) {
+        assert!(!self.slots.owns_any(&self.me), "a node that owns slots does not become a replica");
+        assert!(primary != self.me, "a node does not follow itself");
+        if resync == Resync::Full {
+            self.slots.close_all();
+        }
+        let shard = self.nodes[&primary].shard;
+        let me = self.myself_mut();
+        me.set_replica_role(Some(primary));
+        me.shard = shard;
+        me.config_epoch = baton_base::Epoch(0);
+        self.reset_manual();
+        self.election.reset();
+        self.replicate(primary, resync);
+        self.unsubscribe_foreign();
+        self.todo.save_lazily();
+        self.todo.health = true;
+        self.todo.publish = true;
+    }
+
+    /// Tells the data plane where to replicate from, if the address is known; else the periodic repair does it later.
+    fn replicate(&mut self, primary: NodeId, resync: Resync) {
+        let address = self.nodes[&primary].address;
+        if address.ip.is_empty() {
+            self.replicating = None;
+            return;
+        }
+        let host = address.ip.as_str().to_owned();
+        let port = address.wire_ports(self.settings.tls_cluster).0;
+        self.replicating = Some((primary, host.clone(), port));
+        let full_sync = resync == Resync::Full;
+        self.todo.role = Some(Effect::BecomeReplicaOf { primary, host, port, full_sync });
+    }
+
+    /// A replica that has no target although its primary has an address gets one, also after the address changed.
+    pub(crate) fn repair_replication(&mut self, turn: &Turn<'_>) {
+        let Some(primary) = self.my_primary() else { return };
+        if turn.facts.loading || primary.address.ip.is_empty() {
+            return;
+        }
+        let port = primary.address.wire_ports(self.settings.tls_cluster).0;
+        let id = primary.id;
+        let current = self.replicating.as_ref();
+        let right =
+            current.is_some_and(|(to, host, at)| *to == id && host == primary.address.ip.as_str() && *at == port);
+        if !right {
+            self.replicate(id, Resync::Partial);
+        }
+    }
+
+    /// Stops replicating; the data plane keeps its history as the second replication id.
+    pub(crate) fn become_primary(&mut self) {
+        self.myself_mut().set_primary_role();
+        self.replicating = None;
+        self.reset_manual();
+        self.todo.role = Some(Effect::BecomePrimary);
+        self.todo.health = true;
+        self.todo.publish = true;
+    }
+
+    /// Shard channels of slots that my shard does not serve lose their subscribers.
+    pub(crate) fn unsubscribe_foreign(&mut self) {
+        let head = self.my_head();
+        let foreign: SlotBitmap = Slot::all().filter(|s| self.slots.owner(*s) != Some(head)).collect();
+        self.todo.unsubscribe = foreign;
+    }
+}

@@ -1,0 +1,1 @@
+//! Rules of cluster-bus 11.1, one by one.

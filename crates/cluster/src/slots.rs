@@ -1,0 +1,187 @@
+//! The slot map: which node owns each slot, which owners stopped claiming a slot, and which slots are open for
+//! migration. It never judges claims; that is `claims`.
+
+use baton_base::{NodeId, Slot, SlotBitmap};
+use std::collections::BTreeMap;
+
+/// Owner of every slot. Invariant: `by_owner` holds exactly the owners with at least one slot, and its bitmaps are the
+/// inverse of `owner`.
+#[derive(Clone, Debug)]
+pub(crate) struct SlotMap {
+    /// Per slot 0 for nobody, else 1 + the index into `names`.
+    owner: Box<[u16; Slot::COUNT]>,
+    /// Nodes that own or once owned a slot; an index is reused once its node owns nothing.
+    names: Vec<NodeId>,
+    by_owner: BTreeMap<NodeId, SlotBitmap>,
+    /// Slots whose owner no longer claims them: free for the next claimant, and masked out of UPDATE (cluster-bus 6.3-2).
+    pub(crate) unclaimed: SlotBitmap,
+    /// Slots that leave for another node.
+    pub(crate) migrating: BTreeMap<Slot, NodeId>,
+    /// Slots that come from another node.
+    pub(crate) importing: BTreeMap<Slot, NodeId>,
+}
+
+impl SlotMap {
+    pub(crate) fn new() -> SlotMap {
+        SlotMap {
+            owner: Box::new([0; Slot::COUNT]),
+            names: Vec::new(),
+            by_owner: BTreeMap::new(),
+            unclaimed: SlotBitmap::new(),
+            migrating: BTreeMap::new(),
+            importing: BTreeMap::new(),
+        }
+    }
+
+    /// The owner of a slot.
+    pub(crate) fn owner(&self, slot: Slot) -> Option<NodeId> {
+        let index = self.owner[slot.index()];
+        (index > 0).then(|| self.names[usize::from(index) - 1])
+    }
+
+    /// The slots of a node; none if it owns nothing.
+    pub(crate) fn of(&self, id: &NodeId) -> Option<&SlotBitmap> {
+        self.by_owner.get(id)
+    }
+
+    /// A copy of the slots of a node.
+    pub(crate) fn of_or_empty(&self, id: &NodeId) -> SlotBitmap {
+        self.by_owner.get(id).cloned().unwrap_or_default()
+    }
+
+    /// How many slots a node owns.
+    pub(crate) fn count(&self, id: &NodeId) -> usize {
+        self.by_owner.get(id).map_or(0, SlotBitmap::len)
+    }
+
+    /// Whether a node owns any slot.
+    pub(crate) fn owns_any(&self, id: &NodeId) -> bool {
+        self.by_owner.contains_key(id)
+    }
+
+    /// All owners with their slots, by node id.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = (&NodeId, &SlotBitmap)> {
+        self.by_owner.iter()
+    }
+
+    /// How many slots have an owner.
+    pub(crate) fn assigned(&self) -> usize {
+        self.by_owner.values().map(SlotBitmap::len).sum()
+    }
+
+    /// Gives a slot to a node, taking it from whoever has it.
+    pub(crate) fn assign(&mut self, slot: Slot, id: NodeId) {
+        if self.owner(slot) == Some(id) {
+            self.unclaimed.remove(slot);
+            return;
+        }
+        self.unassign(slot);
+        let index = self.name_index(id);
+        self.owner[slot.index()] = index + 1;
+        self.by_owner.entry(id).or_default().insert(slot);
+    }
+
+    /// Takes a slot from its owner; gives that owner.
+    pub(crate) fn unassign(&mut self, slot: Slot) -> Option<NodeId> {
+        let id = self.owner(slot)?;
+        self.owner[slot.index()] = 0;
+        self.unclaimed.remove(slot);
+        let set = self.by_owner.get_mut(&id).expect("every owner of a slot has a bitmap");
+        set.remove(slot);
+        if set.is_empty() {
+            self.by_owner.remove(&id);
+        }
+        Some(id)
+    }
+
+    /// Takes all slots from a node; gives their number.
+    pub(crate) fn unassign_all(&mut self, id: &NodeId) -> usize {
+        let slots = self.of_or_empty(id);
+        for slot in slots.iter() {
+            self.unassign(slot);
+        }
+        slots.len()
+    }
+
+    /// Drops every open slot that points at this node.
+    pub(crate) fn close_slots_of(&mut self, id: &NodeId) {
+        self.migrating.retain(|_, node| node != id);
+        self.importing.retain(|_, node| node != id);
+    }
+
+    /// Drops every open slot.
+    pub(crate) fn close_all(&mut self) {
+        self.migrating.clear();
+        self.importing.clear();
+    }
+
+    fn name_index(&mut self, id: NodeId) -> u16 {
+        let found = self.names.iter().position(|n| *n == id);
+        let index = found.unwrap_or_else(|| match self.names.iter().position(|n| !self.by_owner.contains_key(n)) {
+            Some(free) => {
+                self.names[free] = id;
+                free
+            }
+            None => {
+                self.names.push(id);
+                self.names.len() - 1
+            }
+        });
+        u16::try_from(index).expect("there are never more owners than slots")
+    }
+
+    /// Checks the invariant of the type; gives what is wrong.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        for slot in Slot::all() {
+            if let Some(id) = self.owner(slot) {
+                if !self.of(&id).is_some_and(|set| set.contains(slot)) {
+                    return Err(format!("slot {slot} is missing in the bitmap of its owner {id}"));
+                }
+            } else if self.unclaimed.contains(slot) {
+                return Err(format!("slot {slot} has no owner, yet is marked as not claimed by it"));
+            }
+        }
+        let owned = self.owner.iter().filter(|&&o| o > 0).count();
+        if owned != self.assigned() {
+            return Err(format!("{owned} slots have owners, the bitmaps hold {}", self.assigned()));
+        }
+        Ok(())
+    }
+}
+
+/// Slots as upstream writes ranges in log lines: `[0, 5460]`, one entry per run.
+pub(crate) fn runs(slots: &SlotBitmap) -> Vec<(u16, u16)> {
+    slots.ranges().into_iter().map(|(a, b)| (a.number(), b.number())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use baton_base::Rng;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The map against a plain vector of owners.
+        #[test]
+        fn behaves_like_a_vector(steps in proptest::collection::vec((0u16..64, 0usize..6), 0..300)) {
+            let mut rng = Rng::new(1);
+            let ids: Vec<NodeId> = (0..5).map(|_| NodeId::random(&mut rng)).collect();
+            let mut map = SlotMap::new();
+            let mut twin = vec![None; 64];
+            for (n, who) in steps {
+                let slot = Slot::new(n).unwrap();
+                match ids.get(who) {
+                    Some(id) => { map.assign(slot, *id); twin[usize::from(n)] = Some(*id); }
+                    None => { map.unassign(slot); twin[usize::from(n)] = None; }
+                }
+            }
+            prop_assert_eq!(map.validate(), Ok(()));
+            for n in 0..64u16 {
+                prop_assert_eq!(map.owner(Slot::new(n).unwrap()), twin[usize::from(n)]);
+            }
+            for id in &ids {
+                prop_assert_eq!(map.count(id), twin.iter().filter(|o| **o == Some(*id)).count());
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Whether the cluster is up, as this node sees it, and whether it is safe for this node to vote (cluster-bus 5).
+
+use crate::cluster::{Cluster, Turn};
+use crate::effect::LogLevel;
+use crate::node::Node;
+use crate::topology::{DownReason, Health};
+use baton_base::Mono;
+use std::time::Duration;
+
+/// A primary neither serves nor votes this long after its first evaluation, so that the others can tell it first what
+/// happened while it was away.
+const WRITABLE_DELAY: Duration = Duration::from_millis(2000);
+
+/// What the evaluation remembers.
+#[derive(Debug)]
+pub(crate) struct HealthWatch {
+    pub(crate) state: Health,
+    /// Voting is allowed.
+    pub(crate) safe_to_join: bool,
+    /// The reason that was logged last.
+    reason: Option<DownReason>,
+    first_evaluated: Option<Mono>,
+    /// When I was last in a minority.
+    minority_at: Option<Mono>,
+}
+
+impl HealthWatch {
+    pub(crate) fn new() -> HealthWatch {
+        HealthWatch {
+            state: Health::Fail(DownReason::NotReady),
+            safe_to_join: false,
+            reason: None,
+            first_evaluated: None,
+            minority_at: None,
+        }
+    }
+}
+
+impl Cluster {
+    /// Evaluates the state anew.
+    pub(crate) fn update_health(&mut self, turn: &Turn<'_>) {
+        let first = *self.health.first_evaluated.get_or_insert(turn.now);
+        let primary = self.is_primary();
+        if primary && !self.health.state.is_ok() && turn.now.since(first) < WRITABLE_DELAY {
+            self.health.safe_to_join = false;
+            return;
+        }
+        self.health.safe_to_join = true;
+        let next = self.judge_health();
+        if next == Health::Fail(DownReason::Minority) {
+            self.health.minority_at = Some(turn.now);
+        }
+        if next == self.health.state {
+            return;
+        }
+        let rejoining = self.health.minority_at.is_some_and(|at| turn.now.since(at) < self.settings.rejoin_delay());
+        if next.is_ok() && primary && rejoining {
+            return;
+        }
+        self.log_health(next);
+        self.health.state = next;
+        self.todo.publish = true;
+    }
+
+    fn judge_health(&self) -> Health {
+        let mut health = Health::Ok;
+        if self.settings.require_full_coverage {
+            let served: usize = self
+                .slots
+                .owners()
+                .filter(|(id, _)| self.nodes.get(id).is_some_and(|n| !n.failed()))
+                .map(|(_, slots)| slots.len())
+                .sum();
+            if served < baton_base::Slot::COUNT {
+                health = Health::Fail(DownReason::NotFullCoverage);
+            }
+        }
+        let reachable = self.voting_nodes().filter(|n| n.is_myself() || Node::healthy(n)).count();
+        if reachable < self.quorum() {
+            health = Health::Fail(DownReason::Minority);
+        }
+        health
+    }
+
+    fn log_health(&mut self, next: Health) {
+        if next.is_ok() != self.health.state.is_ok() {
+            let word = if next.is_ok() { "ok" } else { "fail" };
+            self.log(LogLevel::Notice, format!("Cluster state changed: {word}"));
+        }
+        let reason = match next {
+            Health::Ok | Health::Fail(DownReason::NotReady) => None,
+            Health::Fail(reason) => Some(reason),
+        };
+        if reason != self.health.reason
+            && let Some(reason) = reason
+        {
+            let why = match reason {
+                DownReason::Minority => "I am part of a minority partition.",
+                _ => {
+                    "At least one hash slot is not served by any available node. Please check the \
+                     'cluster-require-full-coverage' configuration."
+                }
+            };
+            self.log(LogLevel::Notice, format!("Cluster is currently down: {why}"));
+        }
+        self.health.reason = reason;
+    }
+}

@@ -1,0 +1,138 @@
+//! Work that a turn collects and does once at its end, in the one order that keeps promises durable and writers single:
+//! health, failover, role, topology, writes released, deletions, save, announcements, replies (cluster-bus 6.8).
+
+use crate::cluster::{Cluster, Turn};
+use crate::effect::Effect;
+use baton_base::SlotBitmap;
+use std::mem::take;
+
+/// Health and failover may ask for each other again; this many rounds are always enough for both to settle.
+const SETTLE_ROUNDS_MAX: usize = 4;
+
+/// What has to be done before the turn ends.
+#[derive(Debug, Default)]
+pub(crate) struct Todo {
+    /// Evaluate up or down.
+    pub(crate) health: bool,
+    /// Run the (manual) failover handler.
+    pub(crate) failover: bool,
+    /// Build and publish a topology.
+    pub(crate) publish: bool,
+    /// Announce my configuration to all nodes with a PONG.
+    pub(crate) announce: bool,
+    /// Let held writes go once the new topology is out.
+    pub(crate) resume_writes: bool,
+    /// The role to take: `BecomePrimary` or `BecomeReplicaOf`. The last one of a turn counts.
+    pub(crate) role: Option<Effect>,
+    /// Empty all databases.
+    pub(crate) flush_data: bool,
+    pub(crate) delete_keys: SlotBitmap,
+    pub(crate) unsubscribe: SlotBitmap,
+    pub(crate) replies: Vec<Effect>,
+    /// Rewrite the configuration file.
+    save: bool,
+    /// The rewrite must be durable before anything is sent.
+    save_durable: bool,
+    /// The two epochs must be durable before anything is sent.
+    epochs_durable: bool,
+}
+
+impl Todo {
+    /// Rewrite the file some time; nothing depends on it.
+    pub(crate) fn save_lazily(&mut self) {
+        self.save = true;
+    }
+
+    /// Rewrite the file before the next packet leaves.
+    pub(crate) fn save_durably(&mut self) {
+        self.save = true;
+        self.save_durable = true;
+    }
+
+    /// Make currentEpoch and lastVoteEpoch durable before the next packet leaves; the file follows lazily.
+    pub(crate) fn save_epochs(&mut self) {
+        self.save = true;
+        self.epochs_durable = true;
+    }
+}
+
+impl Cluster {
+    /// Makes durable whatever a packet that is about to leave could promise (S8). Every sending path comes through here.
+    pub(crate) fn settle_promises(&mut self, turn: &Turn<'_>) {
+        if self.todo.save_durable {
+            self.save_config(turn, true);
+        } else if self.todo.epochs_durable {
+            self.todo.epochs_durable = false;
+            self.emit(Effect::SaveEpochs { current: self.current_epoch, last_vote: self.last_vote_epoch });
+        }
+    }
+
+    /// Emits the configuration file now.
+    pub(crate) fn save_config(&mut self, turn: &Turn<'_>, sync: bool) {
+        let text = self.conf_text(turn);
+        self.emit(Effect::SaveConfig { text, sync });
+        self.todo.save = false;
+        if sync {
+            self.todo.save_durable = false;
+            self.todo.epochs_durable = false;
+        }
+    }
+
+    /// Ends a turn.
+    pub(crate) fn finish(&mut self, turn: &Turn<'_>) {
+        if self.election.is_due(turn.now) {
+            self.todo.failover = true;
+        }
+        for _ in 0..SETTLE_ROUNDS_MAX {
+            if take(&mut self.todo.health) {
+                self.update_health(turn);
+            }
+            if take(&mut self.todo.failover) {
+                self.run_failover(turn);
+            }
+            if !self.todo.health && !self.todo.failover {
+                break;
+            }
+        }
+        self.change_data_plane();
+        self.settle_promises(turn);
+        if self.todo.save {
+            self.save_config(turn, false);
+        }
+        if take(&mut self.todo.announce) {
+            self.broadcast_pong(turn);
+        }
+        for reply in take(&mut self.todo.replies) {
+            self.emit(reply);
+        }
+    }
+
+    /// A demoted node must stop its writers before it lets held clients go, so the topology precedes their release.
+    fn change_data_plane(&mut self) {
+        let role = self.todo.role.take();
+        // Whoever loses the slots publishes that before anything else; whoever wins them takes the role first.
+        if matches!(role, Some(Effect::BecomeReplicaOf { .. })) && take(&mut self.todo.publish) {
+            self.publish_topology();
+        }
+        if let Some(role) = role {
+            self.emit(role);
+        }
+        if take(&mut self.todo.publish) {
+            self.publish_topology();
+        }
+        if take(&mut self.todo.resume_writes) {
+            self.emit(Effect::ResumeWrites);
+        }
+        if take(&mut self.todo.flush_data) {
+            self.emit(Effect::FlushAllData);
+        }
+        if !self.todo.delete_keys.is_empty() {
+            let slots = take(&mut self.todo.delete_keys);
+            self.emit(Effect::DeleteKeysInSlots(slots));
+        }
+        if !self.todo.unsubscribe.is_empty() {
+            let slots = take(&mut self.todo.unsubscribe);
+            self.emit(Effect::UnsubscribeSlots(slots));
+        }
+    }
+}

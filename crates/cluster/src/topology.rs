@@ -1,0 +1,144 @@
+//! The immutable picture of the cluster that the data plane reads: who am I, who owns which slot, is the cluster up.
+//! Workers decide redirections from it alone (see `route`). It never changes once published.
+
+use crate::node::{Address, Labels};
+use crate::settings::EndpointType;
+use baton_base::{Epoch, NodeId, ShardId, Slot};
+use std::collections::BTreeMap;
+
+/// Why the cluster is down.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DownReason {
+    /// Not evaluated yet, or still waiting after the start or a return from a minority.
+    NotReady,
+    /// A slot has no owner, or a failed one.
+    NotFullCoverage,
+    /// Most voting primaries can't be reached.
+    Minority,
+}
+
+/// State of the cluster as this node sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Health {
+    /// Up.
+    Ok,
+    /// Down.
+    Fail(DownReason),
+}
+
+impl Health {
+    /// Whether it is up.
+    pub fn is_ok(self) -> bool {
+        self == Health::Ok
+    }
+}
+
+/// How a client reaches us: it decides which endpoint of a node is named to it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Audience {
+    /// It is connected with TLS.
+    pub tls: bool,
+    /// It is connected over IPv6.
+    pub ipv6: bool,
+}
+
+/// A node as clients are told about it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeView {
+    /// Its id.
+    pub id: NodeId,
+    /// Its shard.
+    pub shard: ShardId,
+    /// Its address on the bus and for clients without an announcement of their own.
+    pub address: Address,
+    /// What it announces.
+    pub labels: Labels,
+    /// Whether it is a primary.
+    pub is_primary: bool,
+    /// The primary of a replica.
+    pub primary: Option<NodeId>,
+    /// It is marked FAIL.
+    pub failed: bool,
+}
+
+impl NodeView {
+    /// The IP that clients of this audience use: the announced client address of their family, else the node's.
+    pub fn client_ip(&self, audience: Audience) -> &str {
+        let announced = if audience.ipv6 { &self.labels.client_ipv6 } else { &self.labels.client_ipv4 };
+        if announced.is_empty() { self.address.ip.as_str() } else { announced }
+    }
+
+    /// The port that clients of this audience use.
+    pub fn client_port(&self, audience: Audience) -> u16 {
+        let (announced, own) = if audience.tls {
+            (self.labels.client_tls_port, self.address.tls_port)
+        } else {
+            (self.labels.client_port, self.address.tcp_port)
+        };
+        if announced != 0 { announced } else { own }
+    }
+
+    /// The endpoint named in redirections: IP, host name (`?` if unknown) or nothing.
+    pub fn endpoint(&self, kind: EndpointType, audience: Audience) -> &str {
+        match kind {
+            EndpointType::Ip => self.client_ip(audience),
+            EndpointType::Hostname if self.labels.hostname.is_empty() => "?",
+            EndpointType::Hostname => &self.labels.hostname,
+            EndpointType::Unknown => "",
+        }
+    }
+}
+
+/// Index that stands for "no owner" in [`Topology::owners`].
+pub const NO_OWNER: u16 = u16::MAX;
+
+/// One version of the picture.
+#[derive(Clone, Debug)]
+pub struct Topology {
+    /// Grows with every version of this process.
+    pub version: u64,
+    /// All nodes but those in handshake, by id. At most 65534.
+    pub nodes: Vec<NodeView>,
+    /// Index of this node in `nodes`.
+    pub me: u16,
+    /// Index of my primary, if I am a replica and know it.
+    pub primary: Option<u16>,
+    /// Owner of every slot: an index into `nodes`, or [`NO_OWNER`].
+    pub owners: Box<[u16; Slot::COUNT]>,
+    /// Slots that leave, with the index of their target.
+    pub migrating: BTreeMap<Slot, u16>,
+    /// Slots that come, with the index of their source.
+    pub importing: BTreeMap<Slot, u16>,
+    /// Up or down.
+    pub health: Health,
+    /// currentEpoch when this version was made.
+    pub current_epoch: Epoch,
+    /// How nodes are named to clients.
+    pub endpoint_type: EndpointType,
+    /// `cluster-allow-reads-when-down`.
+    pub allow_reads_when_down: bool,
+    /// `cluster-allow-pubsubshard-when-down`.
+    pub allow_pubsubshard_when_down: bool,
+}
+
+impl Topology {
+    /// This node.
+    pub fn myself(&self) -> &NodeView {
+        &self.nodes[usize::from(self.me)]
+    }
+
+    /// The owner of a slot.
+    pub fn owner(&self, slot: Slot) -> Option<&NodeView> {
+        self.node(self.owners[slot.index()])
+    }
+
+    /// The node with this index; none for [`NO_OWNER`].
+    pub fn node(&self, index: u16) -> Option<&NodeView> {
+        self.nodes.get(usize::from(index))
+    }
+
+    /// Whether this node owns the slot.
+    pub fn is_mine(&self, slot: Slot) -> bool {
+        self.owners[slot.index()] == self.me
+    }
+}

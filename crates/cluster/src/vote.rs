@@ -1,0 +1,82 @@
+//! When this node votes for a replica (cluster-bus 7.5): the checks in their order, and the vote made durable before it
+//! is cast.
+
+use crate::cluster::{Cluster, Turn};
+use crate::effect::LogLevel;
+use crate::node::Node;
+use baton_base::NodeId;
+use baton_wire::{Body, Header, MsgFlags};
+
+/// Why a vote is refused.
+enum Denial {
+    /// I have no vote: nothing is said.
+    NoVoter,
+    /// The text after the common prefix.
+    Because(String),
+    /// The request's view of this owner's slots is out of date; the requester is told.
+    StaleClaim { owner: NodeId, text: String },
+}
+
+impl Cluster {
+    /// Answers a request for a vote.
+    pub(crate) fn on_vote_request(&mut self, turn: &Turn<'_>, candidate: NodeId, header: &Header) {
+        let denial = match self.judge_request(candidate, header) {
+            Ok(()) => return self.grant(turn, candidate),
+            Err(denial) => denial,
+        };
+        let (text, stale) = match denial {
+            Denial::NoVoter => return,
+            Denial::Because(text) => (text, None),
+            Denial::StaleClaim { owner, text } => (text, Some(owner)),
+        };
+        self.log(LogLevel::Warning, format!("Failover auth denied to {}{text}", self.named(&candidate)));
+        if let Some(owner) = stale {
+            self.send_update(turn, &candidate, owner);
+        }
+    }
+
+    fn judge_request(&self, candidate: NodeId, header: &Header) -> Result<(), Denial> {
+        let because = |text: String| Err(Denial::Because(text));
+        if !self.is_voting(&self.me) {
+            return Err(Denial::NoVoter);
+        }
+        if !self.health.safe_to_join || !self.persist_ok {
+            return because(": it is not safe to vote in this moment)".to_owned());
+        }
+        let (asked, mine) = (header.current_epoch, self.current_epoch);
+        if asked < mine {
+            return because(format!(": reqEpoch ({asked}) < curEpoch({mine})"));
+        }
+        if self.last_vote_epoch >= mine {
+            return because(format!(": already voted for epoch {mine}"));
+        }
+        let node = &self.nodes[&candidate];
+        let for_epoch = |why: &str| because(format!(" for epoch {asked}: {why}"));
+        if node.is_primary() {
+            return for_epoch("it is a primary node");
+        }
+        let Some(primary) = node.primary.and_then(|id| self.nodes.get(&id)) else {
+            return for_epoch("I don't know its primary");
+        };
+        if !Node::failed(primary) && !header.mflags.contains(MsgFlags::FORCEACK) {
+            return for_epoch("its primary is up");
+        }
+        for slot in header.slots.iter().filter(|slot| !self.slots.unclaimed.contains(*slot)) {
+            let Some(owner) = self.slots.owner(slot) else { continue };
+            let (known, claimed) = (self.nodes[&owner].config_epoch, header.config_epoch);
+            if known > claimed {
+                let text = format!(": slot {slot} epoch ({known}) > reqConfigEpoch ({claimed})");
+                return Err(Denial::StaleClaim { owner, text });
+            }
+        }
+        Ok(())
+    }
+
+    fn grant(&mut self, turn: &Turn<'_>, candidate: NodeId) {
+        self.last_vote_epoch = self.current_epoch;
+        self.todo.save_epochs();
+        self.send_to(turn, &candidate, MsgFlags::empty(), Body::AuthAck);
+        let text = format!("Failover auth granted to {} for epoch {}", self.named(&candidate), self.current_epoch);
+        self.log(LogLevel::Notice, text);
+    }
+}
