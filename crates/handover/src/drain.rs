@@ -1,0 +1,138 @@
+//! Fence and drain: writes are held, the final offset is fixed, and whoever acknowledges it first, of those that are
+//! wanted most, is the successor.
+
+use crate::run::{Cx, FenceState, Run, Step, Turn};
+use crate::{Effect, Failure, Promotion, Replica, choice};
+use baton_base::{Mono, NodeId, Offset};
+use std::time::Duration;
+
+/// By how much the data plane's own backstop is later than the last deadline.
+const BACKSTOP_MARGIN: Duration = Duration::from_secs(1);
+
+impl Run {
+    pub(crate) fn to_fence(&self, cx: &Cx<'_>) -> Step {
+        let until = cx.now + cx.facts.limits.fence_max;
+        Step::Fence { until: if self.exit { until.max(self.deadline) } else { until } }
+    }
+
+    pub(crate) fn enter_fence(&mut self, cx: &mut Cx<'_>) {
+        self.fence = FenceState::Closing;
+        self.hold(cx);
+    }
+
+    /// Asks for the fence, or for more time under it.
+    pub(crate) fn hold(&self, cx: &mut Cx<'_>) {
+        let longest = cx.facts.limits.fence_total_max(self.deadline.since(cx.now));
+        cx.emit(Effect::Fence { until: cx.now + longest + BACKSTOP_MARGIN });
+    }
+
+    pub(crate) fn fence(&mut self, cx: &mut Cx<'_>, until: Mono) -> Turn {
+        if self.successor.is_some() {
+            return Turn::Go(self.to_redirect(cx));
+        }
+        if self.aborted {
+            return self.call_off(cx);
+        }
+        match (self.fence, self.promotion, self.target) {
+            (FenceState::Closed(_), Promotion::Announce, Some(target)) => {
+                // The replica gives up at the same time, counted from its own, earlier start (cluster-bus 8).
+                Turn::Go(Step::Promote { target, until: self.deadline })
+            }
+            (FenceState::Closed(_), _, _) => Turn::Go(self.to_drain(cx)),
+            _ if cx.now >= until => self.fail(cx, Failure::NotFenced),
+            _ => Turn::Wait(until),
+        }
+    }
+
+    pub(crate) fn to_drain(&self, cx: &Cx<'_>) -> Step {
+        let until = cx.now + cx.facts.limits.drain_max;
+        let until = match (self.exit, self.promotion) {
+            (true, Promotion::Nobody) => self.deadline,
+            (true, _) => until.max(self.deadline),
+            (false, _) => until,
+        };
+        Step::Drain { since: cx.now, until }
+    }
+
+    pub(crate) fn enter_drain(&mut self, cx: &mut Cx<'_>) {
+        let unsynced = cx.facts.replicas.iter().filter(|r| r.acked < self.final_offset()).count();
+        let wanted = self.promotion != Promotion::Nobody && self.drained(cx, cx.now).is_none();
+        if wanted || unsynced > 0 {
+            self.ask(cx, cx.facts.replicas.len());
+        }
+    }
+
+    pub(crate) fn drain(&mut self, cx: &mut Cx<'_>, since: Mono, until: Mono) -> Turn {
+        if self.successor.is_some() {
+            return Turn::Go(self.to_redirect(cx));
+        }
+        if self.aborted {
+            return self.call_off(cx);
+        }
+        if self.promotion == Promotion::Nobody {
+            return self.drain_to_all(cx, until);
+        }
+        let limits = &cx.facts.limits;
+        let anybody = self.candidates(cx).next().is_some();
+        let patience = self.patience(cx, until, anybody);
+        let graced = since + limits.prefer_grace;
+        if cx.facts.quorum_lost_at.is_none()
+            && let Some((best, preferred)) = self.drained(cx, since)
+            && (preferred || cx.now >= graced)
+        {
+            return Turn::Go(Step::Promote { target: best, until: cx.now + limits.promote_max });
+        }
+        if cx.now >= patience {
+            return self.fail(cx, Failure::NotDrained);
+        }
+        let ask = self.ask_again(cx);
+        let wake = patience.min(ask);
+        Turn::Wait(if cx.now < graced { wake.min(graced) } else { wake })
+    }
+
+    /// The best replica that has everything and is known to be alive, and whether nobody is preferred to it.
+    pub(crate) fn drained(&self, cx: &Cx<'_>, since: Mono) -> Option<(NodeId, bool)> {
+        let has_all = |r: &&Replica| r.acked >= self.final_offset() && self.is_alive_since(cx, r, since);
+        let best = choice::best(self.candidates(cx).filter(has_all))?;
+        let rank = choice::rank(best);
+        let preferred = !self.candidates(cx).any(|r| choice::rank(r) < rank && self.is_lively(cx, r));
+        Some((best.id?, preferred))
+    }
+
+    /// Who could take over and hasn't been told yet.
+    fn candidates<'a>(&'a self, cx: &Cx<'a>) -> impl Iterator<Item = &'a Replica> {
+        let untold = |r: &&Replica| r.id.is_some_and(|id| !self.told.contains(&id));
+        cx.facts.replicas.iter().filter(|r| choice::hurdle(r, self.target).is_none()).filter(untold)
+    }
+
+    /// The last byte of data. What the handover itself adds to the stream comes after it, and need not be acknowledged:
+    /// a replica acts on it only after all that was before.
+    pub(crate) fn final_offset(&self) -> Offset {
+        match self.fence {
+            FenceState::Closed(offset) => offset,
+            FenceState::Open | FenceState::Closing => Offset(u64::MAX),
+        }
+    }
+
+    fn is_alive_since(&self, cx: &Cx<'_>, replica: &Replica, since: Mono) -> bool {
+        let fresh = replica.acked_at + cx.facts.limits.ask_again > cx.now;
+        replica.acked_at >= since || (fresh && self.is_lively(cx, replica))
+    }
+
+    /// Waits until every attached replica has everything, for a stop without successor.
+    fn drain_to_all(&mut self, cx: &mut Cx<'_>, until: Mono) -> Turn {
+        let all = cx.facts.replicas.iter().all(|r| r.acked >= self.final_offset());
+        if all || cx.now >= until {
+            return self.fail(cx, Failure::NotWanted);
+        }
+        let ask = self.ask_again(cx);
+        Turn::Wait(until.min(ask))
+    }
+
+    fn ask_again(&mut self, cx: &mut Cx<'_>) -> Mono {
+        if cx.now >= self.asked.last + cx.facts.limits.ask_again {
+            self.ask(cx, cx.facts.replicas.len());
+        }
+        self.asked.last + cx.facts.limits.ask_again
+    }
+}

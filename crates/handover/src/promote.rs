@@ -1,0 +1,104 @@
+//! Promote and withdraw: the candidate is told to be primary, and its claim is waited for; or it is told not to be, and
+//! the time in which it might still win is waited out. Writes stay held throughout, so there are never two writers.
+
+use crate::run::{Cx, Run, Step, Turn};
+use crate::{Effect, Failure, Level, Outcome, Promotion, texts};
+use baton_base::{Mono, NodeId};
+
+/// How many replicas are ordered before the handover gives up.
+pub(crate) const ORDERS_MAX: usize = 2;
+
+impl Run {
+    pub(crate) fn enter_promote(&mut self, cx: &mut Cx<'_>, target: NodeId) {
+        if let Some(&before) = self.told.last() {
+            cx.emit(Effect::WithdrawPromotion { target: before });
+        }
+        self.told.push(target);
+        self.gone_at = None;
+        if self.promotion == Promotion::Announce {
+            self.told_until = self.deadline;
+            cx.emit(Effect::AnnouncePaused { target, offset: self.final_offset() });
+            return;
+        }
+        self.told_until = cx.now + cx.facts.limits.order_valid;
+        if self.exit {
+            self.log_lag(cx);
+            cx.log(Level::Notice, texts::ordered(target));
+        }
+        cx.emit(Effect::OrderPromotion { target });
+    }
+
+    /// A replica that asks again, because it lost its link or began anew, is told again.
+    pub(crate) fn announce_again(&mut self, cx: &mut Cx<'_>, asking: Option<NodeId>) {
+        if let Step::Promote { target, .. } = self.step
+            && self.promotion == Promotion::Announce
+            && asking == Some(target)
+        {
+            cx.emit(Effect::AnnouncePaused { target, offset: self.final_offset() });
+        }
+    }
+
+    pub(crate) fn promote(&mut self, cx: &mut Cx<'_>, target: NodeId, until: Mono) -> Turn {
+        if self.successor.is_some() {
+            return Turn::Go(self.to_redirect(cx));
+        }
+        if self.aborted {
+            return Turn::Go(Step::Withdraw { target });
+        }
+        // A replica that wins drops its link to this node, and its claim is on its way then.
+        let anybody = cx.facts.replicas.iter().any(|r| r.id == Some(target));
+        let patience = self.patience(cx, until, anybody);
+        if cx.now < patience {
+            return Turn::Wait(patience);
+        }
+        cx.log(Level::Warning, texts::not_promoted(target));
+        if let Some((next, _)) = self.next_to_order(cx) {
+            return Turn::Go(Step::Promote { target: next, until: cx.now + cx.facts.limits.promote_max });
+        }
+        if self.exit && self.promotion == Promotion::Announce {
+            // A shutdown had joined the handover that this replica asked for; now anyone else may take over.
+            self.promotion = Promotion::Order;
+            self.target = None;
+            return Turn::Go(self.to_drain(cx));
+        }
+        // Where this node exits anyway, a late win is the best that can happen, so nothing is withdrawn.
+        if self.exit { self.fail(cx, Failure::NotPromoted) } else { Turn::Go(Step::Withdraw { target }) }
+    }
+
+    fn next_to_order(&self, cx: &Cx<'_>) -> Option<(NodeId, bool)> {
+        let may =
+            self.promotion == Promotion::Order && self.told.len() < ORDERS_MAX && cx.facts.quorum_lost_at.is_none();
+        if may { self.drained(cx, self.started) } else { None }
+    }
+
+    pub(crate) fn enter_withdraw(&mut self, cx: &mut Cx<'_>, target: NodeId) {
+        self.withdrawn = false;
+        cx.emit(Effect::WithdrawPromotion { target });
+        let outcome = if self.aborted {
+            if self.exit {
+                cx.log(Level::Notice, texts::SHUTDOWN_ABORTED);
+            }
+            Outcome::Aborted
+        } else {
+            cx.log(Level::Warning, texts::TIMED_OUT);
+            Outcome::NoSuccessor(Failure::NotPromoted)
+        };
+        self.finish_where(cx, |_| true, outcome);
+        self.aborted = false;
+        self.exit = false;
+    }
+
+    pub(crate) fn withdraw(&mut self, cx: &mut Cx<'_>) -> Turn {
+        if self.successor.is_some() {
+            return Turn::Go(self.to_redirect(cx));
+        }
+        if self.exit {
+            // A shutdown that joined since then needs no successor to go on.
+            return self.fail(cx, Failure::NotPromoted);
+        }
+        if self.withdrawn || cx.now >= self.told_until {
+            return self.end(cx, Outcome::Aborted);
+        }
+        Turn::Wait(self.told_until)
+    }
+}

@@ -1,0 +1,62 @@
+//! Log lines, in upstream's words where it has any (cluster-bus 9, replication 10).
+
+use crate::choice::Hurdle;
+use crate::{Failure, Replica};
+use baton_base::{Mono, NodeId, Offset};
+
+pub(crate) const WAITING: &str = "Waiting for replicas before shutting down.";
+pub(crate) const NO_SUCCESSOR: &str = "Unable to find a replica to perform the auto failover on shutdown.";
+pub(crate) const LEGACY: &str = "Unable to perform auto failover on shutdown since there are legacy replicas.";
+pub(crate) const TIMED_OUT: &str = "Manual failover timed out.";
+pub(crate) const SHUTDOWN_ABORTED: &str = "Shutdown manually aborted.";
+pub(crate) const SAVE_FAILED: &str = "Error trying to save the DB, can't exit.";
+pub(crate) const SAVE_LEFT: &str =
+    "The final save failed or took too long; exiting all the same, since the new primary has the data.";
+pub(crate) const NOT_FENCED: &str = "Writes could not be stopped in time before shutting down.";
+
+pub(crate) fn lagging(replica: &Replica, end: Offset, now: Mono) -> String {
+    format!(
+        "Lagging replica {} reported offset {} behind master, lag={}, state={}.",
+        replica.addr,
+        end.since(replica.acked),
+        now.since(replica.acked_at).as_secs(),
+        replica.state.token()
+    )
+}
+
+pub(crate) fn in_sync(synced: usize, all: usize) -> String {
+    format!("{synced} of {all} replicas are in sync when shutting down.")
+}
+
+pub(crate) fn ordered(target: NodeId) -> String {
+    format!("Perform auto failover to replica {target} on shutdown.")
+}
+
+pub(crate) fn hurdle(addr: &str, hurdle: Hurdle) -> String {
+    format!("Replica {addr} can't take over yet: it {}.", hurdle.reason())
+}
+
+pub(crate) fn silent(addr: &str) -> String {
+    format!("Replica {addr} can't take over yet: it does not answer.")
+}
+
+pub(crate) fn behind(addr: &str, bytes: u64) -> String {
+    format!("Replica {addr} can't take over yet: it is {bytes} bytes behind.")
+}
+
+pub(crate) fn not_promoted(target: NodeId) -> String {
+    format!("Replica {target} did not take over in time.")
+}
+
+pub(crate) fn handed_over(successor: NodeId) -> String {
+    format!("Handed over to {successor}.")
+}
+
+/// What a handover that isn't a shutdown says when it ends without successor.
+pub(crate) fn given_up(failure: Failure) -> &'static str {
+    match failure {
+        Failure::NoReplica => "Handover given up: no replica is attached.",
+        Failure::LegacyReplica => "Handover given up: a replica is too old to be told.",
+        _ => TIMED_OUT,
+    }
+}
