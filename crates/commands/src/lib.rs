@@ -1,1 +1,40 @@
-//! The command registry as data and the keyspace commands on a View.
+//! The command registry as data, and the commands that run on the keyspace.
+//!
+//! A command is one record: name, arity, flags, ACL categories, where its keys are, documentation, and how it runs. Parser,
+//! dispatcher, `COMMAND`, ACL and tests read that same record. Commands reach keys only through the [`View`] they are
+//! given, know the time only from it, and never lock, log, or look at a socket.
+//!
+//! Reading order: [`CommandSpec`] and [`Run`] (the record), [`lookup`] (finding one), [`key_positions`] (its keys),
+//! [`Exec`] (what a running command has), [`Effects`] (what it leaves for the journal), [`Fail`] (how it refuses), then the
+//! families under `string` and `generic`, whose records are under `table`.
+//!
+//! [`View`]: baton_store::View
+
+mod arg;
+mod deadline;
+pub mod docs;
+mod effects;
+mod exec;
+mod fail;
+mod flags;
+mod generic;
+mod key_spec;
+mod keys;
+mod node;
+mod number;
+mod registry;
+mod spec;
+mod string;
+mod table;
+
+pub use arg::{Arg, ArgFlags, ArgKind};
+pub use effects::{Effects, Propagate};
+pub use exec::{Env, Exec, LazyFree, StoreExec, WorldExec};
+pub use fail::Fail;
+pub use flags::{Categories, Flags};
+pub use key_spec::{BeginSearch, FindKeys, KeyFlags, KeySpec};
+pub use keys::{KeyPosition, KeyPositions, KeysError, key_positions};
+pub use node::NodeCommand;
+pub use number::db_index;
+pub use registry::{CommandId, Found, all, by_id, count, find, lookup};
+pub use spec::{CommandSpec, DocFlags, Group, Run};

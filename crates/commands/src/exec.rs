@@ -1,0 +1,129 @@
+//! What a running command has in its hands.
+
+use baton_base::{Rng, WallMs};
+use baton_resp::{Args, Out};
+use baton_store::{DbIndex, Expiry, Garbage, Key, Store, View};
+
+use crate::effects::Effects;
+
+/// Everything a command that runs on keys may use. Nothing else reaches it: no lock, no clock, no configuration object.
+pub struct Exec<'a, 's> {
+    /// The slots of its keys.
+    pub view: &'a mut View<'s>,
+    /// Its arguments, with the name.
+    pub args: Args<'a>,
+    /// Its declared keys in the order of [`key_positions`](crate::key_positions), hashed by the dispatcher. May be empty; a
+    /// command then hashes for itself.
+    pub keys: &'a [Key<'a>],
+    /// Where its reply goes.
+    pub out: &'a mut Out,
+    /// What it leaves for the journal.
+    pub effects: &'a mut Effects,
+    /// Facts of the configuration.
+    pub env: &'a Env,
+    /// Whether reads renew the access time (off after CLIENT NO-TOUCH).
+    pub touch: bool,
+}
+
+impl<'a> Exec<'a, '_> {
+    /// The `nth` declared key, which is argument `arg`.
+    #[inline]
+    pub fn key(&self, nth: usize, arg: usize) -> Key<'a> {
+        match self.keys.get(nth) {
+            Some(key) => {
+                debug_assert_eq!(key.bytes, &self.args[arg], "the dispatcher hashed another argument");
+                *key
+            }
+            None => self.view.key(self.args.at(arg)),
+        }
+    }
+}
+
+/// What a command that goes over the whole keyspace may use. The caller holds no slot.
+pub struct StoreExec<'a> {
+    /// The keyspace.
+    pub store: &'a Store,
+    /// The client's database.
+    pub db: DbIndex,
+    /// The time of this command.
+    pub now: WallMs,
+    /// Its arguments, with the name.
+    pub args: Args<'a>,
+    /// Where its reply goes.
+    pub out: &'a mut Out,
+    /// Chance for RANDOMKEY.
+    pub rng: &'a mut Rng,
+    /// Facts of the configuration.
+    pub env: &'a Env,
+}
+
+/// What a command that needs the world to stand still may use. The caller holds the gate exclusively, and no slot.
+pub struct WorldExec<'a> {
+    /// The keyspace.
+    pub store: &'a Store,
+    /// The client's database.
+    pub db: DbIndex,
+    /// The time of this command.
+    pub now: WallMs,
+    /// Its arguments, with the name.
+    pub args: Args<'a>,
+    /// Where its reply goes.
+    pub out: &'a mut Out,
+    /// What it leaves for the journal.
+    pub effects: &'a mut Effects,
+    /// Facts of the configuration.
+    pub env: &'a Env,
+    /// How many changes were made: the caller adds them to the store's count.
+    pub dirty: u64,
+    /// What was taken out of the keyspace.
+    pub garbage: Vec<Garbage>,
+    /// Whether the garbage has to be freed before the reply is sent (SYNC) rather than behind it.
+    pub free_now: bool,
+}
+
+/// Facts of the configuration and of the caller that commands depend on. Made anew when the configuration changes.
+#[derive(Clone, Debug)]
+pub struct Env {
+    /// Where deletions say UNLINK and free in the background.
+    pub lazy: LazyFree,
+    /// Longest string in bytes (`proto-max-bulk-len`).
+    pub bulk_bytes_max: u64,
+    /// Whether eviction counts frequency (`maxmemory-policy *-lfu`) instead of idle time.
+    pub lfu: bool,
+    /// Whether the node is part of a cluster.
+    pub cluster: bool,
+    /// How keys that are due are treated by commands that go over the whole keyspace.
+    pub expiry: Expiry,
+}
+
+impl Default for Env {
+    fn default() -> Env {
+        Env { lazy: LazyFree::default(), bulk_bytes_max: 512 << 20, lfu: false, cluster: false, expiry: Expiry::Delete }
+    }
+}
+
+/// The `lazyfree-lazy-*` and related settings.
+#[derive(Clone, Copy, Debug)]
+pub struct LazyFree {
+    /// `lazyfree-lazy-expire`.
+    pub expire: bool,
+    /// `lazyfree-lazy-server-del`.
+    pub server_del: bool,
+    /// `lazyfree-lazy-user-del`.
+    pub user_del: bool,
+    /// `lazyfree-lazy-user-flush`.
+    pub user_flush: bool,
+}
+
+impl Default for LazyFree {
+    fn default() -> LazyFree {
+        LazyFree { expire: true, server_del: true, user_del: true, user_flush: true }
+    }
+}
+
+impl LazyFree {
+    /// The command that stands in the stream for a deletion.
+    pub fn delete_name(lazy: bool) -> &'static [u8] {
+        if lazy { b"UNLINK" } else { b"DEL" }
+    }
+}

@@ -1,0 +1,85 @@
+//! Values that get another name or another database.
+
+use baton_store::DbIndex;
+
+use crate::exec::Exec;
+use crate::fail::Fail;
+use crate::number::db_index;
+
+const SAME: Fail = Fail::Text("ERR source and destination objects are the same");
+
+/// RENAME key newkey.
+pub(crate) fn rename(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    let (from, to) = (x.key(0, 1), x.key(1, 2));
+    if !x.view.exists(&from) {
+        return Err(Fail::NoSuchKey);
+    }
+    if from.bytes != to.bytes {
+        x.view.move_from(x.view.db(), &from, &to);
+    }
+    x.out.ok();
+    Ok(())
+}
+
+/// RENAMENX key newkey.
+pub(crate) fn renamenx(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    let (from, to) = (x.key(0, 1), x.key(1, 2));
+    if !x.view.exists(&from) {
+        return Err(Fail::NoSuchKey);
+    }
+    let moved = from.bytes != to.bytes && !x.view.exists(&to) && x.view.move_from(x.view.db(), &from, &to);
+    x.out.int(i64::from(moved));
+    Ok(())
+}
+
+/// MOVE key db.
+pub(crate) fn move_(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    let key = x.key(0, 1);
+    let here = x.view.db();
+    let there = db_index(&x.args[2], x.view.store().databases())?;
+    if here == there {
+        return Err(SAME);
+    }
+    let moved = x.view.exists(&key) && in_db(x, there, |x| !x.view.exists(&key) && x.view.move_from(here, &key, &key));
+    x.out.int(i64::from(moved));
+    Ok(())
+}
+
+/// COPY source destination [DB index] [REPLACE].
+pub(crate) fn copy(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    let (from, to) = (x.key(0, 1), x.key(1, 2));
+    let here = x.view.db();
+    let (there, replace) = copy_options(x)?;
+    if here == there && from.bytes == to.bytes {
+        return Err(SAME);
+    }
+    let copied = x.view.exists(&from)
+        && in_db(x, there, |x| (replace || !x.view.exists(&to)) && x.view.copy_from(here, &from, &to));
+    x.out.int(i64::from(copied));
+    Ok(())
+}
+
+fn copy_options(x: &Exec<'_, '_>) -> Result<(DbIndex, bool), Fail> {
+    let (mut db, mut replace, mut i) = (x.view.db(), false, 3);
+    while let Some(word) = x.args.get(i) {
+        if word.eq_ignore_ascii_case(b"REPLACE") {
+            replace = true;
+        } else if word.eq_ignore_ascii_case(b"DB") && i + 1 < x.args.len() {
+            i += 1;
+            db = db_index(&x.args[i], x.view.store().databases())?;
+        } else {
+            return Err(Fail::Syntax);
+        }
+        i += 1;
+    }
+    Ok((db, replace))
+}
+
+/// Runs with another database selected.
+fn in_db(x: &mut Exec<'_, '_>, db: DbIndex, run: impl FnOnce(&mut Exec<'_, '_>) -> bool) -> bool {
+    let before = x.view.db();
+    x.view.select(db);
+    let result = run(x);
+    x.view.select(before);
+    result
+}

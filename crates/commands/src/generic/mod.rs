@@ -1,0 +1,17 @@
+//! Commands on keys of any type.
+
+mod copy;
+mod delete;
+mod expire;
+mod keyspace;
+mod object;
+mod ttl;
+mod world;
+
+pub(crate) use copy::{copy, move_, rename, renamenx};
+pub(crate) use delete::{del, exists, touch, type_, unlink};
+pub(crate) use expire::{expire, expireat, persist, pexpire, pexpireat};
+pub(crate) use keyspace::{dbsize, keys, randomkey, scan};
+pub(crate) use object::{memory_usage, object_encoding, object_freq, object_idletime, object_refcount};
+pub(crate) use ttl::{expiretime, pexpiretime, pttl, ttl};
+pub(crate) use world::{flushall, flushdb, swapdb};

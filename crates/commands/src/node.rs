@@ -1,0 +1,199 @@
+//! The commands that the server itself runs: they are about connections, configuration, roles and the cluster, not about
+//! keys. Declared here so that the server's match over them is complete by construction.
+
+/// A command that the server runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NodeCommand {
+    /// AUTH.
+    Auth,
+    /// CLIENT CAPA.
+    ClientCapa,
+    /// CLIENT GETNAME.
+    ClientGetname,
+    /// CLIENT ID.
+    ClientId,
+    /// CLIENT INFO.
+    ClientInfo,
+    /// CLIENT KILL.
+    ClientKill,
+    /// CLIENT LIST.
+    ClientList,
+    /// CLIENT NO-EVICT.
+    ClientNoEvict,
+    /// CLIENT NO-TOUCH.
+    ClientNoTouch,
+    /// CLIENT PAUSE.
+    ClientPause,
+    /// CLIENT REPLY.
+    ClientReply,
+    /// CLIENT SETINFO.
+    ClientSetinfo,
+    /// CLIENT SETNAME.
+    ClientSetname,
+    /// CLIENT UNBLOCK.
+    ClientUnblock,
+    /// CLIENT UNPAUSE.
+    ClientUnpause,
+    /// HELLO.
+    Hello,
+    /// PING.
+    Ping,
+    /// QUIT.
+    Quit,
+    /// RESET.
+    Reset,
+    /// SELECT.
+    Select,
+    /// ACL WHOAMI.
+    AclWhoami,
+    /// BGREWRITEAOF.
+    Bgrewriteaof,
+    /// BGSAVE.
+    Bgsave,
+    /// CONFIG GET.
+    ConfigGet,
+    /// CONFIG RESETSTAT.
+    ConfigResetstat,
+    /// CONFIG REWRITE.
+    ConfigRewrite,
+    /// CONFIG SET.
+    ConfigSet,
+    /// DEBUG.
+    Debug,
+    /// INFO.
+    Info,
+    /// LASTSAVE.
+    Lastsave,
+    /// LATENCY HISTORY.
+    LatencyHistory,
+    /// LATENCY LATEST.
+    LatencyLatest,
+    /// LATENCY RESET.
+    LatencyReset,
+    /// MONITOR.
+    Monitor,
+    /// SAVE.
+    Save,
+    /// SHUTDOWN.
+    Shutdown,
+    /// SLOWLOG GET.
+    SlowlogGet,
+    /// SLOWLOG LEN.
+    SlowlogLen,
+    /// SLOWLOG RESET.
+    SlowlogReset,
+    /// TIME.
+    Time,
+    /// PSYNC.
+    Psync,
+    /// REPLCONF.
+    Replconf,
+    /// REPLICAOF.
+    Replicaof,
+    /// ROLE.
+    Role,
+    /// SLAVEOF.
+    Slaveof,
+    /// SYNC.
+    Sync,
+    /// WAIT.
+    Wait,
+    /// WAITAOF.
+    Waitaof,
+    /// ASKING.
+    Asking,
+    /// CLUSTER ADDSLOTS.
+    ClusterAddslots,
+    /// CLUSTER ADDSLOTSRANGE.
+    ClusterAddslotsrange,
+    /// CLUSTER BUMPEPOCH.
+    ClusterBumpepoch,
+    /// CLUSTER COUNT-FAILURE-REPORTS.
+    ClusterCountFailureReports,
+    /// CLUSTER COUNTKEYSINSLOT.
+    ClusterCountkeysinslot,
+    /// CLUSTER DELSLOTS.
+    ClusterDelslots,
+    /// CLUSTER DELSLOTSRANGE.
+    ClusterDelslotsrange,
+    /// CLUSTER FAILOVER.
+    ClusterFailover,
+    /// CLUSTER FLUSHSLOTS.
+    ClusterFlushslots,
+    /// CLUSTER FORGET.
+    ClusterForget,
+    /// CLUSTER GETKEYSINSLOT.
+    ClusterGetkeysinslot,
+    /// CLUSTER INFO.
+    ClusterInfo,
+    /// CLUSTER KEYSLOT.
+    ClusterKeyslot,
+    /// CLUSTER LINKS.
+    ClusterLinks,
+    /// CLUSTER MEET.
+    ClusterMeet,
+    /// CLUSTER MYID.
+    ClusterMyid,
+    /// CLUSTER MYSHARDID.
+    ClusterMyshardid,
+    /// CLUSTER NODES.
+    ClusterNodes,
+    /// CLUSTER REPLICAS.
+    ClusterReplicas,
+    /// CLUSTER REPLICATE.
+    ClusterReplicate,
+    /// CLUSTER RESET.
+    ClusterReset,
+    /// CLUSTER SAVECONFIG.
+    ClusterSaveconfig,
+    /// CLUSTER SET-CONFIG-EPOCH.
+    ClusterSetConfigEpoch,
+    /// CLUSTER SETSLOT.
+    ClusterSetslot,
+    /// CLUSTER SHARDS.
+    ClusterShards,
+    /// CLUSTER SLAVES.
+    ClusterSlaves,
+    /// CLUSTER SLOTS.
+    ClusterSlots,
+    /// READONLY.
+    Readonly,
+    /// READWRITE.
+    Readwrite,
+    /// PSUBSCRIBE.
+    Psubscribe,
+    /// PUBLISH.
+    Publish,
+    /// PUBSUB CHANNELS.
+    PubsubChannels,
+    /// PUBSUB NUMPAT.
+    PubsubNumpat,
+    /// PUBSUB NUMSUB.
+    PubsubNumsub,
+    /// PUBSUB SHARDCHANNELS.
+    PubsubShardchannels,
+    /// PUBSUB SHARDNUMSUB.
+    PubsubShardnumsub,
+    /// PUNSUBSCRIBE.
+    Punsubscribe,
+    /// SPUBLISH.
+    Spublish,
+    /// SSUBSCRIBE.
+    Ssubscribe,
+    /// SUBSCRIBE.
+    Subscribe,
+    /// SUNSUBSCRIBE.
+    Sunsubscribe,
+    /// UNSUBSCRIBE.
+    Unsubscribe,
+    /// DISCARD.
+    Discard,
+    /// EXEC.
+    Exec,
+    /// MULTI.
+    Multi,
+    /// UNWATCH.
+    Unwatch,
+    /// WATCH.
+    Watch,
+}

@@ -1,0 +1,191 @@
+//! The record of a command.
+
+use bitflags::bitflags;
+
+use crate::arg::Arg;
+use crate::exec::{Exec, StoreExec, WorldExec};
+use crate::fail::Fail;
+use crate::flags::{Categories, Flags};
+use crate::key_spec::{KeyFlags, KeySpec};
+use crate::node::NodeCommand;
+use crate::registry::CommandId;
+use baton_resp::{Args, Out};
+
+/// Everything there is to say about a command or a subcommand.
+#[derive(Clone, Copy)]
+pub struct CommandSpec {
+    /// Full name, lower-case: `get`, or `object|encoding` for a subcommand.
+    pub name: &'static str,
+    /// Number of arguments with the name (and the subcommand's name): exactly this many, or at least so many if negative.
+    pub arity: i32,
+    /// When it may run.
+    pub flags: Flags,
+    /// ACL categories beyond those that follow from the flags; see [`CommandSpec::categories`].
+    pub acl: Categories,
+    /// Where its keys are.
+    pub keys: &'static [KeySpec],
+    /// What it does to its keys with these arguments, where [`KeyFlags::VARIABLE_FLAGS`] says that it depends.
+    pub key_flags: Option<fn(Args<'_>) -> KeyFlags>,
+    /// The chapter it belongs to.
+    pub group: Group,
+    /// One sentence about it.
+    pub summary: &'static str,
+    /// Version of the original that introduced it.
+    pub since: &'static str,
+    /// Cost in O notation.
+    pub complexity: &'static str,
+    /// Hints for clients and proxies.
+    pub tips: &'static [&'static str],
+    /// Changes since its introduction: version and text.
+    pub history: &'static [(&'static str, &'static str)],
+    /// Whether it is deprecated or internal.
+    pub doc_flags: DocFlags,
+    /// Version that deprecated it; empty if none did.
+    pub deprecated_since: &'static str,
+    /// What to use instead; empty if there is nothing.
+    pub replaced_by: &'static str,
+    /// Its arguments, for documentation.
+    pub args: &'static [Arg],
+    /// Its subcommands.
+    pub subcommands: &'static [CommandSpec],
+    /// How it runs.
+    pub run: Run,
+    pub(crate) id: CommandId,
+}
+
+/// Who runs a command, and what it needs for that.
+#[derive(Clone, Copy)]
+pub enum Run {
+    /// Runs on a view of the slots of its keys, which the caller has locked.
+    Keyspace(fn(&mut Exec<'_, '_>) -> Result<(), Fail>),
+    /// Goes over the whole keyspace, locking slot after slot by itself: the caller must hold no slot.
+    Store(fn(&mut StoreExec<'_>) -> Result<(), Fail>),
+    /// Needs the world to stand still (exclusive gate), and that the caller holds no slot.
+    World(fn(&mut WorldExec<'_>) -> Result<(), Fail>),
+    /// Reads only the registry and its arguments.
+    Registry(fn(Args<'_>, &mut Out) -> Result<(), Fail>),
+    /// The server runs it.
+    Node(NodeCommand),
+    /// Does nothing without a subcommand.
+    Container,
+}
+
+/// Chapters of the documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Keys of any type.
+    Generic,
+    /// Strings.
+    String,
+    /// The connection of a client.
+    Connection,
+    /// The server.
+    Server,
+    /// The cluster.
+    Cluster,
+    /// Publish and subscribe.
+    Pubsub,
+    /// Transactions.
+    Transactions,
+}
+
+impl Group {
+    /// The name in `COMMAND DOCS`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Group::Generic => "generic",
+            Group::String => "string",
+            Group::Connection => "connection",
+            Group::Server => "server",
+            Group::Cluster => "cluster",
+            Group::Pubsub => "pubsub",
+            Group::Transactions => "transactions",
+        }
+    }
+}
+
+bitflags! {
+    /// Marks of the documentation.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct DocFlags: u8 {
+        /// There is something better.
+        const DEPRECATED = 1;
+        /// Used between servers only.
+        const SYSCMD = 2;
+    }
+}
+
+impl CommandSpec {
+    /// A record to start from.
+    pub(crate) const BASE: CommandSpec = CommandSpec {
+        name: "",
+        arity: 0,
+        flags: Flags::empty(),
+        acl: Categories::empty(),
+        keys: &[],
+        key_flags: None,
+        group: Group::Generic,
+        summary: "",
+        since: "",
+        complexity: "",
+        tips: &[],
+        history: &[],
+        doc_flags: DocFlags::empty(),
+        deprecated_since: "",
+        replaced_by: "",
+        args: &[],
+        subcommands: &[],
+        run: Run::Container,
+        id: CommandId(0),
+    };
+
+    /// Its number: dense from 0, the same for the life of the program. For counters by command.
+    #[inline]
+    pub fn id(&self) -> CommandId {
+        self.id
+    }
+
+    /// The last part of its name: `encoding` of `object|encoding`.
+    pub fn short_name(&self) -> &'static str {
+        self.name.rsplit('|').next().unwrap_or(self.name)
+    }
+
+    /// All its ACL categories.
+    pub fn categories(&self) -> Categories {
+        self.acl.union(Categories::implied(self.flags))
+    }
+
+    /// Whether this many arguments, the name included, fit.
+    #[inline]
+    pub fn arity_fits(&self, argc: usize) -> bool {
+        let wanted = self.arity.unsigned_abs() as usize;
+        if self.arity < 0 { argc >= wanted } else { argc == wanted }
+    }
+
+    /// Whether any argument can be a key, rather than only something that has a slot.
+    pub fn has_keys(&self) -> bool {
+        self.keys.iter().any(|k| !k.flags.contains(KeyFlags::NOT_KEY))
+    }
+
+    /// The argument that is its only key, where that is all there is to know: the common case.
+    #[inline]
+    pub fn single_key(&self) -> Option<usize> {
+        match self.keys {
+            [KeySpec { begin: crate::BeginSearch::Index(at), find: crate::FindKeys::Range { last: 0, .. }, .. }] => {
+                Some(*at as usize)
+            }
+            _ => None,
+        }
+    }
+
+    /// The subcommand with this name, in any case.
+    pub fn subcommand(&self, name: &[u8]) -> Option<&'static CommandSpec> {
+        self.subcommands.iter().find(|s| s.short_name().as_bytes().eq_ignore_ascii_case(name))
+    }
+}
+
+impl std::fmt::Debug for CommandSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}

@@ -1,0 +1,30 @@
+//! The records of all commands, by family. A record stands near nothing but its like; what it runs stands elsewhere.
+
+mod client;
+mod cluster;
+mod cluster_node;
+mod command;
+mod config;
+mod connection;
+mod expire;
+mod generic;
+mod pubsub;
+mod replication;
+mod server;
+mod string;
+mod transactions;
+
+use crate::CommandSpec;
+
+/// All families; the order gives commands their numbers.
+pub(crate) static FAMILIES: &[&[CommandSpec]] = &[
+    string::COMMANDS,
+    generic::COMMANDS,
+    expire::COMMANDS,
+    connection::COMMANDS,
+    server::COMMANDS,
+    replication::COMMANDS,
+    cluster_node::COMMANDS,
+    pubsub::COMMANDS,
+    transactions::COMMANDS,
+];
