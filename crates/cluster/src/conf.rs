@@ -53,7 +53,7 @@ pub struct Restored {
 impl Restored {
     /// Merges a record of [`Effect::SaveEpochs`](crate::Effect::SaveEpochs): the larger values count.
     pub fn raise_epochs(&mut self, current: Epoch, last_vote: Epoch) {
-        self.current_epoch = self.current_epoch.max(current);
+        self.current_epoch = self.current_epoch.max(current).max(last_vote);
         self.last_vote_epoch = self.last_vote_epoch.max(last_vote);
     }
 }
@@ -121,7 +121,7 @@ impl Reader {
         for pair in pairs.chunks(2) {
             let [name, value] = pair else { return None };
             match *name {
-                "currentEpoch" => self.current_epoch = Epoch(value.parse().ok()?),
+                "currentEpoch" => self.current_epoch = self.current_epoch.max(Epoch(value.parse().ok()?)),
                 "lastVoteEpoch" => self.last_vote_epoch = Epoch(value.parse().ok()?),
                 _ => self.notices.push(format!("Skipping unknown cluster config variable '{name}'")),
             }
@@ -234,7 +234,7 @@ impl Reader {
             nodes: self.nodes,
             migrating: self.migrating,
             importing: self.importing,
-            current_epoch: self.current_epoch,
+            current_epoch: self.current_epoch.max(self.last_vote_epoch),
             last_vote_epoch: self.last_vote_epoch,
             notices: self.notices,
         })

@@ -132,20 +132,19 @@ impl SlotMap {
 
     /// Checks the invariant of the type; gives what is wrong.
     pub(crate) fn validate(&self) -> Result<(), String> {
-        for slot in Slot::all() {
-            if let Some(id) = self.owner(slot) {
-                if !self.of(&id).is_some_and(|set| set.contains(slot)) {
-                    return Err(format!("slot {slot} is missing in the bitmap of its owner {id}"));
-                }
-            } else if self.unclaimed.contains(slot) {
-                return Err(format!("slot {slot} has no owner, yet is marked as not claimed by it"));
+        for (id, set) in &self.by_owner {
+            if let Some(slot) = set.iter().find(|slot| self.owner(*slot) != Some(*id)) {
+                return Err(format!("slot {slot} is in the bitmap of {id}, which does not own it"));
             }
         }
         let owned = self.owner.iter().filter(|&&o| o > 0).count();
         if owned != self.assigned() {
             return Err(format!("{owned} slots have owners, the bitmaps hold {}", self.assigned()));
         }
-        Ok(())
+        match self.unclaimed.iter().find(|slot| self.owner(*slot).is_none()) {
+            Some(slot) => Err(format!("slot {slot} has no owner, yet is marked as not claimed by it")),
+            None => Ok(()),
+        }
     }
 }
 

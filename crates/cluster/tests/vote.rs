@@ -1,0 +1,162 @@
+//! The voter's checks of cluster-bus 7.5, one by one, and the order of vote and disk.
+
+mod lone;
+
+use baton_base::{Epoch, NodeId};
+use baton_cluster::{ClusterCommand, Effect, Input};
+use baton_wire::{Body, Header, MsgFlags};
+use lone::{Lone, id, slots, three};
+
+/// Asks for a vote; tells whether it was granted.
+fn ask(lone: &mut Lone, header: Header) -> bool {
+    lone.effects.clear();
+    lone.hear(id('4'), header, Body::AuthRequest);
+    let granted = lone.sent().iter().any(|(_, m)| m.body == Body::AuthAck);
+    assert_eq!(granted, lone.logged("Failover auth granted to"));
+    granted
+}
+
+fn failing() -> Lone {
+    Lone::settled(&three("master,fail"))
+}
+
+#[test]
+fn a_sound_request_is_granted_and_durable_first() {
+    let mut lone = failing();
+    let request = lone.request();
+    let epoch = request.current_epoch;
+    assert!(ask(&mut lone, request));
+    assert_eq!(lone.cluster.last_vote_epoch(), epoch);
+    let saved = lone.effects.iter().position(
+        |e| matches!(e, Effect::SaveEpochs { current, last_vote } if *current == epoch && *last_vote == epoch),
+    );
+    let sent = lone.effects.iter().position(|e| matches!(e, Effect::Send { .. }));
+    assert!(saved.unwrap() < sent.unwrap());
+    let (link, ack) = lone.sent().remove(0);
+    assert_eq!(link, lone.outbound[&id('4')], "on my own link to the candidate");
+    assert_eq!(ack.header.current_epoch, epoch);
+}
+
+#[test]
+fn rule_1_who_has_no_slots_says_nothing() {
+    let mut lone = failing();
+    let own = slots(0, 5460).iter().collect();
+    lone.command(ClusterCommand::DelSlots(own)).unwrap();
+    let request = lone.request();
+    assert!(!ask(&mut lone, request));
+    assert!(!lone.logged("Failover auth denied"));
+}
+
+#[test]
+fn rule_2_nobody_votes_right_after_its_start() {
+    let mut lone = Lone::start(&three("master,fail"));
+    lone.give(Input::Tick);
+    let request = lone.request();
+    assert!(!ask(&mut lone, request));
+    assert!(lone.logged("it is not safe to vote in this moment)"));
+}
+
+#[test]
+fn rule_3_an_old_epoch_is_refused() {
+    let mut lone = failing();
+    let mut request = lone.request();
+    request.current_epoch = Epoch(2);
+    assert!(!ask(&mut lone, request));
+    assert!(lone.logged("reqEpoch (2) < curEpoch(3)"));
+}
+
+#[test]
+fn rule_4_one_vote_per_epoch_whoever_asks() {
+    let mut lone = failing();
+    let request = lone.request();
+    assert!(ask(&mut lone, request.clone()));
+    assert!(!ask(&mut lone, request));
+    assert!(lone.logged("already voted for epoch 4"));
+}
+
+#[test]
+fn rule_5_only_replicas_of_failed_primaries() {
+    let mut lone = failing();
+    let mut request = lone.header(id('2'));
+    request.current_epoch = Epoch(4);
+    lone.effects.clear();
+    lone.hear(id('2'), request, Body::AuthRequest);
+    assert!(lone.logged("for epoch 4: it is a primary node"));
+
+    let orphan = three("master,fail").replace(&format!("slave {}", id('3')), "slave -");
+    let mut lone = Lone::settled(&orphan);
+    // The gossip of `settled` must not have taught the primary.
+    let mut request = lone.header(id('4'));
+    request.current_epoch = Epoch(4);
+    request.replica_of = Some(id('3'));
+    assert!(!ask(&mut lone, request));
+
+    let mut lone = Lone::settled(&three("master"));
+    let request = lone.request();
+    assert!(!ask(&mut lone, request));
+    assert!(lone.logged("its primary is up"));
+    let mut forced = lone.request();
+    forced.mflags = MsgFlags::FORCEACK;
+    assert!(ask(&mut lone, forced), "a manual failover is granted although the primary is up");
+}
+
+#[test]
+fn rule_6_a_stale_claim_is_refused_and_corrected() {
+    let mut lone = failing();
+    let mut request = lone.request();
+    request.config_epoch = Epoch(1);
+    assert!(!ask(&mut lone, request));
+    assert!(lone.logged("slot 10923 epoch (3) > reqConfigEpoch (1)"));
+    assert!(lone.logged("has old slots configuration, sending an UPDATE message about"));
+    let update = lone.sent().into_iter().find_map(|(_, m)| match m.body {
+        Body::Update(update) => Some(update),
+        _ => None,
+    });
+    let update = update.expect("the requester is told");
+    assert_eq!((update.id, update.config_epoch, update.slots), (id('3'), Epoch(3), slots(10923, 16383)));
+}
+
+#[test]
+fn who_cannot_save_does_not_vote() {
+    let mut lone = failing();
+    lone.give(Input::PersistOutcome { ok: false });
+    let request = lone.request();
+    assert!(!ask(&mut lone, request.clone()));
+    lone.give(Input::PersistOutcome { ok: true });
+    assert!(ask(&mut lone, request));
+}
+
+#[test]
+fn a_vote_counts_once_and_only_from_voters() {
+    // I am the replica `4` of the failed `3`; `1`, `2`, `5` vote, so three of four are needed.
+    let text = three("master,fail")
+        .replace("myself,master", "master")
+        .replace("slave", "myself,slave")
+        .replace("127.0.0.1:7004", ":7001")
+        .replace("5461-10922", "5461-8000")
+        .replace(
+            "vars",
+            &format!(
+                "{} 127.0.0.1:7005@17005,,tls-port=0,shard-id={} master - 0 0 5 connected 8001-10922\nvars",
+                id('5'),
+                id('5')
+            ),
+        );
+    let mut lone = Lone::connected(&text);
+    assert!(!lone.cluster.is_primary());
+    let epoch = lone.cluster.current_epoch();
+    assert!(epoch > Epoch(5), "an election has been started");
+    let vote = |lone: &mut Lone, from: NodeId| {
+        let mut header = lone.header(from);
+        header.current_epoch = epoch;
+        lone.hear(from, header, Body::AuthAck);
+    };
+    for _ in 0..3 {
+        vote(&mut lone, id('1'));
+    }
+    vote(&mut lone, id('2'));
+    assert!(!lone.cluster.is_primary(), "two voters are no majority of four, however often they speak");
+    vote(&mut lone, id('5'));
+    assert!(lone.cluster.is_primary());
+    assert_eq!(lone.cluster.config_epoch(), epoch);
+}
