@@ -17,13 +17,19 @@ impl Run {
 
     pub(crate) fn enter_fence(&mut self, cx: &mut Cx<'_>) {
         self.fence = FenceState::Closing;
+        self.fence_at = Some(cx.now);
         self.hold(cx);
     }
 
     /// Asks for the fence, or for more time under it.
     pub(crate) fn hold(&self, cx: &mut Cx<'_>) {
         let longest = cx.facts.limits.fence_total_max(self.deadline.since(cx.now));
-        cx.emit(Effect::Fence { until: cx.now + longest + BACKSTOP_MARGIN });
+        let until = match self.step {
+            // A write acknowledged after the final save began would be lost, so this fence ends with the process.
+            Step::Stop { .. } => Mono::NEVER,
+            _ => cx.now + longest + BACKSTOP_MARGIN,
+        };
+        cx.emit(Effect::Fence { until });
     }
 
     pub(crate) fn fence(&mut self, cx: &mut Cx<'_>, until: Mono) -> Turn {
@@ -71,6 +77,9 @@ impl Run {
         }
         if self.promotion == Promotion::Nobody {
             return self.drain_to_all(cx, until);
+        }
+        if choice::any_legacy(&cx.facts.replicas, self.promotion) {
+            return self.fail(cx, Failure::LegacyReplica);
         }
         let limits = &cx.facts.limits;
         let anybody = self.candidates(cx).next().is_some();

@@ -45,7 +45,8 @@ pub enum Effect {
         /// Epoch of its claim.
         epoch: Epoch,
     },
-    /// Do the save and sync work that the way of shutting down calls for, then say [`crate::Input::Saved`].
+    /// Do the save and sync work that the way of shutting down calls for, then say [`crate::Input::Saved`]. When
+    /// the handover ends before that, with a record of [`Phase::Idle`], the answer must not be given any more.
     FinalSave,
     /// Leave with code 0. Nothing comes after it.
     Exit,

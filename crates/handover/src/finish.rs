@@ -4,6 +4,7 @@
 use crate::run::{Cx, FenceState, Run, Save, Step, Turn};
 use crate::{Effect, Failure, Kind, Level, Outcome, texts};
 use baton_base::Mono;
+use std::time::Duration;
 
 impl Run {
     pub(crate) fn to_redirect(&self, cx: &Cx<'_>) -> Step {
@@ -14,8 +15,10 @@ impl Run {
         let (successor, epoch) = self.successor.expect("nobody is redirected without a successor");
         self.fence = FenceState::Open;
         self.told.clear();
+        self.may_win.clear();
         cx.emit(Effect::Redirect { successor, epoch });
-        cx.log(Level::Notice, texts::handed_over(successor));
+        let held = self.fence_at.map_or(Duration::ZERO, |at| cx.now.since(at));
+        cx.log(Level::Notice, texts::handed_over(successor, cx.now.since(self.started), held));
     }
 
     pub(crate) fn redirect(&mut self, cx: &mut Cx<'_>, until: Mono) -> Turn {
@@ -58,15 +61,15 @@ impl Run {
     pub(crate) fn enter_stop(&mut self, cx: &mut Cx<'_>) {
         self.log_lag(cx);
         match self.failure {
-            Failure::NotWanted => {}
+            // A replica was found and told; that it didn't win is in the log already.
+            Failure::NotWanted | Failure::NotPromoted => {}
             Failure::LegacyReplica => cx.log(Level::Warning, texts::LEGACY),
             _ => cx.log(Level::Warning, texts::NO_SUCCESSOR),
         }
-        // A write acknowledged after the save would be lost, so the fence stays until the exit.
         if self.fence == FenceState::Open {
             self.fence = FenceState::Closing;
         }
-        cx.emit(Effect::Fence { until: Mono::NEVER });
+        self.hold(cx);
     }
 
     pub(crate) fn stop(&mut self, cx: &mut Cx<'_>, until: Mono) -> Turn {

@@ -2,7 +2,7 @@
 //! the time in which it might still win is waited out. Writes stay held throughout, so there are never two writers.
 
 use crate::run::{Cx, Run, Step, Turn};
-use crate::{Effect, Failure, Level, Outcome, Promotion, texts};
+use crate::{Effect, Failure, Level, Promotion, texts};
 use baton_base::{Mono, NodeId};
 
 /// How many replicas are ordered before the handover gives up.
@@ -14,6 +14,7 @@ impl Run {
             cx.emit(Effect::WithdrawPromotion { target: before });
         }
         self.told.push(target);
+        self.may_win.push(target);
         self.gone_at = None;
         if self.promotion == Promotion::Announce {
             self.told_until = self.deadline;
@@ -28,13 +29,23 @@ impl Run {
         cx.emit(Effect::OrderPromotion { target });
     }
 
-    /// A replica that asks again, because it lost its link or began anew, is told again.
+    /// A replica that asks again has begun anew, so it is told again and has its full time again.
     pub(crate) fn announce_again(&mut self, cx: &mut Cx<'_>, asking: Option<NodeId>) {
-        if let Step::Promote { target, .. } = self.step
+        let offset = self.final_offset();
+        if let Step::Promote { target, until } = &mut self.step
             && self.promotion == Promotion::Announce
-            && asking == Some(target)
+            && asking == Some(*target)
         {
-            cx.emit(Effect::AnnouncePaused { target, offset: self.final_offset() });
+            self.told_until = self.deadline;
+            *until = if self.exit { *until } else { self.deadline };
+            cx.emit(Effect::AnnouncePaused { target: *target, offset });
+        }
+    }
+
+    /// A shutdown doesn't wait for a replica that asked for itself longer than for one that it ordered.
+    pub(crate) fn hurry(&mut self, cx: &Cx<'_>) {
+        if let Step::Promote { until, .. } = &mut self.step {
+            *until = (*until).min(cx.now + cx.facts.limits.promote_max);
         }
     }
 
@@ -43,12 +54,12 @@ impl Run {
             return Turn::Go(self.to_redirect(cx));
         }
         if self.aborted {
-            return Turn::Go(Step::Withdraw { target });
+            return self.call_off(cx);
         }
         // A replica that wins drops its link to this node, and its claim is on its way then.
         let anybody = cx.facts.replicas.iter().any(|r| r.id == Some(target));
         let patience = self.patience(cx, until, anybody);
-        if cx.now < patience {
+        if cx.now < patience && self.may_win.contains(&target) {
             return Turn::Wait(patience);
         }
         cx.log(Level::Warning, texts::not_promoted(target));
@@ -61,8 +72,8 @@ impl Run {
             self.target = None;
             return Turn::Go(self.to_drain(cx));
         }
-        // Where this node exits anyway, a late win is the best that can happen, so nothing is withdrawn.
-        if self.exit { self.fail(cx, Failure::NotPromoted) } else { Turn::Go(Step::Withdraw { target }) }
+        // Where this node exits, a late win is the best that can happen, and so nothing is withdrawn.
+        self.fail(cx, Failure::NotPromoted)
     }
 
     fn next_to_order(&self, cx: &Cx<'_>) -> Option<(NodeId, bool)> {
@@ -71,23 +82,7 @@ impl Run {
         if may { self.drained(cx, self.started) } else { None }
     }
 
-    pub(crate) fn enter_withdraw(&mut self, cx: &mut Cx<'_>, target: NodeId) {
-        self.withdrawn = false;
-        cx.emit(Effect::WithdrawPromotion { target });
-        let outcome = if self.aborted {
-            if self.exit {
-                cx.log(Level::Notice, texts::SHUTDOWN_ABORTED);
-            }
-            Outcome::Aborted
-        } else {
-            cx.log(Level::Warning, texts::TIMED_OUT);
-            Outcome::NoSuccessor(Failure::NotPromoted)
-        };
-        self.finish_where(cx, |_| true, outcome);
-        self.aborted = false;
-        self.exit = false;
-    }
-
+    /// Writes stay held until nobody who was told can win any more.
     pub(crate) fn withdraw(&mut self, cx: &mut Cx<'_>) -> Turn {
         if self.successor.is_some() {
             return Turn::Go(self.to_redirect(cx));
@@ -96,8 +91,8 @@ impl Run {
             // A shutdown that joined since then needs no successor to go on.
             return self.fail(cx, Failure::NotPromoted);
         }
-        if self.withdrawn || cx.now >= self.told_until {
-            return self.end(cx, Outcome::Aborted);
+        if self.may_win.is_empty() || cx.now >= self.told_until {
+            return self.serve(cx);
         }
         Turn::Wait(self.told_until)
     }

@@ -92,8 +92,12 @@ pub(crate) struct Run {
     pub(crate) promotion: Promotion,
     pub(crate) target: Option<NodeId>,
     pub(crate) started: Mono,
+    /// No replica was attached when it began.
+    pub(crate) began_alone: bool,
     /// Until when a candidate is waited for.
     pub(crate) deadline: Mono,
+    /// When the fence was asked for first.
+    pub(crate) fence_at: Option<Mono>,
     pub(crate) step: Step,
     pub(crate) fence: FenceState,
     pub(crate) asked: Asked,
@@ -101,10 +105,11 @@ pub(crate) struct Run {
     pub(crate) paces: Vec<(String, Pace)>,
     /// Replicas told to be primary, the last one last.
     pub(crate) told: Vec<NodeId>,
-    /// Until when one of them might win.
+    /// Those of them that haven't been heard to stand back.
+    pub(crate) may_win: Vec<NodeId>,
+    /// Until when one of those might win.
     pub(crate) told_until: Mono,
     pub(crate) successor: Option<(NodeId, Epoch)>,
-    pub(crate) withdrawn: bool,
     pub(crate) redirected: bool,
     pub(crate) aborted: bool,
     /// Clients still connected, once redirected and known.
@@ -137,15 +142,17 @@ impl Run {
             promotion: Self::promotion_of(&request),
             target: request.target,
             started: cx.now,
+            began_alone: cx.facts.replicas.is_empty(),
             deadline: Self::deadline_of(cx, &request),
+            fence_at: None,
             step: Step::Choose,
             fence: FenceState::Open,
             asked: Asked { first: None, last: cx.now, of: 0 },
             paces: Vec::new(),
             told: Vec::new(),
+            may_win: Vec::new(),
             told_until: cx.now,
             successor: None,
-            withdrawn: false,
             redirected: false,
             aborted: false,
             clients: None,
@@ -180,11 +187,7 @@ impl Run {
                     self.successor = Some((node, epoch));
                 }
             }
-            Input::Withdrawn { target } => {
-                if self.step == (Step::Withdraw { target }) {
-                    self.withdrawn = true;
-                }
-            }
+            Input::Withdrawn { target } => self.may_win.retain(|id| *id != target),
             Input::Redirected => self.redirected |= matches!(self.step, Step::Redirect { .. }),
             Input::ClientsLeft(count) => {
                 if matches!(self.step, Step::Redirect { .. } | Step::Linger { .. }) {
@@ -223,7 +226,7 @@ impl Run {
                 Step::Fence { .. } => self.enter_fence(cx),
                 Step::Drain { .. } => self.enter_drain(cx),
                 Step::Promote { target, .. } => self.enter_promote(cx, target),
-                Step::Withdraw { target } => self.enter_withdraw(cx, target),
+                Step::Withdraw { target } => cx.emit(Effect::WithdrawPromotion { target }),
                 Step::Redirect { .. } => self.enter_redirect(cx),
                 Step::Linger { .. } => self.ask_save(cx),
                 Step::Stop { .. } => self.enter_stop(cx),
@@ -266,7 +269,8 @@ impl Run {
             }
             Step::Stop { .. } => assert!(self.exit, "only who exits stops"),
         }
-        assert!(self.told.is_empty() || self.fence != FenceState::Closing, "told only under the fence");
+        assert!(self.told.is_empty() || fenced, "told only under the fence");
+        assert!(self.may_win.iter().all(|id| self.told.contains(id)), "only who was told may win");
         assert!(self.told.len() <= ORDERS_MAX + 1, "the bound on orders, and one that asked for itself");
         assert!(self.waiters.len() <= facts.limits.waiters_max, "waiters are bounded");
     }
@@ -301,13 +305,24 @@ impl Run {
         self.end(cx, Outcome::NoSuccessor(failure))
     }
 
-    /// Ends with the node serving as it did before.
+    /// Ends with the node serving as it did before, once nobody who was told can win any more.
     pub(crate) fn end(&mut self, cx: &mut Cx<'_>, outcome: Outcome) -> Turn {
+        self.finish_where(cx, |_| true, outcome);
+        self.exit = false;
+        self.aborted = false;
+        if let Some(&target) = self.may_win.last()
+            && cx.now < self.told_until
+        {
+            return Turn::Go(Step::Withdraw { target });
+        }
+        self.serve(cx)
+    }
+
+    pub(crate) fn serve(&mut self, cx: &mut Cx<'_>) -> Turn {
         if self.fence != FenceState::Open {
             self.fence = FenceState::Open;
             cx.emit(Effect::Unfence);
         }
-        self.finish_where(cx, |_| true, outcome);
         Turn::Idle
     }
 

@@ -35,7 +35,7 @@ impl Run {
             return self.fail(cx, Failure::LegacyReplica);
         }
         // Whoever had no replica to begin with stops as fast as if there were no handover at all.
-        if facts.replicas.is_empty() && self.started == cx.now {
+        if facts.replicas.is_empty() && self.began_alone {
             return self.fail(cx, Failure::NoReplica);
         }
         let view = self.view(cx);
@@ -181,13 +181,15 @@ impl Run {
             cx.finished(request.token, Outcome::Refused);
             return;
         }
-        let with = self.waiters.first().map_or(request.token, |waiter| waiter.token);
+        if let Some(first) = self.waiters.first() {
+            cx.emit(Effect::Joined { token: request.token, with: first.token });
+        }
         self.waiters.push(Waiter { token: request.token, kind: request.kind });
-        cx.emit(Effect::Joined { token: request.token, with });
         self.deadline = self.deadline.max(Self::deadline_of(cx, &request));
         self.force |= request.force;
-        if exits {
+        if exits && !self.exit {
             self.exit = true;
+            self.hurry(cx);
             // A replica that asked for itself, or nobody at all, was to take over; before it is told, anyone may.
             let untold = !matches!(self.step, Step::Promote { .. } | Step::Withdraw { .. });
             if untold && self.promotion != Promotion::Order {

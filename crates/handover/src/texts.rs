@@ -3,6 +3,7 @@
 use crate::choice::Hurdle;
 use crate::{Failure, Replica};
 use baton_base::{Mono, NodeId, Offset};
+use std::time::Duration;
 
 pub(crate) const WAITING: &str = "Waiting for replicas before shutting down.";
 pub(crate) const NO_SUCCESSOR: &str = "Unable to find a replica to perform the auto failover on shutdown.";
@@ -48,8 +49,9 @@ pub(crate) fn not_promoted(target: NodeId) -> String {
     format!("Replica {target} did not take over in time.")
 }
 
-pub(crate) fn handed_over(successor: NodeId) -> String {
-    format!("Handed over to {successor}.")
+pub(crate) fn handed_over(successor: NodeId, total: Duration, held: Duration) -> String {
+    let ms = |d: Duration| d.as_secs_f64() * 1000.0;
+    format!("Handed over to {successor} after {:.3} ms, writes held for {:.3} ms.", ms(total), ms(held))
 }
 
 /// What a handover that isn't a shutdown says when it ends without successor.
