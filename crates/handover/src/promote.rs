@@ -2,7 +2,7 @@
 //! the time in which it might still win is waited out. Writes stay held throughout, so there are never two writers.
 
 use crate::run::{Cx, Run, Step, Turn};
-use crate::{Effect, Failure, Level, Promotion, texts};
+use crate::{Effect, Failure, Level, Promotion, choice, texts};
 use baton_base::{Mono, NodeId};
 
 /// How many replicas are ordered before the handover gives up.
@@ -77,8 +77,10 @@ impl Run {
     }
 
     fn next_to_order(&self, cx: &Cx<'_>) -> Option<(NodeId, bool)> {
-        let may =
-            self.promotion == Promotion::Order && self.told.len() < ORDERS_MAX && cx.facts.quorum_lost_at.is_none();
+        let may = self.promotion == Promotion::Order
+            && self.told.len() < ORDERS_MAX
+            && cx.facts.quorum_lost_at.is_none()
+            && !choice::any_legacy(&cx.facts.replicas, self.promotion);
         if may { self.drained(cx, self.started) } else { None }
     }
 
