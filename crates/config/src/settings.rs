@@ -34,6 +34,27 @@ impl Settings {
         self.values[id.index()] = value;
     }
 
+    /// The same settings following another primary, or none: for writing the present role to the file.
+    #[must_use]
+    pub fn with_replica_of(mut self, primary: Option<Endpoint>) -> Settings {
+        self.replace(Id::ReplicaOf, Value::Endpoint(primary.map(Arc::new)));
+        self
+    }
+
+    /// Stores a checked value, with what follows from it: rounds of background work are kept within bounds instead of
+    /// refused, and `io-threads` sets `worker-threads` too.
+    pub(crate) fn assign(&mut self, id: Id, value: Value) {
+        const HZ_MAX: i64 = 500;
+        let value = match (id, value) {
+            (Id::Hz, Value::Int(hz)) => Value::Int(hz.clamp(1, HZ_MAX)),
+            (_, value) => value,
+        };
+        if id == Id::IoThreads {
+            self.replace(Id::WorkerThreads, value.clone());
+        }
+        self.replace(id, value);
+    }
+
     /// A yes/no directive.
     pub fn bool(&self, id: Id) -> bool {
         match self.value(id) {
@@ -114,7 +135,7 @@ impl Settings {
         self.uint(Id::ReplBacklogSize)
     }
 
-    /// `worker-threads`; 0 means one for each core.
+    /// `worker-threads`; 0 means one for each core. A later change of `io-threads` counts from the next start.
     pub fn worker_threads(&self) -> usize {
         usize::try_from(self.int(Id::WorkerThreads)).expect("the range is small")
     }

@@ -1,1 +1,26 @@
 //! The program as a library, so that tests and the demonstration can start servers in place.
+//!
+//! Reading order: [`shared`] (what threads share), [`world`] (what commands see), [`gate`], [`worker`] (the data plane),
+//! [`node`] (commands of the node itself), [`control`] (the control plane), [`repl`] (replicas and primary), [`persist`]
+//! (files), [`start`] (from the command line to running threads).
+
+pub mod apply;
+pub mod clients;
+pub mod clock;
+pub mod conn;
+pub mod control;
+pub mod gate;
+pub mod keeper;
+pub mod log;
+pub mod mailbox;
+pub mod node;
+pub mod os;
+pub mod os_memory;
+pub mod persist;
+pub mod pubsub;
+pub mod repl;
+pub mod shared;
+pub mod start;
+pub mod stats;
+pub mod worker;
+pub mod world;

@@ -1,0 +1,250 @@
+//! The keeper: accepts connections and hands them to the least busy worker, and does the server's periodic work (expiry,
+//! samples for INFO, automatic saves). A thread of its own, so that neither the data plane nor the control plane waits
+//! for it.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use baton_base::{Mono, Slot};
+use baton_config::Id;
+use baton_store::{DbIndex, Expiry};
+use mio::net::{TcpListener, UnixListener};
+use mio::{Events, Interest, Poll, Token};
+
+use crate::conn::Conn;
+use crate::gate::Lane;
+use crate::shared::Shared;
+use crate::worker::WorkerMessage;
+
+/// Where clients connect.
+pub struct Listeners {
+    /// Addresses of `bind` with the port.
+    pub tcp: Vec<TcpListener>,
+    /// `unixsocket`.
+    pub unix: Option<UnixListener>,
+}
+
+/// Keys expired under one pass through the gate.
+const EXPIRE_STEP: usize = 64;
+/// Longest stay of the expiry in one tick.
+const EXPIRE_BUDGET: Duration = Duration::from_millis(5);
+const ACCEPTS_PER_TURN: usize = 1000;
+
+/// The thread.
+pub struct Keeper {
+    shared: Arc<Shared>,
+    poll: Poll,
+    listeners: Listeners,
+    next_worker: usize,
+    next_tick: Mono,
+    next_slot: usize,
+    sample: Sample,
+    expired_unit: baton_journal::Unit,
+}
+
+/// Totals at the last sample of rates.
+#[derive(Default)]
+struct Sample {
+    at: Mono,
+    commands: u64,
+    net_in: u64,
+    net_out: u64,
+}
+
+impl Keeper {
+    /// A keeper of these listeners.
+    pub fn new(shared: Arc<Shared>, mut listeners: Listeners) -> io::Result<Keeper> {
+        let poll = Poll::new()?;
+        for (i, l) in listeners.tcp.iter_mut().enumerate() {
+            poll.registry().register(l, Token(i), Interest::READABLE)?;
+        }
+        if let Some(l) = &mut listeners.unix {
+            poll.registry().register(l, Token(usize::MAX), Interest::READABLE)?;
+        }
+        let now = shared.clock.mono();
+        Ok(Keeper {
+            shared,
+            poll,
+            listeners,
+            next_worker: 0,
+            next_tick: now,
+            next_slot: 0,
+            sample: Sample { at: now, ..Sample::default() },
+            expired_unit: baton_journal::Unit::new(),
+        })
+    }
+
+    /// Keeps until the server stops.
+    pub fn run(mut self) {
+        let mut events = Events::with_capacity(64);
+        while !self.shared.stopping.load(Ordering::Acquire) {
+            let now = self.shared.clock.mono();
+            if now >= self.next_tick {
+                let hz = self.shared.world.peek().settings.uint(Id::Hz).clamp(1, 500);
+                self.next_tick = now + Duration::from_micros(1_000_000 / hz);
+                self.tick(now);
+            }
+            let timeout = self.next_tick.since(self.shared.clock.mono());
+            if let Err(e) = self.poll.poll(&mut events, Some(timeout)) {
+                if e.kind() != io::ErrorKind::Interrupted {
+                    self.shared.log.warning(&format!("Polling for connections failed: {e}"));
+                    return;
+                }
+                continue;
+            }
+            for event in &events {
+                self.accept(event.token().0);
+            }
+        }
+    }
+
+    fn accept(&mut self, which: usize) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let accepted = match self.listeners.tcp.get(which) {
+                Some(l) => l.accept().map(|(s, _)| Conn::Tcp(s)),
+                None => match &self.listeners.unix {
+                    Some(l) => l.accept().map(|(s, _)| Conn::Unix(s)),
+                    None => return,
+                },
+            };
+            match accepted {
+                Ok(conn) => self.admit(conn),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted || e.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(e) => {
+                    self.shared.log.warning(&format!("Accepting client connection: {e}"));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, mut conn: Conn) {
+        let shared = &self.shared;
+        let world = shared.world.load();
+        let refusal = if shared.clients.len() as u64 >= world.settings.uint(Id::MaxClients) {
+            Some(&b"-ERR max number of clients reached\r\n"[..])
+        } else if is_forbidden(&world, &conn) {
+            Some(PROTECTED_TEXT)
+        } else {
+            None
+        };
+        if let Some(text) = refusal {
+            // One try is enough: a fresh socket has room for a line.
+            let _ = conn.write(text);
+            shared.stats.rejected.add_shared(1);
+            return;
+        }
+        conn.tune(world.settings.uint(Id::TcpKeepAlive));
+        let path = world.settings.text(Id::UnixSocket);
+        let meta =
+            shared.clients.add(conn.peer(path), conn.local(path), conn.fd(), conn.is_unix(), shared.clock.mono());
+        shared.stats.connections.add_shared(1);
+        shared.log.verbose(&format!("Accepted {}", meta.addr));
+        let workers = &shared.threads().workers;
+        self.next_worker = (self.next_worker + 1) % workers.len();
+        workers[self.next_worker].send(WorkerMessage::Connection(conn, meta));
+    }
+
+    fn tick(&mut self, now: Mono) {
+        self.expire();
+        if now.since(self.sample.at) >= Duration::from_secs(1) {
+            self.take_sample(now);
+        }
+        self.shared.journal.trim();
+        crate::persist::automatic_save(&self.shared);
+    }
+
+    fn take_sample(&mut self, now: Mono) {
+        let stats = &self.shared.stats;
+        let micros = now.since(self.sample.at).as_micros().max(1) as u64;
+        let next = Sample {
+            at: now,
+            commands: stats.sum(|l| &l.commands),
+            net_in: stats.sum(|l| &l.net_in),
+            net_out: stats.sum(|l| &l.net_out),
+        };
+        let rate = |new: u64, old: u64| new.saturating_sub(old) * 1_000_000 / micros;
+        stats.ops_per_sec.set(rate(next.commands, self.sample.commands));
+        stats.in_per_sec.set(rate(next.net_in, self.sample.net_in));
+        stats.out_per_sec.set(rate(next.net_out, self.sample.net_out));
+        let used = crate::os_memory::used_bytes();
+        stats.memory_peak.set(stats.memory_peak.value().max(used));
+        self.sample = next;
+    }
+
+    /// Deletes keys whose time has come, slot after slot, on a primary whose writes aren't held.
+    fn expire(&mut self) {
+        let began = self.shared.clock.mono();
+        let shared = Arc::clone(&self.shared);
+        let mut visited = 0;
+        while visited < Slot::COUNT {
+            let pass = shared.gate.enter(shared.keeper_lane());
+            let world = shared.world.peek();
+            if world.role.is_replica()
+                || world.holds.scope().is_some()
+                || !world.active_expire
+                || world.loading.is_some()
+            {
+                return;
+            }
+            // A bounded number of slots under one pass: looking at an idle slot costs one comparison.
+            for _ in 0..512 {
+                let Some(slot) = Slot::new(self.next_slot as u16) else { break };
+                let more = self.expire_slot(&shared, slot, shared.keeper_lane(), world.hot.lazy_expire);
+                if !more {
+                    self.next_slot = (self.next_slot + 1) % Slot::COUNT;
+                    visited += 1;
+                }
+            }
+            drop(pass);
+            if shared.clock.mono().since(began) > EXPIRE_BUDGET {
+                return;
+            }
+        }
+    }
+
+    fn expire_slot(&mut self, shared: &Shared, slot: Slot, lane: Lane, lazy: bool) -> bool {
+        let mut view = shared.store.view(slot, DbIndex(0), shared.clock.wall(), Expiry::Delete);
+        let more = view.expire_due(slot, EXPIRE_STEP);
+        let expired = view.take_outcome().expired;
+        if expired.is_empty() {
+            return false;
+        }
+        shared.stats.lanes[lane.0].expired.add(expired.len() as u64);
+        if shared.journal.is_active() {
+            let verb: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };
+            for (db, key) in &expired {
+                self.expired_unit.push(db.0, &[verb, key]);
+            }
+            shared.journal.append_bare(&self.expired_unit);
+            self.expired_unit.clear();
+        }
+        more
+    }
+}
+
+/// Protected mode: without a password only this machine may connect.
+fn is_forbidden(world: &crate::world::World, conn: &Conn) -> bool {
+    if !world.settings.bool(Id::ProtectedMode) || world.hot.password.is_some() || conn.is_unix() {
+        return false;
+    }
+    let peer: Option<SocketAddr> = conn.peer("").parse().ok();
+    !peer.is_some_and(|p| match p.ip() {
+        IpAddr::V4(ip) => ip.is_loopback(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback()),
+    })
+}
+
+const PROTECTED_TEXT: &[u8] = b"-DENIED Running in protected mode because protected mode is enabled and no password is set \
+for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from \
+external computers, you may adopt one of the following solutions: 1) Just disable protected mode sending the command 'CONFIG \
+SET protected-mode no' from the loopback interface by connecting from the same host the server is running, however MAKE SURE \
+it's not publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively \
+you can just disable the protected mode by editing the configuration file, and setting the protected mode option to 'no', and \
+then restarting the server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' \
+option. 4) Set up an authentication password for the default user. NOTE: You only need to do one of the above things in order \
+for the server to start accepting connections from the outside.\r\n";

@@ -1,0 +1,107 @@
+//! CONFIG GET, SET, REWRITE, RESETSTAT, HELP.
+
+use std::sync::Arc;
+
+use baton_config::SetContext;
+use baton_resp::Args;
+
+use super::{Outcome, Refusal, SYNTAX};
+use crate::control::ControlMessage;
+use crate::shared::Shared;
+use crate::worker::client::Client;
+use crate::worker::context::{Context, Flow};
+
+const HELP: &[&str] = &[
+    "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "GET <pattern>",
+    "    Return parameters matching the glob-like <pattern> and their values.",
+    "SET <directive> <value>",
+    "    Set the configuration <directive> to <value>.",
+    "RESETSTAT",
+    "    Reset statistics reported by the INFO command.",
+    "REWRITE",
+    "    Rewrite the configuration file.",
+    "HELP",
+    "    Print this help.",
+];
+
+/// CONFIG subcommand ...
+pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
+    match args.at(1).to_ascii_lowercase().as_slice() {
+        b"get" => {
+            let patterns: Vec<&[u8]> = args.skip(2).iter().collect();
+            let found = cx.world.settings.get_matching(&patterns);
+            client.out.map(found.len());
+            for (name, value) in found {
+                client.out.bulk(name.as_bytes());
+                client.out.bulk(&value);
+            }
+        }
+        b"set" => {
+            set(cx.shared, args.skip(2), is_local(client))?;
+            client.out.ok();
+        }
+        b"rewrite" => {
+            rewrite(cx.shared)?;
+            client.out.ok();
+        }
+        b"resetstat" => {
+            cx.shared.stats.reset();
+            cx.shared.threads().control.send(ControlMessage::ResetStats);
+            client.out.ok();
+        }
+        b"help" => {
+            client.out.array(HELP.len());
+            HELP.iter().for_each(|l| client.out.simple(l));
+        }
+        _ => return Err(SYNTAX.into()),
+    }
+    Ok(Flow::Next)
+}
+
+/// Whether a client is on this machine, by its address.
+pub fn is_local(client: &Client) -> bool {
+    let addr = &client.meta.addr;
+    client.conn.is_unix() || addr.parse::<std::net::SocketAddr>().is_ok_and(|a| a.ip().to_canonical().is_loopback())
+}
+
+fn set(shared: &Arc<Shared>, args: Args<'_>, is_local: bool) -> Result<(), Refusal> {
+    if args.is_empty() || args.len() % 2 != 0 {
+        return Err("ERR wrong number of arguments for 'config|set' command".into());
+    }
+    let _writing = shared.config_write.lock();
+    let pairs: Vec<(&[u8], &[u8])> = (0..args.len() / 2).map(|i| (args.at(2 * i), args.at(2 * i + 1))).collect();
+    let mut settings = baton_config::Settings::clone(&shared.world.peek().settings);
+    let context = SetContext { client_is_local: is_local, is_loading: shared.world.peek().loading.is_some() };
+    let changed = settings.set_runtime(&pairs, context).map_err(|e| Refusal(format!("ERR {e}").into()))?;
+    let settings = Arc::new(settings);
+    crate::apply::settings_changed(shared, &settings, &changed)?;
+    for note in changed.iter().filter_map(|c| c.note.as_ref()) {
+        shared.log.notice(note);
+    }
+    shared.change_world(|w| w.set_settings(Arc::clone(&settings)));
+    shared.threads().control.send(ControlMessage::SettingsChanged);
+    Ok(())
+}
+
+/// Writes the configuration file anew.
+pub fn rewrite(shared: &Shared) -> Result<(), Refusal> {
+    let _writing = shared.config_write.lock();
+    let Some(path) = &shared.config_file else {
+        return Err("ERR The server is running without a config file".into());
+    };
+    let old = std::fs::read(path).ok();
+    let settings = Arc::clone(&shared.world.peek().settings);
+    let settings = crate::apply::with_current_role(shared, &settings);
+    let text = baton_config::rewrite(old.as_deref(), &settings);
+    match crate::persist::replace_file(path, &text, true) {
+        Ok(()) => {
+            shared.log.notice("CONFIG REWRITE executed with success.");
+            Ok(())
+        }
+        Err(e) => {
+            shared.log.warning(&format!("CONFIG REWRITE failed: {e}"));
+            Err(format!("ERR Rewriting config file: {e}").into())
+        }
+    }
+}

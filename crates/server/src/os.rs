@@ -1,0 +1,93 @@
+//! The few system calls that no safe crate wraps. Nothing else in this crate is `unsafe`.
+#![expect(unsafe_code, reason = "edge to the operating system; each block states its contract")]
+
+/// Broken-down local time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalTime {
+    /// Year, four digits.
+    pub year: i32,
+    /// Month, 0 to 11.
+    pub month0: u8,
+    /// Day of the month, 1 to 31.
+    pub day: u8,
+    /// Hour, 0 to 23.
+    pub hour: u8,
+    /// Minute, 0 to 59.
+    pub minute: u8,
+    /// Second, 0 to 60.
+    pub second: u8,
+}
+
+/// The local time of a moment given in seconds since 1970.
+pub fn local_time(unix_secs: u64) -> LocalTime {
+    let at = unix_secs as libc::time_t;
+    // SAFETY: `tm` is plain data for which all zeros is a value.
+    let mut tm: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to live values; localtime_r writes only to the second and keeps neither.
+    unsafe { libc::localtime_r(&at, &mut tm) };
+    LocalTime {
+        year: tm.tm_year + 1900,
+        month0: tm.tm_mon as u8,
+        day: tm.tm_mday as u8,
+        hour: tm.tm_hour as u8,
+        minute: tm.tm_min as u8,
+        second: tm.tm_sec as u8,
+    }
+}
+
+/// Goes to the background: the parent exits, the child leads a session of its own with its standard streams on
+/// /dev/null. Must be called before any thread is started.
+pub fn daemonize() -> std::io::Result<()> {
+    // SAFETY: no thread has been started yet, so the child is a whole copy of the process.
+    match unsafe { libc::fork() } {
+        -1 => return Err(std::io::Error::last_os_error()),
+        0 => {}
+        // SAFETY: leaving the parent without running destructors, which belong to the child now.
+        _ => unsafe { libc::_exit(0) },
+    }
+    // SAFETY: plain system calls on descriptors that this process owns.
+    unsafe {
+        libc::setsid();
+        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
+        if null >= 0 {
+            for fd in 0..3 {
+                libc::dup2(null, fd);
+            }
+            if null > 2 {
+                libc::close(null);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Raises the limit of open files to `wanted` if it is lower; gives the limit that holds then.
+pub fn raise_open_files(wanted: u64) -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to a live value of the right type.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
+        return 1024;
+    }
+    if limit.rlim_cur >= wanted {
+        return limit.rlim_cur;
+    }
+    let raised = libc::rlimit { rlim_cur: wanted.min(limit.rlim_max), rlim_max: limit.rlim_max };
+    // SAFETY: as above; the call reads the value only.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) } == 0 { raised.rlim_cur } else { limit.rlim_cur }
+}
+
+/// Makes the calling thread yield to others under load: for snapshots and loading, which must not delay commands.
+pub fn lower_thread_priority() {
+    // SAFETY: on Linux a thread id names one thread here; 0 is the calling one.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };
+}
+
+/// Resource use of this process: (user seconds, system seconds) so far.
+pub fn cpu_seconds() -> (f64, f64) {
+    // SAFETY: `rusage` is plain data for which all zeros is a value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a live value of the right type.
+    unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) };
+    let secs = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
+    (secs(usage.ru_utime), secs(usage.ru_stime))
+}

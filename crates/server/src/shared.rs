@@ -1,0 +1,153 @@
+//! What the threads of one server share. Everything here is either immutable, published whole, or guarded by a lock of
+//! its own; nothing is global, so one process can hold several servers.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+use baton_base::Mono;
+use baton_journal::Journal;
+use baton_store::{Garbage, Store};
+use parking_lot::Mutex;
+
+use crate::clients::{ClientId, Clients};
+use crate::clock::Clock;
+use crate::control::ControlMessage;
+use crate::gate::{Gate, Lane};
+use crate::log::Log;
+use crate::mailbox::Mailbox;
+use crate::persist::PersistState;
+use crate::pubsub::{PubSub, Push, Subscriber};
+use crate::repl::{FeederMessage, LinkMessage, ReplState};
+use crate::stats::Stats;
+use crate::worker::WorkerMessage;
+use crate::world::{World, WorldCell};
+
+/// The threads that can be written to.
+pub struct Threads {
+    /// The data plane.
+    pub workers: Box<[Mailbox<WorkerMessage>]>,
+    /// The control plane.
+    pub control: Mailbox<ControlMessage>,
+    /// Whoever feeds replicas.
+    pub feeder: Mailbox<FeederMessage>,
+    /// Whoever follows the primary.
+    pub link: Mailbox<LinkMessage>,
+}
+
+/// One server.
+pub struct Shared {
+    /// The keys.
+    pub store: Arc<Store>,
+    /// Held shared for each batch of commands.
+    pub gate: Gate,
+    /// The replication stream.
+    pub journal: Arc<Journal>,
+    /// Role, topology, holds, settings.
+    pub world: WorldCell,
+    /// All connections.
+    pub clients: Clients,
+    /// All subscriptions.
+    pub pubsub: PubSub,
+    /// All counters.
+    pub stats: Stats,
+    /// The log.
+    pub log: Log,
+    /// The clocks.
+    pub clock: Clock,
+    /// Replication as INFO shows it.
+    pub repl: ReplState,
+    /// Files as INFO shows them.
+    pub persist: PersistState,
+    /// Mailboxes, set once all threads are about to start.
+    pub threads: OnceLock<Threads>,
+    /// Connections that wait in WAIT: their workers are told of acknowledgements.
+    pub waiters: AtomicUsize,
+    /// Replicas that are in sync enough to count for `min-replicas-to-write`.
+    pub good_replicas: AtomicU64,
+    /// Forty characters that name this process.
+    pub run_id: String,
+    /// Where the configuration came from, if from a file.
+    pub config_file: Option<PathBuf>,
+    /// The command line's program, for INFO.
+    pub executable: String,
+    /// Set when the server is about to end: no new connections are taken.
+    pub stopping: AtomicBool,
+    /// The shutdown in progress, if any: when it must be over.
+    pub shutdown_deadline: ArcSwap<Option<Mono>>,
+    /// Serialises CONFIG SET and REWRITE.
+    pub config_write: Mutex<()>,
+}
+
+impl Shared {
+    /// The other threads. Only called by threads, which exist only after the mailboxes do.
+    pub fn threads(&self) -> &Threads {
+        self.threads.get().expect("threads start after their mailboxes are set")
+    }
+
+    /// Hands a message to a subscriber through its worker.
+    pub fn deliver(&self, to: Subscriber, push: Push) {
+        if let Some(worker) = self.threads().workers.get(to.worker as usize) {
+            worker.send(WorkerMessage::Deliver { client: to.client, push });
+        }
+    }
+
+    /// Tells every worker something.
+    pub fn tell_workers(&self, message: impl Fn() -> WorkerMessage) {
+        for worker in &self.threads().workers {
+            worker.send(message());
+        }
+    }
+
+    /// Asks a connection to close.
+    pub fn close_client(&self, id: ClientId) {
+        if let Some(meta) = self.clients.find(id) {
+            meta.doomed.store(true, Ordering::Release);
+            let worker = meta.worker.load(Ordering::Relaxed) as usize;
+            if let Some(w) = self.threads().workers.get(worker) {
+                w.send(WorkerMessage::Close { client: id });
+            }
+        }
+    }
+
+    /// Changes the world and lets held commands run again where the change ended their hold.
+    pub fn change_world<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        let (out, released) = self.world.update(|w| {
+            let before = w.holds.scope();
+            let out = change(w);
+            (out, before > w.holds.scope())
+        });
+        if released {
+            self.tell_workers(|| WorkerMessage::HoldsChanged);
+        }
+        out
+    }
+
+    /// The last lane is the control thread's, the one before the keeper's, the one before that the link's.
+    pub fn lanes(workers: usize) -> usize {
+        workers + 3
+    }
+
+    /// Lane of the thread that applies the primary's stream.
+    pub fn link_lane(&self) -> Lane {
+        Lane(self.stats.lanes.len() - 3)
+    }
+
+    /// Lane of the thread that does periodic work.
+    pub fn keeper_lane(&self) -> Lane {
+        Lane(self.stats.lanes.len() - 2)
+    }
+
+    /// Lane of the control thread.
+    pub fn control_lane(&self) -> Lane {
+        Lane(self.stats.lanes.len() - 1)
+    }
+
+    /// Frees what was taken out of the store, away from the data plane.
+    pub fn free_later(&self, garbage: Garbage) {
+        let spawned = std::thread::Builder::new().name("baton-free".into()).spawn(move || drop(garbage));
+        // Without another thread the memory was freed right here, when the closure was dropped.
+        drop(spawned);
+    }
+}

@@ -1,0 +1,363 @@
+//! From the command line to running threads, and back to the exit code.
+
+use std::ffi::OsString;
+use std::io;
+use std::net::ToSocketAddrs;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+use baton_base::{ReplId, Rng};
+use baton_config::{Action, Id, Settings};
+use baton_journal::Journal;
+use baton_replication::History;
+use baton_store::{Store, StoreSettings};
+use mio::net::{TcpListener, UnixListener};
+use parking_lot::Mutex;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::clients::Clients;
+use crate::clock::Clock;
+use crate::control;
+use crate::gate::Gate;
+use crate::keeper::{Keeper, Listeners};
+use crate::log::{Level, Log, LogSettings};
+use crate::persist::PersistState;
+use crate::pubsub::PubSub;
+use crate::repl::{self, ReplState};
+use crate::shared::{Shared, Threads};
+use crate::stats::Stats;
+use crate::worker::{self, Worker};
+use crate::world::{World, WorldCell};
+
+/// Runs the program for this command line.
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    let program = args.first().map_or_else(String::new, |a| a.to_string_lossy().into_owned());
+    if program.ends_with("-server") {
+        return server(&program, &args[1..]);
+    }
+    let command = args.get(1).map(|a| a.to_string_lossy().into_owned());
+    match command.as_deref() {
+        Some("server") => server(&program, &args[2..]),
+        Some("cli") => baton_cli::run(&args[2..]),
+        Some("--version" | "-v") => {
+            println!("baton {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        None | Some("--help" | "-h" | "help") => {
+            println!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        Some(other) => {
+            eprintln!("baton: unknown command '{other}'\n\n{USAGE}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+const USAGE: &str = "\
+Usage: baton <command> [arguments]
+
+  baton server [file|-] [--directive value ...]   run a server; takes valkey-server's command line
+  baton cli [-h host] [-p port] [-c] [command]    send a command, or open a prompt
+  baton demo [--keep]                             watch a cluster hand over, on this machine
+
+A program whose name ends in -server behaves as 'baton server'.";
+
+/// `baton server`.
+fn server(program: &str, args: &[OsString]) -> ExitCode {
+    use std::os::unix::ffi::OsStrExt;
+    let args: Vec<&[u8]> = args.iter().map(|a| a.as_bytes()).collect();
+    let started = match baton_config::parse_command_line(&args, &mut ConfigFiles) {
+        Ok(Action::Start(started)) => *started,
+        Ok(other) => return side_action(program, &other),
+        Err(e) => {
+            eprintln!("{e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match serve(program, started) {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("{e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the command line may ask for besides starting.
+fn side_action(program: &str, action: &Action) -> ExitCode {
+    match action {
+        Action::Version => {
+            let compatible = crate::node::connection::COMPATIBLE_VERSION;
+            println!("Valkey server v={compatible} (Baton {}) malloc=jemalloc bits=64", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Action::Help => {
+            println!("{}", baton_config::usage(program));
+            ExitCode::SUCCESS
+        }
+        Action::CheckSystem => ExitCode::SUCCESS,
+        Action::TestMemory(_) => {
+            eprintln!("--test-memory is not part of this program; use a memory tester of your system");
+            ExitCode::FAILURE
+        }
+        Action::Sentinel | Action::Start(_) => {
+            eprintln!("this program does not run as a sentinel; redis-sentinel and valkey-sentinel can watch it");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The file system as configuration is read from it.
+struct ConfigFiles;
+
+impl baton_config::Files for ConfigFiles {
+    fn read(&mut self, path: &str) -> io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+
+    fn read_stdin(&mut self) -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        io::Read::read_to_end(&mut io::stdin().lock(), &mut text)?;
+        Ok(text)
+    }
+
+    fn list(&mut self, folder: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    fn absolute(&self, path: &str) -> String {
+        std::path::absolute(path).map_or_else(|_| path.to_owned(), |p| p.to_string_lossy().into_owned())
+    }
+}
+
+fn serve(program: &str, started: baton_config::Started) -> Result<ExitCode, StartError> {
+    let settings = started.loaded.settings;
+    let config_file = started.config_file.map(Into::into);
+    let log = open_log(&settings);
+    let dir = settings.text(Id::Dir);
+    std::env::set_current_dir(dir).map_err(|e| StartError(format!("Can't chdir to '{dir}': {e}")))?;
+    if settings.bool(Id::Daemonize) {
+        crate::os::daemonize().map_err(|e| StartError(format!("Can't go to the background: {e}")))?;
+    }
+    log.notice("oO0OoO0OoO0Oo Valkey is starting oO0OoO0OoO0Oo");
+    log.notice(&format!(
+        "Baton version={}, compatible with Valkey {}, bits=64, pid={}, just started",
+        env!("CARGO_PKG_VERSION"),
+        crate::node::connection::COMPATIBLE_VERSION,
+        std::process::id()
+    ));
+    log.notice(if config_file.is_some() {
+        "Configuration loaded"
+    } else {
+        "Warning: no config file specified, using the default config."
+    });
+    started.loaded.notes.iter().for_each(|note| log.notice(note));
+    crate::os::raise_open_files(settings.uint(Id::MaxClients) + 64);
+    let listeners = listen(&settings, &log)?;
+    write_pid_file(&settings, &log);
+    run_threads(program, Arc::new(settings), config_file, log, listeners)
+}
+
+/// Why the server did not start; shown to the operator.
+#[derive(Debug)]
+pub struct StartError(pub String);
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<io::Error> for StartError {
+    fn from(e: io::Error) -> StartError {
+        StartError(format!("Starting failed: {e}"))
+    }
+}
+
+fn open_log(settings: &Settings) -> Log {
+    let file = settings.text(Id::LogFile);
+    let level = Level::parse(&crate::apply::text_of(settings, Id::LogLevel)).unwrap_or(Level::Notice);
+    let json = crate::apply::text_of(settings, Id::LogFormat) == "json";
+    let file = (!file.is_empty()).then(|| std::path::absolute(file).unwrap_or_else(|_| file.into()));
+    Log::new(level, LogSettings { file, json })
+}
+
+fn write_pid_file(settings: &Settings, log: &Log) {
+    let named = settings.text(Id::PidFile);
+    let path = match (named.is_empty(), settings.bool(Id::Daemonize)) {
+        (false, _) => named,
+        (true, true) => "/var/run/valkey.pid",
+        (true, false) => return,
+    };
+    if let Err(e) = std::fs::write(path, format!("{}\n", std::process::id())) {
+        log.warning(&format!("Failed to write PID file '{path}': {e}"));
+    }
+}
+
+fn listen(settings: &Settings, log: &Log) -> Result<Listeners, StartError> {
+    let mut out = Listeners { tcp: Vec::new(), unix: None };
+    let (port, backlog) = (settings.port(), settings.int(Id::TcpBacklog) as i32);
+    if port != 0 {
+        out.tcp = listen_tcp(settings, port, backlog, log)?;
+        if out.tcp.is_empty() {
+            log.warning(&format!("Failed listening on port {port} (tcp), aborting."));
+            return Err(StartError(format!("Failed listening on port {port} (tcp), aborting.")));
+        }
+    }
+    let path = settings.text(Id::UnixSocket);
+    if !path.is_empty() {
+        // A socket file that an earlier process left behind would make binding fail.
+        let _ = std::fs::remove_file(path);
+        let listener =
+            UnixListener::bind(path).map_err(|e| StartError(format!("Failed opening Unix socket: bind: {e}")))?;
+        let mode = settings.int(Id::UnixSocketPerm);
+        if mode > 0 {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode as u32))?;
+        }
+        out.unix = Some(listener);
+    }
+    Ok(out)
+}
+
+/// Listens on every address of `bind`. An address marked with `-` may be missing on this machine.
+pub fn listen_tcp(settings: &Settings, port: u16, backlog: i32, log: &Log) -> Result<Vec<TcpListener>, StartError> {
+    let mut out = Vec::new();
+    let everywhere: [Arc<str>; 2] = ["*".into(), "-::*".into()];
+    let names = if settings.bind().is_empty() { &everywhere[..] } else { settings.bind() };
+    for name in names {
+        let (optional, host) = match name.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, &**name),
+        };
+        let host = match host {
+            "*" => "0.0.0.0",
+            "::*" => "::",
+            h => h,
+        };
+        match bind_one(host, port, backlog) {
+            Ok(listener) => out.push(listener),
+            Err(e) if optional && e.kind() != io::ErrorKind::AddrInUse => {}
+            Err(e) => {
+                log.warning(&format!("Warning: Could not create server TCP listening socket {host}:{port}: bind: {e}"));
+                return Err(StartError(format!("Failed listening on port {port} (tcp), aborting.")));
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn bind_one(host: &str, port: u16, backlog: i32) -> io::Result<TcpListener> {
+    let addr = (host, port).to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(backlog)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+fn run_threads(
+    program: &str,
+    settings: Arc<Settings>,
+    config_file: Option<std::path::PathBuf>,
+    log: Log,
+    listeners: Listeners,
+) -> Result<ExitCode, StartError> {
+    let workers = worker_count(&settings);
+    let seed = random_seed();
+    let shared = Arc::new(make_shared(program, &settings, config_file, log, workers, seed));
+    let seeds: Vec<_> = (0..workers).map(|_| worker::seed()).collect::<io::Result<_>>()?;
+    let (boxes, worker_seeds): (Vec<_>, Vec<_>) = seeds.into_iter().unzip();
+    let (control_box, control_seed) = control::seed()?;
+    let (feeder_box, feeder_seed) = repl::feeder::seed()?;
+    let (link_box, link_seed) = repl::link::seed()?;
+    let threads = Threads { workers: boxes.into(), control: control_box, feeder: feeder_box, link: link_box };
+    assert!(shared.threads.set(threads).is_ok(), "mailboxes are set once");
+
+    let control = control::Control::start(Arc::clone(&shared), control_seed, seed)?;
+    crate::persist::load_at_start(&shared)?;
+    let spawn = |name: String, run: Box<dyn FnOnce() + Send>| std::thread::Builder::new().name(name).spawn(run);
+    for (i, seed) in worker_seeds.into_iter().enumerate() {
+        let worker = Worker::new(Arc::clone(&shared), i, seed);
+        spawn(format!("baton-worker-{i}"), Box::new(move || worker.run()))?;
+    }
+    let (for_feeder, for_link) = (Arc::clone(&shared), Arc::clone(&shared));
+    spawn("baton-feeder".into(), Box::new(move || repl::feeder::run(for_feeder, feeder_seed)))?;
+    spawn("baton-link".into(), Box::new(move || repl::link::run(for_link, link_seed)))?;
+    announce(&shared);
+    let keeper = Keeper::new(Arc::clone(&shared), listeners)?;
+    spawn("baton-keeper".into(), Box::new(move || keeper.run()))?;
+    Ok(control.run())
+}
+
+fn announce(shared: &Shared) {
+    let settings = &shared.world.load().settings;
+    shared.log.notice("Server initialized");
+    if settings.port() != 0 {
+        shared.log.notice("Ready to accept connections tcp");
+    }
+    if !settings.text(Id::UnixSocket).is_empty() {
+        shared.log.notice("Ready to accept connections unix");
+    }
+}
+
+fn worker_count(settings: &Settings) -> usize {
+    match settings.worker_threads() {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        n => n,
+    }
+    .min(128)
+}
+
+/// Sixty-four bits that differ between processes and starts.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id())
+}
+
+fn make_shared(
+    program: &str,
+    settings: &Arc<Settings>,
+    config_file: Option<std::path::PathBuf>,
+    log: Log,
+    workers: usize,
+    seed: u64,
+) -> Shared {
+    let databases = if settings.bool(Id::ClusterEnabled) { Id::ClusterDatabases } else { Id::Databases };
+    let store = Store::new(StoreSettings { databases: settings.uint(databases) as u32, seed });
+    let lanes = Shared::lanes(workers);
+    let mut rng = Rng::new(seed);
+    let journal = baton_journal::Settings { backlog_bytes: settings.repl_backlog_bytes() };
+    Shared {
+        store: Arc::new(store),
+        gate: Gate::new(lanes),
+        journal: Journal::new(journal),
+        world: WorldCell::new(World::new(Arc::clone(settings))),
+        clients: Clients::default(),
+        pubsub: PubSub::default(),
+        stats: Stats::new(lanes, baton_commands::count()),
+        log,
+        clock: Clock::start(),
+        repl: ReplState::new(History::fresh(ReplId::random(&mut rng))),
+        persist: PersistState::default(),
+        threads: OnceLock::new(),
+        waiters: AtomicUsize::new(0),
+        good_replicas: AtomicU64::new(0),
+        run_id: ReplId::random(&mut rng).to_string(),
+        config_file,
+        executable: program.to_owned(),
+        stopping: AtomicBool::new(false),
+        shutdown_deadline: ArcSwap::default(),
+        config_write: Mutex::new(()),
+    }
+}

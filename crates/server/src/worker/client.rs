@@ -1,0 +1,244 @@
+//! One connection as its worker holds it: stream, buffers, protocol state, transaction, subscriptions and what it waits
+//! for. No command logic.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use baton_base::{Mono, Offset};
+use baton_commands::CommandSpec;
+use baton_resp::{Limits, Out, OwnedArgs, Proto, RequestParser};
+use baton_store::{DbIndex, WatchFlag};
+
+use crate::clients::{ClientFlags, ClientMeta};
+use crate::conn::{Conn, Moved};
+use crate::repl::ReplicaHandshake;
+
+/// Commands queued between MULTI and EXEC.
+#[derive(Default)]
+pub struct Transaction {
+    /// In order.
+    pub queue: Vec<(&'static CommandSpec, OwnedArgs)>,
+    /// A command could not be queued: EXEC discards.
+    pub broken: bool,
+}
+
+/// Watched keys and the flag that their slots set.
+#[derive(Default)]
+pub struct Watches {
+    /// Database and key.
+    pub keys: Vec<(DbIndex, Box<[u8]>)>,
+    /// Set when one of them changed.
+    pub flag: WatchFlag,
+}
+
+/// Names this connection listens to.
+#[derive(Default)]
+pub struct Subscriptions {
+    /// Channels.
+    pub channels: BTreeSet<Box<[u8]>>,
+    /// Patterns.
+    pub patterns: BTreeSet<Box<[u8]>>,
+    /// Shard channels.
+    pub shard: BTreeSet<Box<[u8]>>,
+}
+
+impl Subscriptions {
+    /// Channels and patterns, the count that subscription replies carry.
+    pub fn len(&self) -> usize {
+        self.channels.len() + self.patterns.len()
+    }
+
+    /// Whether nothing is listened to.
+    pub fn is_empty(&self) -> bool {
+        self.len() + self.shard.len() == 0
+    }
+}
+
+/// What the connection waits for. While it waits, its further requests stay in the buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// Nothing.
+    No,
+    /// A hold of commands to end; the request at the front of the buffer runs again then.
+    Hold,
+    /// Replicas to acknowledge (WAIT).
+    Replicas {
+        /// How many.
+        wanted: u64,
+        /// What they must have.
+        offset: Offset,
+        /// When to answer anyway.
+        deadline: Mono,
+    },
+    /// The control thread's answer.
+    Control,
+}
+
+/// CLIENT REPLY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyMode {
+    /// Replies are sent.
+    On,
+    /// No reply is sent.
+    Off,
+    /// The reply of the next command is not sent.
+    SkipNext,
+    /// The reply of this command is not sent.
+    Skip,
+}
+
+/// A connection.
+pub struct Client {
+    /// Its face to others.
+    pub meta: Arc<ClientMeta>,
+    /// Its stream.
+    pub conn: Conn,
+    /// Requests that wait: received and not executed.
+    pub input: Vec<u8>,
+    /// Where the parser is in the first of them.
+    pub parser: RequestParser,
+    /// Replies that wait.
+    pub out: Out,
+    /// How much of them is written.
+    pub written: usize,
+    /// Selected database.
+    pub db: DbIndex,
+    /// It authenticated, or no password is needed.
+    pub authenticated: bool,
+    /// ASKING was sent just before.
+    pub asking: bool,
+    /// READONLY holds.
+    pub readonly: bool,
+    /// CLIENT CAPA redirect holds.
+    pub capa_redirect: bool,
+    /// CLIENT NO-TOUCH holds.
+    pub no_touch: bool,
+    /// CLIENT REPLY mode.
+    pub reply_mode: ReplyMode,
+    /// Transaction, between MULTI and EXEC.
+    pub transaction: Option<Box<Transaction>>,
+    /// Watched keys.
+    pub watches: Option<Box<Watches>>,
+    /// Subscriptions.
+    pub subscriptions: Option<Box<Subscriptions>>,
+    /// What it waits for.
+    pub waiting: Waiting,
+    /// Close it once its replies are written.
+    pub closing: bool,
+    /// End of the stream after its latest write, for WAIT.
+    pub last_write: Offset,
+    /// What it said of itself as a replica (REPLCONF).
+    pub replica: Option<Box<ReplicaHandshake>>,
+    /// Arguments of PSYNC, for the feeder.
+    pub psync: Option<Vec<Vec<u8>>>,
+    /// A command asked for the connection to be handed to the feeder.
+    pub adopt: bool,
+    /// It did something since the idle check looked.
+    pub last_active: Mono,
+}
+
+impl Client {
+    /// A fresh connection.
+    pub fn new(conn: Conn, meta: Arc<ClientMeta>, authenticated: bool, now: Mono) -> Client {
+        Client {
+            meta,
+            conn,
+            input: Vec::new(),
+            parser: RequestParser::new(),
+            out: Out::new(Proto::V2),
+            written: 0,
+            db: DbIndex(0),
+            authenticated,
+            asking: false,
+            readonly: false,
+            capa_redirect: false,
+            no_touch: false,
+            reply_mode: ReplyMode::On,
+            transaction: None,
+            watches: None,
+            subscriptions: None,
+            waiting: Waiting::No,
+            closing: false,
+            last_write: Offset(0),
+            replica: None,
+            psync: None,
+            adopt: false,
+            last_active: now,
+        }
+    }
+
+    /// The limits that its requests must keep.
+    pub fn limits(&self, bulk_max: usize) -> Limits {
+        if self.authenticated { Limits::client(bulk_max as u64) } else { Limits::unauthenticated(bulk_max as u64) }
+    }
+
+    /// Whether nothing of this connection's own state needs a look before a command: the counterpart of
+    /// [`World::plain`](crate::world::World::plain).
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.transaction.is_none() && self.subscriptions.is_none() && !self.asking
+    }
+
+    /// Whether RESP2 forbids it everything but subscription commands.
+    pub fn in_subscribed_mode(&self) -> bool {
+        self.out.proto == Proto::V2 && self.subscriptions.as_ref().is_some_and(|s| !s.is_empty())
+    }
+
+    /// Writes what fits of the waiting replies. False if the peer is gone.
+    pub fn flush(&mut self) -> Result<usize, PeerGone> {
+        let mut total = 0;
+        while self.written < self.out.buf.len() {
+            match self.conn.write(&self.out.buf[self.written..]) {
+                Moved::Bytes(n) => {
+                    self.written += n;
+                    total += n;
+                }
+                Moved::WouldBlock => return Ok(total),
+                Moved::Closed => return Err(PeerGone),
+            }
+        }
+        self.out.buf.clear();
+        self.written = 0;
+        // A connection that once got a large reply must not keep its memory for ever.
+        if self.out.buf.capacity() > KEPT_OUTPUT_BYTES {
+            self.out.buf.shrink_to(KEPT_OUTPUT_BYTES);
+        }
+        Ok(total)
+    }
+
+    /// Bytes of replies that wait.
+    pub fn output_bytes(&self) -> usize {
+        self.out.buf.len() - self.written
+    }
+
+    /// Mirrors what others see of a client in a transaction, subscribed or waiting.
+    pub fn publish_state(&self) {
+        use std::sync::atomic::Ordering::Relaxed;
+        let m = &self.meta;
+        m.db.store(self.db.0, Relaxed);
+        m.resp.store(self.out.proto.number() as u32, Relaxed);
+        m.query_bytes.store(self.input.len() as u64, Relaxed);
+        m.output_bytes.store(self.output_bytes() as u64, Relaxed);
+        m.queued.store(self.transaction.as_ref().map_or(-1, |t| t.queue.len() as i64), Relaxed);
+        m.watched.store(self.watches.as_ref().map_or(0, |w| w.keys.len() as u32), Relaxed);
+        let (c, p, s) =
+            self.subscriptions.as_ref().map_or((0, 0, 0), |s| (s.channels.len(), s.patterns.len(), s.shard.len()));
+        m.channels.store(c as u32, Relaxed);
+        m.patterns.store(p as u32, Relaxed);
+        m.shard_channels.store(s as u32, Relaxed);
+        m.set_flags(ClientFlags::PUBSUB, c + p + s > 0);
+        m.set_flags(ClientFlags::MULTI, self.transaction.is_some());
+        m.set_flags(ClientFlags::BLOCKED, self.waiting != Waiting::No);
+        m.set_flags(ClientFlags::DIRTY_CAS, self.watches.as_ref().is_some_and(|w| w.flag.is_set()));
+        m.set_flags(ClientFlags::READONLY, self.readonly);
+        m.set_flags(ClientFlags::NO_TOUCH, self.no_touch);
+        m.set_flags(ClientFlags::CAPA_REDIRECT, self.capa_redirect);
+        m.set_flags(ClientFlags::CLOSE_AFTER_REPLY, self.closing);
+    }
+}
+
+/// The peer closed the connection or it broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerGone;
+
+const KEPT_OUTPUT_BYTES: usize = 64 * 1024;

@@ -1,0 +1,115 @@
+//! What a command runs in: the pass through the gate, the world of this batch, the times, and the thread's own scratch.
+
+use std::sync::Arc;
+
+use arc_swap::Guard;
+use baton_base::{Rng, Slot};
+use baton_commands::Effects;
+use baton_journal::Unit;
+use smallvec::SmallVec;
+
+use super::Now;
+use super::client::Waiting;
+use super::input::BatchBuffers;
+use crate::clients::ClientId;
+use crate::gate::{Lane, Pass};
+use crate::pubsub::Push;
+use crate::shared::Shared;
+use crate::world::World;
+
+/// What a thread that executes commands keeps for itself.
+pub struct Local {
+    /// Number of the worker.
+    pub index: u32,
+    /// Its lane through the gate.
+    pub lane: Lane,
+    /// Its chance.
+    pub rng: Rng,
+    /// Effects of the command that runs.
+    pub effects: Effects,
+    /// The stream bytes being made.
+    pub unit: Unit,
+    /// Slots of the command that runs.
+    pub slots: SmallVec<[Slot; 8]>,
+    /// Messages for connections of this very worker.
+    pub deliveries: Vec<(ClientId, Push)>,
+    /// Buffers of the batch.
+    pub batch: BatchBuffers,
+}
+
+impl Local {
+    /// A thread's own things.
+    pub fn new(index: u32, lane: Lane, seed: u64) -> Local {
+        Local {
+            index,
+            lane,
+            rng: Rng::new(seed),
+            effects: Effects::default(),
+            unit: Unit::new(),
+            slots: SmallVec::new(),
+            deliveries: Vec::new(),
+            batch: BatchBuffers::default(),
+        }
+    }
+}
+
+/// What the connection does after a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// The next request runs.
+    Next,
+    /// The connection waits.
+    Wait(Waiting),
+    /// No further request of this connection runs.
+    Stop,
+}
+
+/// One batch's stay inside the gate.
+pub struct Context<'a> {
+    /// The server.
+    pub shared: &'a Arc<Shared>,
+    /// The thread's own things.
+    pub local: &'a mut Local,
+    /// Proof of being inside; none while the command itself stops the world.
+    pub pass: Option<Pass<'a>>,
+    /// The world of this batch.
+    pub world: Guard<Arc<World>>,
+    /// The times of this batch.
+    pub now: Now,
+    /// A transaction is being executed: nothing may wait.
+    pub in_transaction: bool,
+}
+
+impl<'a> Context<'a> {
+    /// Passes the gate and looks at the world.
+    pub fn enter(shared: &'a Arc<Shared>, local: &'a mut Local, now: Now) -> Context<'a> {
+        let pass = shared.gate.enter(local.lane);
+        let world = shared.world.peek();
+        Context { shared, local, pass: Some(pass), world, now, in_transaction: false }
+    }
+
+    /// Leaves the gate, stops the world, does something, and enters again. Whoever calls holds no slot lock.
+    pub fn stop_world<T>(&mut self, act: impl FnOnce(&mut Context<'a>) -> T) -> T {
+        self.pass = None;
+        let still = self.shared.gate.stop_world();
+        // The world may have changed between leaving and stopping.
+        self.world = self.shared.world.peek();
+        let out = act(self);
+        drop(still);
+        self.reenter();
+        out
+    }
+
+    /// Leaves the gate, does something that may wait for another thread, and enters again.
+    pub fn step_outside<T>(&mut self, act: impl FnOnce(&Arc<Shared>) -> T) -> T {
+        self.pass = None;
+        let out = act(self.shared);
+        self.reenter();
+        out
+    }
+
+    fn reenter(&mut self) {
+        self.pass = Some(self.shared.gate.enter(self.local.lane));
+        self.world = self.shared.world.peek();
+    }
+}

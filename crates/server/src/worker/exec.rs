@@ -1,0 +1,224 @@
+//! Keyspace commands: lock the slots of the declared keys, run the command on a view of them, and append its effects to
+//! the journal before the locks are given back. That order makes the journal a history that every replica can follow.
+
+use baton_base::Slot;
+use baton_commands::{CommandSpec, Exec, Fail, Propagate, StoreExec, WorldExec, key_positions};
+use baton_resp::Args;
+use baton_store::{Key, View};
+use smallvec::SmallVec;
+
+use super::client::Client;
+use super::context::{Context, Flow};
+use crate::node::Outcome;
+
+type RunOnView = fn(&mut Exec<'_, '_>) -> Result<(), Fail>;
+type RunOnStore = fn(&mut StoreExec<'_>) -> Result<(), Fail>;
+type RunOnWorld = fn(&mut WorldExec<'_>) -> Result<(), Fail>;
+
+/// Runs a command on a view of the slots of its keys.
+#[inline]
+pub(super) fn keyspace(
+    cx: &mut Context<'_>,
+    client: &mut Client,
+    spec: &'static CommandSpec,
+    run: RunOnView,
+    args: Args<'_>,
+    key: Option<Key<'_>>,
+) -> Outcome {
+    let (rule, wall, db) = (cx.world.expiry_rule(), cx.now.wall, client.db);
+    let store = &cx.shared.store;
+    if let Some(key) = key.or_else(|| Some(store.key(args.get(spec.single_key()?)?))) {
+        let mut view = store.view(key.slot, db, wall, rule);
+        on_view(cx, client, &mut view, run, args, &[key]);
+        finish(cx, client, &mut view, args, true);
+        return Ok(Flow::Next);
+    }
+    let keys = match declared_keys(cx, spec, args) {
+        Ok(keys) => keys,
+        Err(fail) => return fail_reply(cx, client, &fail),
+    };
+    cx.local.slots.clear();
+    cx.local.slots.extend(keys.iter().map(|k| k.slot));
+    cx.local.slots.sort_unstable();
+    cx.local.slots.dedup();
+    let slots = std::mem::take(&mut cx.local.slots);
+    if !slots.is_empty() {
+        let mut view = cx.shared.store.view_many(&slots, db, wall, rule);
+        on_view(cx, client, &mut view, run, args, &keys);
+        finish(cx, client, &mut view, args, true);
+    } else {
+        // Without keys there is nothing to lock: such a command only refuses its arguments.
+        let mut view = cx.shared.store.view(Slot::default(), db, wall, rule);
+        on_view(cx, client, &mut view, run, args, &keys);
+        finish(cx, client, &mut view, args, true);
+    }
+    cx.local.slots = slots;
+    Ok(Flow::Next)
+}
+
+/// The keys that the registry finds in a request.
+pub(super) fn declared_keys<'k>(
+    cx: &Context<'_>,
+    spec: &CommandSpec,
+    args: Args<'k>,
+) -> Result<SmallVec<[Key<'k>; 4]>, Fail> {
+    let positions = key_positions(spec, args).map_err(|_| Fail::Text("ERR Invalid arguments specified for command"))?;
+    Ok(positions.iter().map(|p| cx.shared.store.key(args.at(p.index as usize))).collect())
+}
+
+fn fail_reply(cx: &Context<'_>, client: &mut Client, fail: &Fail) -> Outcome {
+    let _ = cx;
+    fail.write(&mut client.out);
+    Ok(Flow::Next)
+}
+
+/// Runs a command on a view that may hold more slots than its own; its reply or error is in the output afterwards.
+#[inline]
+pub(super) fn on_view(
+    cx: &mut Context<'_>,
+    client: &mut Client,
+    view: &mut View<'_>,
+    run: RunOnView,
+    args: Args<'_>,
+    keys: &[Key<'_>],
+) {
+    cx.local.effects.clear();
+    let out = &mut client.out;
+    let before = out.buf.len();
+    let mut exec =
+        Exec { view, args, keys, out, effects: &mut cx.local.effects, env: &cx.world.env, touch: !client.no_touch };
+    if let Err(fail) = run(&mut exec) {
+        client.out.buf.truncate(before);
+        fail.write(&mut client.out);
+        cx.shared.stats.count_error(cx.local.lane.0, &String::from_utf8_lossy(&fail.text()));
+    }
+}
+
+/// Counts what a view did and makes the unit for the journal of it; appends the unit if `append`, else leaves it for
+/// the end of the transaction.
+#[inline]
+pub(super) fn finish(cx: &mut Context<'_>, client: &mut Client, view: &mut View<'_>, args: Args<'_>, append: bool) {
+    let outcome = &view.outcome;
+    let lane = &cx.shared.stats.lanes[cx.local.lane.0];
+    lane.hits.add(outcome.hits);
+    lane.misses.add(outcome.misses);
+    let propagate = cx.local.effects.propagate(outcome.dirty);
+    if outcome.dirty == 0 && outcome.expired.is_empty() && propagate == Propagate::Nothing {
+        return;
+    }
+    lane.dirty.add(outcome.dirty);
+    lane.expired.add(outcome.expired.len() as u64);
+    if cx.shared.journal.is_active() && !cx.world.role.is_replica() {
+        record(cx, client, view, args, propagate);
+        if append {
+            client.last_write = cx.shared.journal.append(&cx.local.unit);
+            cx.local.unit.clear();
+        }
+    }
+    view.take_outcome();
+}
+
+/// Propagates keys that a look made expire, where no command of its own follows.
+pub(super) fn propagate_expired(cx: &mut Context<'_>, view: &mut View<'_>) {
+    let expired = view.take_outcome().expired;
+    if expired.is_empty() || !cx.shared.journal.is_active() || cx.world.role.is_replica() {
+        return;
+    }
+    let verb: &[u8] = if cx.world.hot.lazy_expire { b"UNLINK" } else { b"DEL" };
+    for (db, key) in &expired {
+        cx.local.unit.push(db.0, &[verb, key]);
+    }
+    cx.shared.journal.append_bare(&cx.local.unit);
+    cx.local.unit.clear();
+}
+
+/// Adds what the command did to the unit: expired keys first, then the command or what stands for it.
+fn record(cx: &mut Context<'_>, client: &Client, view: &View<'_>, args: Args<'_>, propagate: Propagate) {
+    let verb: &[u8] = if cx.world.hot.lazy_expire { b"UNLINK" } else { b"DEL" };
+    let (unit, effects) = (&mut cx.local.unit, &cx.local.effects);
+    for (db, key) in &view.outcome.expired {
+        unit.push(db.0, &[verb, key]);
+    }
+    match propagate {
+        Propagate::Nothing => {}
+        Propagate::Verbatim => unit.push(client.db.0, &words(args)),
+        Propagate::Ops => {
+            for (db, op) in effects.ops() {
+                unit.push(db.unwrap_or(client.db).0, &words(op));
+            }
+        }
+    }
+}
+
+fn words(args: Args<'_>) -> SmallVec<[&[u8]; 8]> {
+    args.iter().collect()
+}
+
+/// Runs a command that goes over the whole keyspace, locking slot after slot by itself.
+pub(super) fn store(cx: &mut Context<'_>, client: &mut Client, run: RunOnStore, args: Args<'_>) -> Outcome {
+    let before = client.out.buf.len();
+    let mut exec = StoreExec {
+        store: &cx.shared.store,
+        db: client.db,
+        now: cx.now.wall,
+        args,
+        out: &mut client.out,
+        rng: &mut cx.local.rng,
+        env: &cx.world.env,
+    };
+    if let Err(fail) = run(&mut exec) {
+        client.out.buf.truncate(before);
+        fail.write(&mut client.out);
+    }
+    Ok(Flow::Next)
+}
+
+/// Runs a command for which the world has to stand still.
+pub(super) fn world(cx: &mut Context<'_>, client: &mut Client, run: RunOnWorld, args: Args<'_>) -> Outcome {
+    if cx.pass.is_some() {
+        cx.stop_world(|cx| on_world(cx, client, run, args, true));
+    } else {
+        // Inside a transaction that stopped the world already.
+        on_world(cx, client, run, args, false);
+    }
+    Ok(Flow::Next)
+}
+
+fn on_world(cx: &mut Context<'_>, client: &mut Client, run: RunOnWorld, args: Args<'_>, append: bool) {
+    let before = client.out.buf.len();
+    cx.local.effects.clear();
+    let mut exec = WorldExec {
+        store: &cx.shared.store,
+        db: client.db,
+        now: cx.now.wall,
+        args,
+        out: &mut client.out,
+        effects: &mut cx.local.effects,
+        env: &cx.world.env,
+        dirty: 0,
+        garbage: Vec::new(),
+        free_now: false,
+    };
+    let result = run(&mut exec);
+    let (dirty, garbage, free_now) = (exec.dirty, exec.garbage, exec.free_now);
+    if let Err(fail) = result {
+        client.out.buf.truncate(before);
+        fail.write(&mut client.out);
+    }
+    cx.shared.stats.lanes[cx.local.lane.0].dirty.add(dirty);
+    let propagate = cx.local.effects.propagate(dirty);
+    if propagate != Propagate::Nothing && cx.shared.journal.is_active() && !cx.world.role.is_replica() {
+        let (unit, effects) = (&mut cx.local.unit, &cx.local.effects);
+        match propagate {
+            Propagate::Ops => effects.ops().for_each(|(db, op)| unit.push(db.unwrap_or(client.db).0, &words(op))),
+            _ => unit.push(client.db.0, &words(args)),
+        }
+        if append {
+            client.last_write = cx.shared.journal.append(&cx.local.unit);
+            cx.local.unit.clear();
+        }
+    }
+    for taken in garbage {
+        if free_now { drop(taken) } else { cx.shared.free_later(taken) }
+    }
+}

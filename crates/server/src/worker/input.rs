@@ -1,0 +1,313 @@
+//! Bytes to executed requests: read, parse everything that is there, prefetch the keys of the whole batch, execute in
+//! order, write all replies at once. A request that has to wait stays in the buffer with everything behind it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use baton_commands::CommandSpec;
+use baton_resp::{ArgRange, Args, OwnedArgs, ProtocolError, Step};
+use baton_store::{DbIndex, Key, Store};
+
+use super::client::{Client, Waiting};
+use super::context::{Context, Flow};
+use super::{Now, Worker, dispatch};
+use crate::conn::Moved;
+use crate::shared::Shared;
+
+/// Requests of one batch at the most: it bounds how long a worker keeps others from stopping the world.
+const BATCH_MAX: usize = 64;
+/// Buffers of idle connections are given back above this size.
+const KEPT_INPUT_BYTES: usize = 32 * 1024;
+
+/// One parsed request of a batch.
+struct Request {
+    /// Where it begins in the buffer.
+    start: usize,
+    /// Where the next one begins.
+    end: usize,
+    /// Its arguments: a part of the batch's ranges, or decoded words of an inline request.
+    args: RequestArgs,
+    spec: Option<&'static CommandSpec>,
+}
+
+impl Request {
+    fn args<'a>(&'a self, data: &'a [u8], batch: &'a BatchBuffers) -> Args<'a> {
+        match &self.args {
+            RequestArgs::Ranges { first, count } => {
+                Args::new(&data[self.start..], &batch.ranges[*first..first + count])
+            }
+            RequestArgs::Words(words) => words.as_args(),
+        }
+    }
+}
+
+enum RequestArgs {
+    Ranges { first: usize, count: usize },
+    Words(OwnedArgs),
+}
+
+/// What a batch is made of; kept between batches for its memory.
+#[derive(Default)]
+pub struct BatchBuffers {
+    requests: Vec<Request>,
+    ranges: Vec<ArgRange>,
+}
+
+/// How parsing a batch ended.
+enum BatchEnd {
+    /// More may be in the buffer.
+    Full,
+    /// Everything whole was parsed.
+    Drained,
+    /// The client broke the protocol after these requests.
+    Broken(ProtocolError),
+}
+
+impl Worker {
+    /// Reads what the socket has and runs what is whole. False if the connection is to end now.
+    pub(super) fn read_and_run(&mut self, shared: &Arc<Shared>, client: &mut Client, now: Now) -> bool {
+        loop {
+            let (moved, direct) = self.read(client);
+            let n = match moved {
+                Moved::Bytes(n) => n,
+                Moved::WouldBlock => return true,
+                Moved::Closed => return false,
+            };
+            self.count_read(shared, client, n, now);
+            let alive = if direct {
+                let buf = std::mem::take(&mut self.read_buf);
+                let alive = self.run_direct(shared, client, &buf[..n], now);
+                self.read_buf = buf;
+                alive
+            } else {
+                self.run_buffered(shared, client, now)
+            };
+            if !alive || !self.flush_and_check(shared, client) {
+                return false;
+            }
+            if client.closing || client.adopt {
+                return true;
+            }
+            // A short read means that the socket is drained; the next bytes make a new edge.
+            if n < self.read_buf.len() {
+                return true;
+            }
+        }
+    }
+
+    /// Reads into the worker's buffer when nothing of this client waits, else behind what waits.
+    fn read(&mut self, client: &mut Client) -> (Moved, bool) {
+        if client.input.is_empty() {
+            return (client.conn.read(&mut self.read_buf), true);
+        }
+        let wanted = client.parser.bytes_wanted().saturating_sub(client.input.len()).min(16 << 20);
+        let old = client.input.len();
+        client.input.resize(old + wanted.max(self.read_buf.len()), 0);
+        let moved = client.conn.read(&mut client.input[old..]);
+        let got = if let Moved::Bytes(n) = moved { n } else { 0 };
+        client.input.truncate(old + got);
+        (moved, false)
+    }
+
+    fn count_read(&mut self, shared: &Shared, client: &mut Client, n: usize, now: Now) {
+        let stats = &shared.stats.lanes[self.local.lane.0];
+        stats.net_in.add(n as u64);
+        stats.reads.add(1);
+        client.last_active = now.mono;
+        client.meta.last_active_us.store(now.mono.as_micros(), Ordering::Relaxed);
+        client.meta.net_in.store(client.meta.net_in.load(Ordering::Relaxed) + n as u64, Ordering::Relaxed);
+    }
+
+    fn run_direct(&mut self, shared: &Arc<Shared>, client: &mut Client, data: &[u8], now: Now) -> bool {
+        let done = if client.waiting == Waiting::No { self.run_requests(shared, client, data, now) } else { 0 };
+        if done < data.len() {
+            client.input.extend_from_slice(&data[done..]);
+        }
+        self.within_query_limit(shared, client)
+    }
+
+    /// Runs what waits in the client's own buffer. False if the connection is to end now.
+    pub(super) fn run_buffered(&mut self, shared: &Arc<Shared>, client: &mut Client, now: Now) -> bool {
+        if client.waiting != Waiting::No || client.input.is_empty() {
+            return self.within_query_limit(shared, client);
+        }
+        let mut data = std::mem::take(&mut client.input);
+        let done = self.run_requests(shared, client, &data, now);
+        data.drain(..done);
+        if data.is_empty() && data.capacity() > KEPT_INPUT_BYTES {
+            data = Vec::new();
+        }
+        client.input = data;
+        self.within_query_limit(shared, client)
+    }
+
+    fn within_query_limit(&self, shared: &Shared, client: &Client) -> bool {
+        if client.input.len() < 1 << 20 || client.input.len() <= shared.world.peek().hot.query_buffer_limit {
+            return true;
+        }
+        let line = client.meta.line(shared.clock.mono());
+        shared.log.warning(&format!("Closing client that reached max query buffer length: {line}"));
+        false
+    }
+
+    fn flush_and_check(&mut self, shared: &Shared, client: &mut Client) -> bool {
+        if client.output_bytes() == 0 {
+            return !client.closing;
+        }
+        self.flush(shared, client) && !(client.closing && client.output_bytes() == 0)
+    }
+
+    /// Runs requests from the front of `data`; gives how many bytes are done with.
+    fn run_requests(&mut self, shared: &Arc<Shared>, client: &mut Client, data: &[u8], now: Now) -> usize {
+        let mut batch = std::mem::take(&mut self.local.batch);
+        let mut pos = 0;
+        loop {
+            batch.requests.clear();
+            batch.ranges.clear();
+            let (end, ended) = parse(shared, client, data, pos, &mut batch);
+            let (stopped_at, flow) = self.execute(shared, client, data, &batch, now);
+            pos = stopped_at.unwrap_or(end);
+            if let Flow::Wait(next) = flow {
+                self.set_waiting(client, next);
+            }
+            if stopped_at.is_some() {
+                // Whatever the parser knew of later requests is void: they are parsed again when it is their turn.
+                client.parser = baton_resp::RequestParser::new();
+                break;
+            }
+            match ended {
+                BatchEnd::Full => {}
+                BatchEnd::Drained => break,
+                BatchEnd::Broken(e) => {
+                    client.out.error_bytes(&e.text());
+                    client.closing = true;
+                    pos = data.len();
+                    break;
+                }
+            }
+        }
+        self.local.batch = batch;
+        pos
+    }
+
+    /// Executes a batch. Gives where in the buffer it stopped early, and what the client waits for then.
+    fn execute(
+        &mut self,
+        shared: &Arc<Shared>,
+        client: &mut Client,
+        data: &[u8],
+        batch: &BatchBuffers,
+        now: Now,
+    ) -> (Option<usize>, Flow) {
+        if batch.requests.is_empty() {
+            return (None, Flow::Next);
+        }
+        let keys = prefetch(&shared.store, client.db, data, batch);
+        let mut cx = Context::enter(shared, &mut self.local, now);
+        let began = std::time::Instant::now();
+        let mut outcome = (None, Flow::Next);
+        let mut ran = 0;
+        for (request, key) in batch.requests.iter().zip(&keys) {
+            let flow = dispatch::run(&mut cx, client, request.spec, request.args(data, batch), *key);
+            ran += 1;
+            match flow {
+                Flow::Next => {}
+                Flow::Wait(Waiting::Hold) => {
+                    outcome = (Some(request.start), Flow::Wait(Waiting::Hold));
+                    break;
+                }
+                flow @ (Flow::Wait(_) | Flow::Stop) => {
+                    outcome = (Some(request.end), flow);
+                    break;
+                }
+            }
+        }
+        drop(cx);
+        let nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.count_batch(shared, client, &batch.requests[..ran], nanos);
+        outcome
+    }
+
+    /// Counts the commands of a batch. Its time is measured as a whole and shared out equally: reading a clock around
+    /// each command would cost more than many a command.
+    fn count_batch(&mut self, shared: &Shared, client: &Client, ran: &[Request], nanos: u64) {
+        let lane = &shared.stats.lanes[self.local.lane.0];
+        lane.commands.add(ran.len() as u64);
+        let share = nanos / ran.len().max(1) as u64;
+        for request in ran {
+            if let Some(spec) = request.spec {
+                let counts = &lane.by_command[spec.id().index()];
+                counts.calls.add(1);
+                counts.nanos.add(share);
+            }
+        }
+        let meta = &client.meta;
+        meta.commands.store(meta.commands.load(Ordering::Relaxed) + ran.len() as u64, Ordering::Relaxed);
+        if let Some(spec) = ran.last().and_then(|r| r.spec) {
+            meta.last_command.store(spec.id().index() as i64, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Parses up to a batch of whole requests from `pos` on. Gives where the first unparsed request begins.
+fn parse(
+    shared: &Shared,
+    client: &mut Client,
+    data: &[u8],
+    mut pos: usize,
+    batch: &mut BatchBuffers,
+) -> (usize, BatchEnd) {
+    let limits = client.limits(shared.world.peek().hot.proto_max_bulk_len);
+    // Until a client has authenticated, each request may change the limits of the next.
+    let most = if client.authenticated { BATCH_MAX } else { 1 };
+    while batch.requests.len() < most {
+        let first = batch.ranges.len();
+        match client.parser.next(&data[pos..], &limits, &mut batch.ranges) {
+            Step::Complete { consumed, argc } => {
+                let name = Args::new(&data[pos..], &batch.ranges[first..]).name();
+                let (spec, args) = (baton_commands::lookup(name), RequestArgs::Ranges { first, count: argc });
+                batch.requests.push(Request { start: pos, end: pos + consumed, args, spec });
+                pos += consumed;
+            }
+            Step::Inline { consumed, args } => {
+                let words = OwnedArgs::from_slices(&args);
+                let spec = baton_commands::lookup(words.as_args().name());
+                batch.requests.push(Request { start: pos, end: pos + consumed, args: RequestArgs::Words(words), spec });
+                pos += consumed;
+            }
+            Step::Empty { consumed } => pos += consumed,
+            Step::Incomplete => return (pos, BatchEnd::Drained),
+            Step::Fail(e) => return (pos, BatchEnd::Broken(e)),
+        }
+    }
+    (pos, BatchEnd::Full)
+}
+
+/// The keys of all single-key requests, with their cache lines on their way: first every slot, then every bucket, then
+/// every entry, so that the waits for memory overlap instead of adding up.
+fn prefetch<'k>(store: &Store, db: DbIndex, data: &'k [u8], batch: &'k BatchBuffers) -> Keys<'k> {
+    let many = batch.requests.len() > 1;
+    let keys: Keys<'k> = batch
+        .requests
+        .iter()
+        .map(|request| {
+            let at = request.spec?.single_key()?;
+            let key = store.key(request.args(data, batch).get(at)?);
+            if many {
+                store.prefetch_slot(&key);
+            }
+            Some(key)
+        })
+        .collect();
+    if many {
+        for key in keys.iter().flatten() {
+            store.prefetch_bucket(db, key);
+        }
+        for key in keys.iter().flatten() {
+            store.prefetch_entry(db, key);
+        }
+    }
+    keys
+}
+
+type Keys<'k> = smallvec::SmallVec<[Option<Key<'k>>; BATCH_MAX]>;

@@ -1,0 +1,335 @@
+//! The data plane: one thread a core, each with an epoll loop over its own connections. A worker reads a whole buffer,
+//! parses every request in it, prefetches their keys, executes them under slot locks, and writes all replies at once.
+//!
+//! Reading order: [`client`] (a connection), [`input`] (bytes to requests), [`dispatch`] (may this command run now),
+//! [`exec`] (keyspace commands on a view), [`transaction`], [`waiting`] (commands that wait), then the loop below.
+
+pub mod client;
+pub mod context;
+pub mod dispatch;
+pub mod exec;
+pub mod input;
+pub mod routing;
+pub mod transaction;
+pub mod waiting;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use baton_base::{Mono, WallMs};
+use mio::{Events, Poll, Token};
+
+use crate::clients::{ClientId, ClientMeta, UnblockHow};
+use crate::conn::Conn;
+use crate::control::Answer;
+use crate::gate::Lane;
+use crate::mailbox::{Inbox, Mailbox, mailbox};
+use crate::pubsub::Push;
+use crate::shared::Shared;
+use client::{Client, Waiting};
+use context::Local;
+
+/// What other threads tell a worker.
+pub enum WorkerMessage {
+    /// Serve this connection.
+    Connection(Conn, Arc<ClientMeta>),
+    /// Write a published message to a connection.
+    Deliver {
+        /// The listener.
+        client: ClientId,
+        /// What to write.
+        push: Push,
+    },
+    /// Close a connection.
+    Close {
+        /// Which one.
+        client: ClientId,
+    },
+    /// The control thread's answer to a command.
+    Answer {
+        /// Who asked.
+        client: ClientId,
+        /// What to reply.
+        answer: Answer,
+    },
+    /// Held commands may run, or are to be judged anew.
+    HoldsChanged,
+    /// Replicas acknowledged more of the stream.
+    Acknowledged,
+    /// CLIENT UNBLOCK.
+    Unblock {
+        /// Whom.
+        client: ClientId,
+        /// How.
+        how: UnblockHow,
+    },
+    /// This node became a replica: whoever waits for replicas is sent away.
+    Demoted,
+    /// End the thread.
+    Stop,
+}
+
+const INBOX: Token = Token(usize::MAX);
+/// Timer granularity of what waits with a deadline, and of idle connections.
+const TICK: Duration = Duration::from_millis(100);
+const READ_BYTES: usize = 64 * 1024;
+
+/// One thread of the data plane.
+pub struct Worker {
+    shared: Arc<Shared>,
+    poll: Poll,
+    inbox: Inbox<WorkerMessage>,
+    clients: Vec<Option<Box<Client>>>,
+    free: Vec<usize>,
+    by_id: HashMap<ClientId, usize>,
+    local: Local,
+    read_buf: Box<[u8]>,
+    /// Connections that wait for something with a deadline or for a hold.
+    waiting: usize,
+    last_idle_check: Mono,
+}
+
+/// The two times of one turn of the loop.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// For timers.
+    pub mono: Mono,
+    /// For expiry.
+    pub wall: WallMs,
+}
+
+/// A poll and its mailbox, made before the shared state that the worker needs.
+pub struct WorkerSeed {
+    poll: Poll,
+    inbox: Inbox<WorkerMessage>,
+}
+
+/// Makes the outside half of a worker.
+pub fn seed() -> io::Result<(Mailbox<WorkerMessage>, WorkerSeed)> {
+    let poll = Poll::new()?;
+    let (to, inbox) = mailbox(poll.registry(), INBOX)?;
+    Ok((to, WorkerSeed { poll, inbox }))
+}
+
+impl Worker {
+    /// The worker with this index.
+    pub fn new(shared: Arc<Shared>, index: usize, seed: WorkerSeed) -> Worker {
+        let rng_seed = shared.clock.wall().0 ^ (index as u64) << 48 ^ u64::from(std::process::id());
+        let now = shared.clock.mono();
+        Worker {
+            poll: seed.poll,
+            inbox: seed.inbox,
+            clients: Vec::new(),
+            free: Vec::new(),
+            by_id: HashMap::new(),
+            local: Local::new(index as u32, Lane(index), rng_seed),
+            read_buf: vec![0; READ_BYTES].into_boxed_slice(),
+            waiting: 0,
+            last_idle_check: now,
+            shared,
+        }
+    }
+
+    /// Serves until told to stop.
+    pub fn run(mut self) {
+        let mut events = Events::with_capacity(512);
+        let shared = Arc::clone(&self.shared);
+        loop {
+            let timeout = (self.waiting > 0 || !self.clients.is_empty()).then_some(self.tick(&shared));
+            if let Err(e) = self.poll.poll(&mut events, timeout) {
+                if e.kind() == io::ErrorKind::Interrupted {
+                    continue;
+                }
+                shared.log.warning(&format!("Polling for events failed, a worker ends: {e}"));
+                return;
+            }
+            let now = self.now();
+            for event in &events {
+                let Token(index) = event.token();
+                if event.token() == INBOX {
+                    continue;
+                }
+                let broken = event.is_error() || (event.is_write_closed() && event.is_read_closed());
+                self.on_event(&shared, index, event.is_readable() || broken, event.is_writable(), now);
+            }
+            if !self.on_messages(&shared, now) {
+                return;
+            }
+            self.deliver_local(&shared);
+            self.check_deadlines(&shared, now);
+        }
+    }
+
+    fn tick(&self, shared: &Shared) -> Duration {
+        let idle_limit = shared.world.peek().settings.int(baton_config::Id::Timeout);
+        if self.waiting > 0 || idle_limit > 0 { TICK } else { Duration::from_secs(60) }
+    }
+
+    fn now(&self) -> Now {
+        Now { mono: self.shared.clock.mono(), wall: self.shared.clock.wall() }
+    }
+
+    fn on_event(&mut self, shared: &Arc<Shared>, index: usize, readable: bool, writable: bool, now: Now) {
+        let Some(mut client) = self.clients.get_mut(index).and_then(Option::take) else { return };
+        let mut alive = true;
+        if writable && client.output_bytes() > 0 {
+            alive = self.flush(shared, &mut client);
+        }
+        if alive && readable {
+            alive = self.read_and_run(shared, &mut client, now);
+        }
+        self.put_back(shared, index, client, alive);
+    }
+
+    /// Gives a client its place back, or ends it.
+    fn put_back(&mut self, shared: &Arc<Shared>, index: usize, mut client: Box<Client>, alive: bool) {
+        let done = client.closing && client.output_bytes() == 0;
+        if client.adopt {
+            self.forget(&mut client, index);
+            crate::repl::hand_over(shared, *client);
+        } else if !alive || done || client.meta.doomed.load(Ordering::Acquire) {
+            self.end(shared, index, client);
+        } else {
+            self.clients[index] = Some(client);
+        }
+    }
+
+    fn forget(&mut self, client: &mut Client, index: usize) {
+        let _ = client.conn.deregister(self.poll.registry());
+        self.by_id.remove(&client.meta.id);
+        self.free.push(index);
+        self.set_waiting(client, Waiting::No);
+    }
+
+    fn end(&mut self, shared: &Arc<Shared>, index: usize, mut client: Box<Client>) {
+        self.forget(&mut client, index);
+        transaction::unwatch(shared, &mut client);
+        crate::node::pubsub::leave_all(shared, &mut client, self.local.index);
+        client.conn.shutdown();
+        shared.clients.remove(client.meta.id);
+    }
+
+    /// Changes what a client waits for, keeping count.
+    fn set_waiting(&mut self, client: &mut Client, next: Waiting) {
+        let (was, is) = (client.waiting != Waiting::No, next != Waiting::No);
+        self.waiting = self.waiting + usize::from(is) - usize::from(was);
+        self.shared.stats.blocked.fetch_add(i64::from(is) - i64::from(was), Ordering::Relaxed);
+        for (state, on) in [(client.waiting, false), (next, true)] {
+            if matches!(state, Waiting::Replicas { .. }) {
+                if on {
+                    self.shared.waiters.fetch_add(1, Ordering::SeqCst);
+                } else {
+                    self.shared.waiters.fetch_sub(1, Ordering::SeqCst);
+                }
+            }
+        }
+        client.waiting = next;
+        client.publish_state();
+    }
+
+    /// Writes waiting replies. False if the peer is gone.
+    fn flush(&mut self, shared: &Shared, client: &mut Client) -> bool {
+        let Ok(bytes) = client.flush() else { return false };
+        let stats = &shared.stats.lanes[self.local.lane.0];
+        stats.net_out.add(bytes as u64);
+        stats.writes.add(1);
+        client.meta.net_out.store(client.meta.net_out.load(Ordering::Relaxed) + bytes as u64, Ordering::Relaxed);
+        true
+    }
+
+    fn on_messages(&mut self, shared: &Arc<Shared>, now: Now) -> bool {
+        let messages: Vec<WorkerMessage> = self.inbox.drain().collect();
+        for message in messages {
+            match message {
+                WorkerMessage::Connection(conn, meta) => self.adopt(shared, conn, meta, now),
+                WorkerMessage::Deliver { client, push } => self.deliver(shared, client, &push),
+                WorkerMessage::Close { client } => self.with(shared, client, |_, _| false),
+                WorkerMessage::Answer { client, answer } => self.on_answer(shared, client, answer, now),
+                WorkerMessage::HoldsChanged => self.on_holds_changed(shared, now),
+                WorkerMessage::Acknowledged => self.on_acknowledged(shared, now),
+                WorkerMessage::Unblock { client, how } => self.on_unblock(shared, client, how, now),
+                WorkerMessage::Demoted => self.on_demoted(shared, now),
+                WorkerMessage::Stop => return false,
+            }
+        }
+        true
+    }
+
+    fn adopt(&mut self, shared: &Arc<Shared>, conn: Conn, meta: Arc<ClientMeta>, now: Now) {
+        let authenticated = shared.world.peek().hot.password.is_none();
+        let id = meta.id;
+        meta.worker.store(self.local.index, Ordering::Relaxed);
+        let mut client = Box::new(Client::new(conn, meta, authenticated, now.mono));
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.clients.push(None);
+            self.clients.len() - 1
+        });
+        if let Err(e) = client.conn.register(self.poll.registry(), Token(index)) {
+            shared.log.warning(&format!("Registering a connection failed: {e}"));
+            self.free.push(index);
+            shared.clients.remove(id);
+            return;
+        }
+        self.by_id.insert(id, index);
+        self.clients[index] = Some(client);
+    }
+
+    /// Does something with one client; it ends if `act` gives false.
+    fn with(&mut self, shared: &Arc<Shared>, id: ClientId, act: impl FnOnce(&mut Self, &mut Client) -> bool) {
+        let Some(&index) = self.by_id.get(&id) else { return };
+        let Some(mut client) = self.clients[index].take() else { return };
+        let alive = act(self, &mut client);
+        self.put_back(shared, index, client, alive);
+    }
+
+    fn deliver(&mut self, shared: &Arc<Shared>, id: ClientId, push: &Push) {
+        let lane = self.local.lane.0;
+        self.with(shared, id, |worker, client| {
+            crate::node::pubsub::write_push(client, push);
+            let over = crate::node::pubsub::over_limit(shared, client);
+            if over {
+                shared.log.warning(&format!(
+                    "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
+                    client.meta.line(shared.clock.mono())
+                ));
+            }
+            debug_assert_eq!(lane, worker.local.lane.0, "a worker keeps its lane");
+            !over && worker.flush(shared, client)
+        });
+    }
+
+    /// Messages that this worker's own commands published to its own clients.
+    fn deliver_local(&mut self, shared: &Arc<Shared>) {
+        while !self.local.deliveries.is_empty() {
+            for (id, push) in std::mem::take(&mut self.local.deliveries) {
+                self.deliver(shared, id, &push);
+            }
+        }
+    }
+
+    fn check_deadlines(&mut self, shared: &Arc<Shared>, now: Now) {
+        if now.mono.since(self.last_idle_check) < TICK {
+            return;
+        }
+        self.last_idle_check = now.mono;
+        let idle_limit = shared.world.peek().settings.int(baton_config::Id::Timeout);
+        let mut ended: Vec<ClientId> = Vec::new();
+        for client in self.clients.iter().flatten() {
+            let idle = now.mono.since(client.last_active).as_secs();
+            let exempt = client.waiting != Waiting::No || client.subscriptions.is_some();
+            if idle_limit > 0 && !exempt && idle > idle_limit as u64 {
+                ended.push(client.meta.id);
+            }
+        }
+        for id in ended {
+            shared.log.verbose("Closing idle client");
+            self.with(shared, id, |_, _| false);
+        }
+        if self.waiting > 0 {
+            self.expire_waits(shared, now);
+        }
+    }
+}

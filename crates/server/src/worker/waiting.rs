@@ -1,0 +1,94 @@
+//! Connections that wait: for a hold of commands to end, for replicas to acknowledge, for the control thread. Ending a
+//! wait runs what was received meanwhile.
+
+use std::sync::Arc;
+
+use super::client::{Client, Waiting};
+use super::{Now, Worker};
+use crate::clients::{ClientId, UnblockHow};
+use crate::control::Answer;
+use crate::shared::Shared;
+
+impl Worker {
+    /// Ends a wait and goes on with the requests behind it. False if the connection is to end.
+    fn resume(&mut self, shared: &Arc<Shared>, client: &mut Client, now: Now) -> bool {
+        self.set_waiting(client, Waiting::No);
+        self.run_buffered(shared, client, now)
+            && self.flush(shared, client)
+            && !(client.closing && client.output_bytes() == 0)
+    }
+
+    /// Ids of the connections whose wait fulfils a condition, in order of arrival.
+    fn waiters(&self, which: impl Fn(&Client) -> bool) -> Vec<ClientId> {
+        let mut ids: Vec<ClientId> = self.clients.iter().flatten().filter(|c| which(c)).map(|c| c.meta.id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    pub(super) fn on_holds_changed(&mut self, shared: &Arc<Shared>, now: Now) {
+        for id in self.waiters(|c| c.waiting == Waiting::Hold) {
+            self.with(shared, id, |worker, client| worker.resume(shared, client, now));
+        }
+    }
+
+    pub(super) fn on_acknowledged(&mut self, shared: &Arc<Shared>, now: Now) {
+        for id in self.waiters(|c| matches!(c.waiting, Waiting::Replicas { .. })) {
+            self.with(shared, id, |worker, client| {
+                let Waiting::Replicas { wanted, offset, .. } = client.waiting else { return true };
+                let have = shared.repl.acknowledged(offset);
+                if have < wanted {
+                    return true;
+                }
+                client.out.int(have as i64);
+                worker.resume(shared, client, now)
+            });
+        }
+    }
+
+    pub(super) fn expire_waits(&mut self, shared: &Arc<Shared>, now: Now) {
+        let over = |c: &Client| matches!(c.waiting, Waiting::Replicas { deadline, .. } if deadline <= now.mono);
+        for id in self.waiters(over) {
+            self.with(shared, id, |worker, client| worker.give_up_waiting(shared, client, now));
+        }
+    }
+
+    fn give_up_waiting(&mut self, shared: &Arc<Shared>, client: &mut Client, now: Now) -> bool {
+        if let Waiting::Replicas { offset, .. } = client.waiting {
+            client.out.int(shared.repl.acknowledged(offset) as i64);
+        }
+        self.resume(shared, client, now)
+    }
+
+    pub(super) fn on_unblock(&mut self, shared: &Arc<Shared>, id: ClientId, how: UnblockHow, now: Now) {
+        self.with(shared, id, |worker, client| match (client.waiting, how) {
+            (Waiting::Replicas { .. }, UnblockHow::Timeout) => worker.give_up_waiting(shared, client, now),
+            (Waiting::Replicas { .. }, UnblockHow::Error) => {
+                client.out.error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+                worker.resume(shared, client, now)
+            }
+            _ => true,
+        });
+    }
+
+    pub(super) fn on_demoted(&mut self, shared: &Arc<Shared>, now: Now) {
+        for id in self.waiters(|c| matches!(c.waiting, Waiting::Replicas { .. }) && !c.readonly) {
+            self.with(shared, id, |worker, client| {
+                client.out.error(
+                    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+                );
+                client.closing = true;
+                worker.resume(shared, client, now)
+            });
+        }
+    }
+
+    pub(super) fn on_answer(&mut self, shared: &Arc<Shared>, id: ClientId, answer: Answer, now: Now) {
+        self.with(shared, id, |worker, client| {
+            if client.waiting != Waiting::Control {
+                return true;
+            }
+            crate::node::write_answer(shared, client, answer);
+            worker.resume(shared, client, now)
+        });
+    }
+}

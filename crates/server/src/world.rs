@@ -1,0 +1,300 @@
+//! The world as commands see it: role, topology, holds, loading, settings. One immutable value, published whole; a
+//! worker reads it once a batch, inside the gate, so no batch mixes two of them.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use baton_base::{Mono, WallMs};
+use baton_cluster::Topology;
+use baton_commands::{Env, LazyFree};
+use baton_config::{Id, Settings};
+use baton_store::Expiry;
+use parking_lot::Mutex;
+
+/// Who this node is in replication.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It accepts writes.
+    Primary,
+    /// It follows another node.
+    Replica {
+        /// Address of its primary.
+        host: Arc<str>,
+        /// Client port of its primary.
+        port: u16,
+    },
+}
+
+impl Role {
+    /// Whether it follows another node.
+    pub fn is_replica(&self) -> bool {
+        matches!(self, Role::Replica { .. })
+    }
+}
+
+/// Why commands are held. The order is the order in which one of several is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldReason {
+    /// CLIENT PAUSE.
+    Client = 0,
+    /// A shutdown waits for its replicas.
+    Shutdown = 1,
+    /// A failover is going on.
+    Failover = 2,
+}
+
+impl HoldReason {
+    /// The word of INFO's `paused_reason`.
+    pub fn word(self) -> &'static str {
+        match self {
+            HoldReason::Client => "client_pause",
+            HoldReason::Shutdown => "shutdown_in_progress",
+            HoldReason::Failover => "failover_in_progress",
+        }
+    }
+}
+
+/// What is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HoldScope {
+    /// Commands that may write.
+    Writes,
+    /// Every command of clients.
+    All,
+}
+
+/// Which commands are held, for which reasons and until when (replication 8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holds([Option<(HoldScope, Mono)>; 3]);
+
+impl Holds {
+    /// Adds a hold. The same reason again only extends: the later end and, for CLIENT PAUSE, the wider scope count.
+    pub fn add(&mut self, reason: HoldReason, scope: HoldScope, until: Mono) {
+        let slot = &mut self.0[reason as usize];
+        *slot = Some(match *slot {
+            Some((old_scope, old_until)) => (old_scope.max(scope), old_until.max(until)),
+            None => (scope, until),
+        });
+    }
+
+    /// Ends a hold; tells whether there was one.
+    pub fn remove(&mut self, reason: HoldReason) -> bool {
+        self.0[reason as usize].take().is_some()
+    }
+
+    /// Ends what is over; tells whether anything was.
+    pub fn expire(&mut self, now: Mono) -> bool {
+        let before = *self;
+        for slot in &mut self.0 {
+            *slot = slot.filter(|(_, until)| *until > now);
+        }
+        before != *self
+    }
+
+    /// What is held now; the union over all reasons.
+    pub fn scope(&self) -> Option<HoldScope> {
+        self.0.iter().flatten().map(|(scope, _)| *scope).max()
+    }
+
+    /// When the next hold ends by itself.
+    pub fn next_end(&self) -> Option<Mono> {
+        self.0.iter().flatten().map(|(_, until)| *until).min()
+    }
+
+    /// The reason that INFO shows and when the last hold ends.
+    pub fn shown(&self) -> Option<(HoldReason, HoldScope, Mono)> {
+        let reasons = [HoldReason::Client, HoldReason::Shutdown, HoldReason::Failover];
+        let last = self.0.iter().flatten().map(|(_, until)| *until).max()?;
+        reasons.into_iter().rev().find_map(|r| self.0[r as usize].map(|(scope, _)| (r, scope, last)))
+    }
+}
+
+/// Loading of the dataset, as LOADING replies and INFO show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loading {
+    /// When it began.
+    pub since: WallMs,
+    /// Bytes in all, 0 if unknown.
+    pub total_bytes: u64,
+}
+
+/// Settings that are looked at for every command, already in the form they are needed in.
+#[derive(Clone, Debug)]
+pub struct Hot {
+    /// A password is set: connections start unauthenticated.
+    pub password: Option<Arc<str>>,
+    /// `replica-read-only`.
+    pub replica_read_only: bool,
+    /// `replica-serve-stale-data`.
+    pub replica_serve_stale_data: bool,
+    /// `min-replicas-to-write` when the feature is on, else 0.
+    pub min_replicas_to_write: u64,
+    /// `proto-max-bulk-len`.
+    pub proto_max_bulk_len: usize,
+    /// `client-query-buffer-limit`.
+    pub query_buffer_limit: usize,
+    /// `lazyfree-lazy-expire`: expired keys travel as UNLINK instead of DEL.
+    pub lazy_expire: bool,
+    /// `lazyfree-lazy-user-del`.
+    pub lazy_user_del: bool,
+    /// `lazyfree-lazy-server-del`.
+    pub lazy_server_del: bool,
+    /// `lazyfree-lazy-user-flush`.
+    pub lazy_user_flush: bool,
+    /// `cluster-enabled`.
+    pub cluster: bool,
+}
+
+impl Hot {
+    fn of(s: &Settings) -> Hot {
+        let password = s.text(Id::RequirePass);
+        let min_replicas = s.uint(Id::MinReplicasToWrite);
+        Hot {
+            password: (!password.is_empty()).then(|| Arc::from(password)),
+            replica_read_only: s.bool(Id::ReplicaReadOnly),
+            replica_serve_stale_data: s.bool(Id::ReplicaServeStaleData),
+            min_replicas_to_write: if s.uint(Id::MinReplicasMaxLag) == 0 { 0 } else { min_replicas },
+            proto_max_bulk_len: s.uint(Id::ProtoMaxBulkLen) as usize,
+            query_buffer_limit: s.uint(Id::ClientQueryBufferLimit) as usize,
+            lazy_expire: s.bool(Id::LazyfreeLazyExpire),
+            lazy_user_del: s.bool(Id::LazyfreeLazyUserDel),
+            lazy_server_del: s.bool(Id::LazyfreeLazyServerDel),
+            lazy_user_flush: s.bool(Id::LazyfreeLazyUserFlush),
+            cluster: s.bool(Id::ClusterEnabled),
+        }
+    }
+}
+
+/// One version of the world.
+#[derive(Clone)]
+pub struct World {
+    /// All settings.
+    pub settings: Arc<Settings>,
+    /// What of them is looked at for every command.
+    pub hot: Arc<Hot>,
+    /// Primary or replica.
+    pub role: Role,
+    /// The link to the primary is up (replicas).
+    pub link_up: bool,
+    /// The cluster, in cluster mode.
+    pub topology: Option<Arc<Topology>>,
+    /// What is held.
+    pub holds: Holds,
+    /// The dataset is being loaded.
+    pub loading: Option<Loading>,
+    /// Active expiry is on (DEBUG SET-ACTIVE-EXPIRE).
+    pub active_expire: bool,
+    /// What commands on keys depend on; follows from the rest.
+    pub env: Arc<Env>,
+    /// Nothing stands between an authenticated client and a command of its own node; follows from the rest. The checks
+    /// that only matter for replicas, clusters, holds, loading and missing replicas can be skipped.
+    pub plain: bool,
+}
+
+impl World {
+    /// The world at the start: a primary that holds nothing and loads nothing.
+    pub fn new(settings: Arc<Settings>) -> World {
+        let hot = Arc::new(Hot::of(&settings));
+        World {
+            settings,
+            hot,
+            role: Role::Primary,
+            link_up: false,
+            topology: None,
+            holds: Holds::default(),
+            loading: None,
+            active_expire: true,
+            env: Arc::new(Env::default()),
+            plain: false,
+        }
+        .derived()
+    }
+
+    /// Fills in what follows from the rest.
+    fn derived(mut self) -> World {
+        let hot = &self.hot;
+        self.env = Arc::new(Env {
+            lazy: LazyFree {
+                expire: hot.lazy_expire,
+                server_del: hot.lazy_server_del,
+                user_del: hot.lazy_user_del,
+                user_flush: hot.lazy_user_flush,
+            },
+            bulk_bytes_max: hot.proto_max_bulk_len as u64,
+            lfu: false,
+            cluster: hot.cluster,
+            expiry: self.expiry_rule(),
+        });
+        self.plain = self.role == Role::Primary
+            && self.topology.is_none()
+            && self.holds.scope().is_none()
+            && self.loading.is_none()
+            && self.hot.min_replicas_to_write == 0;
+        self
+    }
+
+    /// How a command of a client treats keys whose time has come (replication 3.3).
+    pub fn expiry_rule(&self) -> Expiry {
+        if self.role.is_replica() || self.holds.scope().is_some() { Expiry::Hide } else { Expiry::Delete }
+    }
+
+    /// Takes changed settings over.
+    pub fn set_settings(&mut self, settings: Arc<Settings>) {
+        self.hot = Arc::new(Hot::of(&settings));
+        self.settings = settings;
+    }
+}
+
+/// The published world.
+pub struct WorldCell {
+    current: ArcSwap<World>,
+    writing: Mutex<()>,
+}
+
+impl WorldCell {
+    /// Publishes a first version.
+    pub fn new(world: World) -> WorldCell {
+        WorldCell { current: ArcSwap::from_pointee(world), writing: Mutex::new(()) }
+    }
+
+    /// The current version.
+    pub fn load(&self) -> Arc<World> {
+        self.current.load_full()
+    }
+
+    /// The current version, cheaper, for a short look.
+    pub fn peek(&self) -> arc_swap::Guard<Arc<World>> {
+        self.current.load()
+    }
+
+    /// Publishes a changed copy; gives what the change returned.
+    pub fn update<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        let _writing = self.writing.lock();
+        let mut next = World::clone(&self.current.load());
+        let out = change(&mut next);
+        self.current.store(Arc::new(next.derived()));
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holds_are_a_union_that_only_extends() {
+        let t = Mono::from_millis;
+        let mut h = Holds::default();
+        assert_eq!(h.scope(), None);
+        h.add(HoldReason::Client, HoldScope::All, t(100));
+        h.add(HoldReason::Client, HoldScope::Writes, t(50));
+        assert_eq!((h.scope(), h.next_end()), (Some(HoldScope::All), Some(t(100))));
+        h.add(HoldReason::Failover, HoldScope::Writes, t(300));
+        assert_eq!(h.shown(), Some((HoldReason::Failover, HoldScope::Writes, t(300))));
+        assert!(h.expire(t(100)));
+        assert_eq!(h.scope(), Some(HoldScope::Writes));
+        assert!(h.remove(HoldReason::Failover));
+        assert_eq!(h.scope(), None);
+        assert!(!h.expire(t(1000)));
+    }
+}
