@@ -86,6 +86,10 @@ pub struct Cluster {
     pub(crate) replicating: Option<(NodeId, String, u16)>,
     /// The loaded dataset has been compared with the slot map (cluster-bus 6.6).
     pub(crate) data_agreed: bool,
+    /// Candidates that don't get my vote (see [`Input::RefuseVotes`]).
+    pub(crate) refused: Vec<NodeId>,
+    /// Whom my latest vote went to; empty if this process cast none.
+    pub(crate) voted_for: Option<NodeId>,
     /// Durable writes work. While false this node neither votes nor stands (S8).
     pub(crate) persist_ok: bool,
     topology: Arc<Topology>,
@@ -124,6 +128,8 @@ impl Cluster {
             last_handled: now,
             replicating: None,
             data_agreed: false,
+            refused: Vec::new(),
+            voted_for: None,
             persist_ok: true,
             topology: Arc::new(Topology::alone(me, shard)),
             effects: VecDeque::new(),
@@ -158,6 +164,8 @@ impl Cluster {
             }
             Input::SettingsChanged(settings) => self.on_settings_changed(*settings),
             Input::WritesPaused { offset } => self.on_writes_paused(&turn, offset),
+            Input::ServiceEnded => self.end_service(),
+            Input::RefuseVotes(candidates) => self.refused = candidates,
             Input::Publish { channel, message, sharded } => self.on_publish(&turn, channel, message, sharded),
             Input::DataProgress => self.todo.failover = true,
             Input::PersistOutcome { ok } => self.persist_ok = ok,
@@ -204,6 +212,16 @@ impl Cluster {
     /// lastVoteEpoch.
     pub fn last_vote_epoch(&self) -> Epoch {
         self.last_vote_epoch
+    }
+
+    /// Whom the latest vote of this process went to.
+    pub fn voted_for(&self) -> Option<NodeId> {
+        self.voted_for
+    }
+
+    /// Whether the other voters are enough to elect somebody, so that this node's vote is not needed.
+    pub fn majority_without_me(&self) -> bool {
+        self.voting_nodes().filter(|n| !n.is_myself()).count() >= self.quorum()
     }
 
     /// The configuration epoch of this node's slots: its own, or its primary's.

@@ -84,6 +84,8 @@ pub enum Effect {
     /// Hold writes (and expiry, eviction, replication pings) so that the offset stands still, then give
     /// [`Input::WritesPaused`](crate::Input::WritesPaused). Purpose *failover_in_progress*.
     PauseWrites {
+        /// The replica that asked to take over.
+        replica: NodeId,
         /// The backstop after which they resume by themselves.
         until: Mono,
     },

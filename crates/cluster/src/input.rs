@@ -3,7 +3,7 @@
 use crate::command::ClusterCommand;
 use crate::link::LinkId;
 use crate::settings::Settings;
-use baton_base::{Mono, Offset, Slot, SlotBitmap};
+use baton_base::{Mono, NodeId, Offset, Slot, SlotBitmap};
 
 /// Names one request so that its answer finds the way back. Chosen by the caller, opaque here.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -75,6 +75,11 @@ pub enum Input {
         /// The final offset.
         offset: Offset,
     },
+    /// The manual failover that [`Effect::PauseWrites`](crate::Effect::PauseWrites) served is over, and whoever holds the
+    /// writes sees to it that they run again: no [`Effect::ResumeWrites`](crate::Effect::ResumeWrites) follows.
+    ServiceEnded,
+    /// These candidates don't get this node's vote, because their promotion was withdrawn. Replaces the earlier list.
+    RefuseVotes(Vec<NodeId>),
     /// A message of PUBLISH or SPUBLISH to hand to the other nodes.
     Publish {
         /// Its channel.

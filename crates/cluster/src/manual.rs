@@ -112,11 +112,17 @@ impl Cluster {
         if !self.is_primary() || self.nodes[&sender].primary != Some(self.me) {
             return;
         }
+        // Whoever knows the final offset may win at any moment; a second promise would only take the first one's place.
+        if matches!(self.manual, Manual::Serving { replica, paused_at: Some(_), .. } if replica != sender) {
+            let text = format!("Manual failover request of {} ignored: another one is going on.", self.named(&sender));
+            self.log(LogLevel::Notice, text);
+            return;
+        }
         // An earlier one is replaced without letting writes run in between.
         let end = turn.now + self.manual_timeout();
         self.manual = Manual::Serving { end, replica: sender, link, paused_at: None };
         self.log(LogLevel::Warning, format!("Manual failover requested by replica {}.", self.named(&sender)));
-        self.emit(Effect::PauseWrites { until: turn.now + self.manual_timeout() * 2 });
+        self.emit(Effect::PauseWrites { replica: sender, until: turn.now + self.manual_timeout() * 2 });
     }
 
     /// Primary: the final offset is fixed; the replica hears it at once, on the link it asked on.
@@ -154,6 +160,13 @@ impl Cluster {
         if self.manual.end().is_some_and(|end| turn.now > end) {
             self.log(LogLevel::Warning, "Manual failover timed out.".to_owned());
             self.reset_manual();
+        }
+    }
+
+    /// Primary: who holds the writes ended it, so PAUSED is not said any more. The writes are not this machine's then.
+    pub(crate) fn end_service(&mut self) {
+        if matches!(self.manual, Manual::Serving { .. }) {
+            self.manual = Manual::Idle;
         }
     }
 

@@ -58,6 +58,9 @@ impl Cluster {
         let Some(primary) = node.primary.and_then(|id| self.nodes.get(&id)) else {
             return for_epoch("I don't know its primary");
         };
+        if self.refused.contains(&candidate) {
+            return for_epoch("its promotion was withdrawn");
+        }
         if !Node::failed(primary) && !header.mflags.contains(MsgFlags::FORCEACK) {
             return for_epoch("its primary is up");
         }
@@ -74,6 +77,7 @@ impl Cluster {
 
     fn grant(&mut self, turn: &Turn<'_>, candidate: NodeId) {
         self.last_vote_epoch = self.current_epoch;
+        self.voted_for = Some(candidate);
         self.todo.save_epochs();
         self.send_to(turn, &candidate, MsgFlags::empty(), Body::AuthAck);
         let text = format!("Failover auth granted to {} for epoch {}", self.named(&candidate), self.current_epoch);
