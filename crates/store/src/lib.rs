@@ -4,17 +4,30 @@
 //!
 //! No clock, no thread, no socket: time is handed in, and whoever wants the world to stand still brings the proof.
 //!
-//! Reading order: [`value`], [`key`], [`store`], [`view`], [`snapshot`].
+//! Reading order: `value`, `key`, `store`, `view`, `writing`, `expiring`, `snapshot`, and beneath them `slot_data` and
+//! `raw`, the only module with `unsafe`.
 
+mod clock;
+mod counters;
+mod expiring;
+mod hash;
+mod held;
 mod key;
+mod raw;
+mod scanning;
 mod slot_data;
 mod snapshot;
 mod store;
 mod value;
 mod view;
+mod walk;
+mod wholesale;
+mod writing;
 
 pub use key::{DbIndex, Key, KeyHash};
+pub use scanning::Scanned;
 pub use snapshot::{SnapshotItem, SnapshotWalker};
-pub use store::{Garbage, Scanned, Store, StoreSettings};
+pub use store::{Store, StoreSettings};
 pub use value::{Entry, Expire, Str, Value, ValueKind};
 pub use view::{Expiry, View, ViewOutcome, WatchFlag};
+pub use wholesale::Garbage;

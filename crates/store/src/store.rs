@@ -1,15 +1,18 @@
-//! The store: all slots with their locks, what is counted over all of them, and the operations that go over many slots.
+//! The store: all slots with their locks, what is counted over all of them, and how to reach a key.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use baton_base::{Rng, Slot, WallMs};
-use parking_lot::{Mutex, MutexGuard};
+use baton_base::{Slot, WallMs};
+use parking_lot::Mutex;
 
+use crate::counters::Counters;
+use crate::hash::KeyHasher;
 use crate::key::{DbIndex, Key, KeyHash};
-use crate::slot_data::SlotData;
-use crate::snapshot::SnapshotWalker;
-use crate::value::Entry;
+use crate::raw::cell::{Cell, SlotGuard};
+use crate::snapshot::{SnapshotWalker, WalkState};
 use crate::view::{Expiry, View};
+use crate::walk::WalkWord;
 
 /// What a store is made with.
 #[derive(Clone, Debug)]
@@ -21,182 +24,152 @@ pub struct StoreSettings {
 }
 
 /// All keys of a node. Shared by all threads; each slot is locked by itself.
+///
+/// Locks are taken in this order: the state of the snapshot walk, then slots in ascending order.
 pub struct Store {
-    slots: Box<[Mutex<SlotData>]>,
-    settings: StoreSettings,
-    pub(crate) dirty: AtomicU64,
-}
-
-/// Memory that was taken out of the store and waits to be freed: drop it away from the data plane.
-#[derive(Default)]
-pub struct Garbage(Vec<SlotData>);
-
-/// What one step of a scan gave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scanned {
-    /// Where to go on; 0 when everything was visited. Low 14 bits are the slot.
-    pub cursor: u64,
+    pub(crate) cells: Box<[Cell]>,
+    pub(crate) hasher: KeyHasher,
+    pub(crate) walk: WalkWord,
+    databases: u32,
+    pub(crate) counters: Counters,
+    /// For each database the number it had at the running snapshot's cut.
+    pub(crate) cut_dbs: Box<[AtomicU32]>,
+    pub(crate) walk_state: Mutex<WalkState>,
 }
 
 impl Store {
     /// An empty store.
     pub fn new(settings: StoreSettings) -> Store {
-        let slots = (0..Slot::COUNT).map(|_| Mutex::new(SlotData::default())).collect();
-        Store { slots, settings, dirty: AtomicU64::new(0) }
+        assert!(settings.databases > 0, "a store has a database");
+        Store {
+            cells: (0..Slot::COUNT).map(|_| Cell::new()).collect(),
+            hasher: KeyHasher::new(settings.seed),
+            walk: WalkWord::new(),
+            databases: settings.databases,
+            counters: Counters::new(settings.databases),
+            cut_dbs: (0..settings.databases).map(AtomicU32::new).collect(),
+            walk_state: Mutex::new(WalkState::default()),
+        }
+    }
+
+    /// An empty store with the same settings, to be filled aside and handed to [`Store::replace_contents`].
+    pub fn sibling(&self) -> Store {
+        Store::new(StoreSettings { databases: self.databases, seed: self.hasher.seed() })
     }
 
     /// Number of databases.
     pub fn databases(&self) -> u32 {
-        self.settings.databases
+        self.databases
     }
 
     /// A key with its slot and hash.
+    #[inline]
     pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
-        Key { bytes, slot: Slot::of_key(bytes), hash: KeyHash(rapidhash::v3::rapidhash_v3(bytes) ^ self.settings.seed) }
+        Key { bytes, slot: Slot::of_key(bytes), hash: KeyHash(self.hasher.hash(bytes)) }
     }
 
     /// First prefetch stage: the slot's own cache line. Touches nothing that another thread may free.
-    pub fn prefetch_slot(&self, _key: &Key<'_>) {}
+    #[inline]
+    pub fn prefetch_slot(&self, key: &Key<'_>) {
+        self.cells[key.slot.index()].prefetch();
+    }
 
-    /// Second stage: the bucket. Skipped where the slot is locked right now.
-    pub fn prefetch_bucket(&self, _db: DbIndex, _key: &Key<'_>) {}
+    /// Second stage: the bucket. Takes no lock for database 0 unless the slot holds hundreds of keys; otherwise skipped
+    /// where the slot is locked right now.
+    #[inline]
+    pub fn prefetch_bucket(&self, db: DbIndex, key: &Key<'_>) {
+        let cell = &self.cells[key.slot.index()];
+        if db.0 != 0 || !cell.prefetch_bucket(key.hash.0) {
+            cell.try_peek(|data| {
+                if let Some(table) = data.table(db) {
+                    table.prefetch_bucket(key.hash.0);
+                }
+            });
+        }
+    }
 
     /// Third stage: the entry that the tag points at. Skipped where the slot is locked right now.
-    pub fn prefetch_entry(&self, _db: DbIndex, _key: &Key<'_>) {}
-
-    pub(crate) fn lock(&self, slot: Slot) -> MutexGuard<'_, SlotData> {
-        self.slots[slot.index()].lock()
+    #[inline]
+    pub fn prefetch_entry(&self, db: DbIndex, key: &Key<'_>) {
+        self.cells[key.slot.index()].try_peek(|data| {
+            if let Some(table) = data.table(db) {
+                table.prefetch_record(key.hash.0);
+            }
+        });
     }
 
-    /// Keys in a database, expired ones that nobody met yet included.
+    pub(crate) fn lock(&self, slot: Slot) -> SlotGuard<'_> {
+        self.cells[slot.index()].lock()
+    }
+
+    /// Keys in a database, expired ones that nobody met yet included. Exact while nobody writes.
     pub fn len(&self, db: DbIndex) -> u64 {
-        Slot::all().map(|s| self.slot_len(db, s)).sum()
+        self.counters.keys(db)
     }
 
-    /// Keys with an expiry in a database.
+    /// Keys with an expiry in a database. Exact while nobody writes.
     pub fn expires_len(&self, db: DbIndex) -> u64 {
-        let count =
-            |s| self.lock(s).tables.get(&db.0).map_or(0, |t| t.values().filter(|i| i.expire_at.is_some()).count());
-        Slot::all().map(|s| count(s) as u64).sum()
+        self.counters.expires(db)
     }
 
     /// Keys of a slot in a database.
     pub fn slot_len(&self, db: DbIndex, slot: Slot) -> u64 {
-        self.lock(slot).tables.get(&db.0).map_or(0, |t| t.len() as u64)
+        self.lock(slot).table(db).map_or(0, |t| t.len() as u64)
     }
 
     /// Whether no database holds a key.
     pub fn is_empty(&self) -> bool {
-        (0..self.settings.databases).all(|db| self.len(DbIndex(db)) == 0)
+        (0..self.databases).all(|db| self.len(DbIndex(db)) == 0)
     }
 
-    /// Changes since the start; commands add to it through their views.
+    /// Changes since the start, as views that were dropped counted them.
     pub fn dirty(&self) -> u64 {
-        self.dirty.load(Ordering::Relaxed)
+        self.counters.dirty()
     }
 
-    /// Visits about `count` keys from the cursor on. A key present during a whole scan is visited at least once.
-    /// Expired keys are left out (`now`).
-    pub fn scan(
-        &self,
-        db: DbIndex,
-        cursor: u64,
-        count: usize,
-        now: WallMs,
-        visit: &mut dyn FnMut(&[u8], Entry<'_>),
-    ) -> Scanned {
-        let mut slot_number = (cursor & 0x3FFF) as usize;
-        let mut seen = 0;
-        while slot_number < Slot::COUNT {
-            let slot = Slot::new(slot_number as u16).expect("below the count");
-            seen += self.scan_slot(db, slot, now, visit);
-            slot_number += 1;
-            if seen >= count {
-                break;
-            }
-        }
-        Scanned { cursor: if slot_number == Slot::COUNT { 0 } else { slot_number as u64 } }
+    /// Bytes of memory in the entries and tables of a database, or of all together with the slots themselves and what
+    /// a running snapshot keeps. Goes over all slots.
+    pub fn memory_bytes(&self, db: Option<DbIndex>) -> u64 {
+        let own = if db.is_none() { size_of_val(&*self.cells) as u64 } else { 0 };
+        own + Slot::all().map(|slot| self.slot_memory_bytes(slot, db)).sum::<u64>()
     }
 
-    /// Visits every key of one slot that is not expired; gives how many.
-    pub fn scan_slot(&self, db: DbIndex, slot: Slot, now: WallMs, visit: &mut dyn FnMut(&[u8], Entry<'_>)) -> usize {
-        let data = self.lock(slot);
-        let Some(table) = data.tables.get(&db.0) else { return 0 };
-        for (k, item) in table.iter().filter(|(_, i)| i.expire_at.is_none_or(|at| at > now)) {
-            visit(k, crate::view::entry_of(k, item, now));
-        }
-        table.len()
+    /// Bytes of memory in the entries and tables of a slot, in one database or all.
+    pub fn slot_memory_bytes(&self, slot: Slot, db: Option<DbIndex>) -> u64 {
+        self.lock(slot).bytes(db)
     }
 
-    /// A random key that is not expired, or none. Gives up after a bounded number of tries.
-    pub fn random_key(&self, db: DbIndex, rng: &mut Rng, now: WallMs) -> Option<Vec<u8>> {
-        let start = rng.below(Slot::COUNT as u64);
-        for i in 0..Slot::COUNT as u64 {
-            let slot = Slot::new(((start + i) % Slot::COUNT as u64) as u16)?;
-            let mut keys = Vec::new();
-            self.scan_slot(db, slot, now, &mut |k, _| keys.push(k.to_vec()));
-            if let Some(k) = rng.pick(&keys) {
-                return Some(k.clone());
-            }
-        }
-        None
-    }
-
-    /// Empties one database, or all. The caller stops the world (exclusive gate). Watched keys are touched.
-    pub fn flush(&self, db: Option<DbIndex>) -> Garbage {
-        let mut out = Garbage::default();
-        for slot in Slot::all() {
-            let mut data = self.lock(slot);
-            let taken = match db {
-                None => std::mem::take(&mut data.tables),
-                Some(db) => data.tables.remove(&db.0).map(|t| (db.0, t)).into_iter().collect(),
-            };
-            for (db, key, flag) in &data.watchers {
-                if taken.get(db).is_some_and(|t| t.contains_key(key)) {
-                    flag.set();
-                }
-            }
-            out.0.push(SlotData { tables: taken, watchers: Vec::new() });
-        }
-        out
-    }
-
-    /// Exchanges two databases. The caller stops the world. Watched keys whose existence or value changes are touched.
-    pub fn swap_dbs(&self, a: DbIndex, b: DbIndex) {
-        for slot in Slot::all() {
-            let mut data = self.lock(slot);
-            let (ta, tb) = (data.tables.remove(&a.0), data.tables.remove(&b.0));
-            for (db, key, flag) in &data.watchers {
-                let here =
-                    |t: &Option<_>| t.as_ref().is_some_and(|t: &std::collections::BTreeMap<_, _>| t.contains_key(key));
-                if (*db == a.0 || *db == b.0) && (here(&ta) || here(&tb)) {
-                    flag.set();
-                }
-            }
-            data.tables.extend(ta.map(|t| (b.0, t)));
-            data.tables.extend(tb.map(|t| (a.0, t)));
-        }
+    /// Whether a key of this slot may have reached its time. Takes no lock; [`View::expire_due`] does the work.
+    #[inline]
+    pub fn may_be_due(&self, slot: Slot, now: WallMs) -> bool {
+        self.cells[slot.index()].may_be_due(now)
     }
 
     /// A view of one slot.
+    #[inline]
     pub fn view(&self, slot: Slot, db: DbIndex, now: WallMs, expiry: Expiry) -> View<'_> {
-        View::of(self, &[slot], db, now, expiry)
+        View::of_one(self, slot, db, now, expiry)
     }
 
     /// A view of several slots, given in ascending order without repetition.
     pub fn view_many(&self, slots: &[Slot], db: DbIndex, now: WallMs, expiry: Expiry) -> View<'_> {
-        View::of(self, slots, db, now, expiry)
+        View::of_many(self, slots, db, now, expiry)
     }
 
     /// A view that locks slots as they are reached. Only for a caller that has stopped the world (exclusive gate):
     /// two such views at once could wait for each other.
     pub fn view_all(&self, db: DbIndex, now: WallMs, expiry: Expiry) -> View<'_> {
-        View::of(self, &[], db, now, expiry)
+        View::of_all(self, db, now, expiry)
     }
 
     /// Begins a snapshot of this instant. The caller stops the world for this call only; the walk goes on beside writers.
     /// At most one walk at a time: none if one is running.
-    pub fn snapshot(&self) -> Option<SnapshotWalker<'_>> {
-        Some(SnapshotWalker::new(self))
+    pub fn snapshot(self: &Arc<Self>) -> Option<SnapshotWalker> {
+        SnapshotWalker::begin(self)
+    }
+
+    /// The number that a database had at the running snapshot's cut.
+    pub(crate) fn cut_db(&self, db: DbIndex) -> DbIndex {
+        DbIndex(self.cut_dbs[db.0 as usize].load(Ordering::Relaxed))
     }
 }

@@ -1,0 +1,521 @@
+//! A hash table of records by linear hashing: one bucket more when it gets full, one less when it gets empty, so no
+//! operation ever moves more than the records of one bucket. Buckets that are full chain to further ones.
+//!
+//! A place in the order of a scan is the hash's low 32 bits, reversed. A bucket covers an interval of that order; a
+//! split halves an interval and a merge joins two, so a cursor that only grows meets every record that stays.
+//!
+//! It must never know of databases, expiry rules or snapshots.
+
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use baton_base::WallMs;
+
+use super::bucket::{Bucket, tag_of};
+use super::bucket_array::BucketArray;
+use super::prefetch;
+use super::record::{NewValue, Record, RecordMut, RecordRef};
+use crate::hash::KeyHasher;
+
+/// A bucket is added when there are this many records for each bucket. Fewer would cost memory, more would cost a
+/// second cache line for more of the lookups; measured by the example `bytes_per_key`.
+const FILL_MAX: usize = 8;
+/// A bucket is removed when there are fewer records than this for each bucket.
+const FILL_MIN: usize = 3;
+
+/// Records with their keys, in no order.
+pub(crate) struct Table {
+    buckets: BucketArray,
+    keys: u32,
+    expires: u32,
+    bytes: u64,
+}
+
+/// Where a lookup found a record: valid until the next change of its table, and harmless after it.
+#[derive(Clone, Copy)]
+pub(crate) struct Spot {
+    home: u32,
+    depth: u32,
+    place: u8,
+}
+
+// SAFETY: a table owns its buckets and records, which are plain memory; shared, it is only read.
+#[expect(unsafe_code, reason = "a table owns what it points at")]
+unsafe impl Send for Table {}
+// SAFETY: as above.
+#[expect(unsafe_code, reason = "a table owns what it points at")]
+unsafe impl Sync for Table {}
+
+#[expect(unsafe_code, reason = "buckets and records are reached by address")]
+impl Table {
+    /// A table without records, which takes no memory.
+    pub(crate) const fn new() -> Table {
+        Table { buckets: BucketArray::new(), keys: 0, expires: 0, bytes: 0 }
+    }
+
+    /// Number of records.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.keys as usize
+    }
+
+    /// Number of records with an expiry.
+    #[inline]
+    pub(crate) fn expires(&self) -> usize {
+        self.expires as usize
+    }
+
+    /// Bytes of memory: records with their blocks, buckets and directories.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The address of a spot's bucket.
+    #[inline]
+    fn bucket_at(&self, spot: Spot) -> NonNull<Bucket> {
+        let mut at = self.buckets.at(spot.home as usize);
+        for _ in 0..spot.depth {
+            // SAFETY: the array gives the address of a live bucket, and a chain links live buckets.
+            at = unsafe { at.as_ref() }.next().expect("the chain is as long as when it was searched");
+        }
+        at
+    }
+
+    #[inline]
+    fn bucket(&self, spot: Spot) -> &Bucket {
+        // SAFETY: the bucket is live and unchanged while the table is borrowed.
+        unsafe { self.bucket_at(spot).as_ref() }
+    }
+
+    #[inline]
+    fn bucket_mut(&mut self, spot: Spot) -> &mut Bucket {
+        // SAFETY: the bucket is live, and the table is borrowed for change, so nobody else reaches it.
+        unsafe { self.bucket_at(spot).as_mut() }
+    }
+
+    fn chain(&self, home: usize) -> Chain<'_> {
+        let next = (home < self.buckets.len()).then(|| self.buckets.at(home));
+        Chain { next, home: home as u32, depth: 0, table: PhantomData }
+    }
+
+    /// Finds a key.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<Spot> {
+        if self.buckets.len() == 0 {
+            return None;
+        }
+        let home = home_of(hash, self.buckets.len());
+        let tag = tag_of(hash);
+        let mut spot = Spot { home: home as u32, depth: 0, place: 0 };
+        // SAFETY: the array gives the address of a live bucket, which stays while the table is borrowed.
+        let mut bucket = unsafe { self.buckets.at(home).as_ref() };
+        loop {
+            for place in bucket.places_with(tag) {
+                // SAFETY: a place with a tag that is not zero holds a live record of this table.
+                if unsafe { RecordRef::at(bucket.record(place)) }.key() == key {
+                    spot.place = place as u8;
+                    return Some(spot);
+                }
+            }
+            let next = bucket.next()?;
+            // SAFETY: a chain links live buckets.
+            bucket = unsafe { next.as_ref() };
+            spot.depth += 1;
+        }
+    }
+
+    /// The record at a spot.
+    #[inline]
+    pub(crate) fn record(&self, spot: Spot) -> RecordRef<'_> {
+        let bucket = self.bucket(spot);
+        assert!(bucket.tag(usize::from(spot.place)) != 0, "the spot is empty");
+        // SAFETY: a taken place holds a live record, and it stays unchanged while the table is borrowed.
+        unsafe { RecordRef::at(bucket.record(usize::from(spot.place))) }
+    }
+
+    #[inline]
+    fn record_mut(&mut self, spot: Spot) -> RecordMut<'_> {
+        let at = {
+            let bucket = self.bucket(spot);
+            assert!(bucket.tag(usize::from(spot.place)) != 0, "the spot is empty");
+            bucket.record(usize::from(spot.place))
+        };
+        // SAFETY: a taken place holds a live record, and the table is borrowed for change.
+        unsafe { RecordMut::at(at) }
+    }
+
+    /// Renews the access clock of a record.
+    #[inline]
+    pub(crate) fn set_clock(&mut self, spot: Spot, clock: u32) {
+        let mut record = self.record_mut(spot);
+        // A line that is not written needs not to travel back to memory or between cores.
+        if record.as_ref().clock() != clock {
+            record.set_clock(clock);
+        }
+    }
+
+    /// Sets the snapshot epoch of a record.
+    pub(crate) fn set_epoch(&mut self, spot: Spot, epoch: u8) {
+        self.record_mut(spot).set_epoch(epoch);
+    }
+
+    /// Moves the expiry of a record that has one; tells whether it has.
+    pub(crate) fn set_expire_at(&mut self, spot: Spot, expire_at: WallMs) -> bool {
+        self.record_mut(spot).set_expire_at(expire_at)
+    }
+
+    /// Replaces a value in its record's own memory; tells whether it fitted there.
+    #[inline]
+    pub(crate) fn overwrite(&mut self, spot: Spot, value: &NewValue<'_>, raw: bool, epoch: u8, clock: u32) -> bool {
+        let mut record = self.record_mut(spot);
+        let done = record.overwrite(value);
+        if done {
+            record.set_raw(raw);
+            record.set_epoch(epoch);
+            record.set_clock(clock);
+        }
+        done
+    }
+
+    /// Changes a string that lies in a block, as a whole; none if it doesn't.
+    pub(crate) fn change_block<T>(
+        &mut self,
+        spot: Spot,
+        clock: u32,
+        change: impl FnOnce(&mut super::block::Block) -> T,
+    ) -> Option<T> {
+        let mut record = self.record_mut(spot);
+        let before = record.as_ref().footprint() as u64;
+        let out = record.with_block(change)?;
+        record.set_raw(true);
+        record.set_clock(clock);
+        let after = record.as_ref().footprint() as u64;
+        self.bytes = self.bytes - before + after;
+        Some(out)
+    }
+
+    fn count_in(&mut self, record: RecordRef<'_>) {
+        self.keys = self.keys.checked_add(1).expect("a slot holds fewer than 2^32 keys");
+        self.expires += u32::from(record.expire_at().is_some());
+        self.bytes += record.footprint() as u64;
+    }
+
+    fn count_out(&mut self, record: RecordRef<'_>) {
+        self.keys -= 1;
+        self.expires -= u32::from(record.expire_at().is_some());
+        self.bytes -= record.footprint() as u64;
+    }
+
+    fn count_bytes(&mut self, change: isize) {
+        self.bytes = self.bytes.wrapping_add_signed(change as i64);
+    }
+
+    /// Puts another record with the same key into a spot; gives the one that was there.
+    pub(crate) fn replace(&mut self, spot: Spot, record: Record) -> Record {
+        debug_assert!(self.record(spot).key() == record.as_ref().key(), "a spot belongs to its key");
+        self.count_in(record.as_ref());
+        let old = self.bucket_mut(spot).swap(usize::from(spot.place), record);
+        self.count_out(old.as_ref());
+        old
+    }
+
+    /// Adds a record whose key is not there yet. `hash` is that of its key.
+    pub(crate) fn insert(&mut self, hash: u64, record: Record, hasher: &KeyHasher) {
+        debug_assert!(self.find(hash, record.as_ref().key()).is_none(), "the key is there already");
+        self.count_in(record.as_ref());
+        if self.len() > self.buckets.len() * FILL_MAX {
+            self.split(hasher);
+        }
+        let home = home_of(hash, self.buckets.len());
+        self.place(home, tag_of(hash), record);
+    }
+
+    /// Puts a record into the first free place of a chain, making the chain longer if it is full.
+    fn place(&mut self, home: usize, tag: u8, record: Record) {
+        let mut at = self.buckets.at(home);
+        loop {
+            // SAFETY: the array and the chain give live buckets, and the table is borrowed for change.
+            let bucket = unsafe { at.as_mut() };
+            if let Some(place) = bucket.first_free() {
+                bucket.put(place, tag, record);
+                return;
+            }
+            if let Some(next) = bucket.next() {
+                at = next;
+                continue;
+            }
+            // The last place becomes the link, so its record moves on with the new one.
+            let (moved_tag, moved) = bucket.take(super::bucket::PLACES - 1);
+            let mut next = Bucket::allocate();
+            bucket.set_next(next);
+            // SAFETY: a fresh bucket.
+            let next = unsafe { next.as_mut() };
+            next.put(0, moved_tag, moved);
+            next.put(1, tag, record);
+            self.count_bytes(size_of::<Bucket>() as isize);
+            return;
+        }
+    }
+
+    /// Adds a bucket and moves to it what belongs there from the one bucket whose interval it halves.
+    fn split(&mut self, hasher: &KeyHasher) {
+        let change = self.buckets.push();
+        self.count_bytes(change);
+        let new = self.buckets.len() - 1;
+        if new == 0 {
+            return;
+        }
+        let old = new - (1 << new.ilog2());
+        let spots: Vec<Spot> = self.chain(old).collect();
+        for spot in &spots {
+            prefetch::line(self.record(*spot).address());
+        }
+        if spots.len() <= super::bucket::PLACES {
+            for spot in spots {
+                if home_of(hasher.hash(self.record(spot).key()), new + 1) == new {
+                    let (tag, record) = self.bucket_mut(spot).take(usize::from(spot.place));
+                    self.place(new, tag, record);
+                }
+            }
+            return;
+        }
+        for (tag, record) in self.empty_chain(old) {
+            let home = home_of(hasher.hash(record.as_ref().key()), new + 1);
+            self.place(home, tag, record);
+        }
+    }
+
+    /// Removes the last bucket and moves its records to the one whose interval it joins.
+    fn merge(&mut self) {
+        let last = self.buckets.len() - 1;
+        let into = last - (1 << last.ilog2());
+        for (tag, record) in self.empty_chain(last) {
+            self.place(into, tag, record);
+        }
+        let change = self.buckets.pop();
+        self.count_bytes(change);
+    }
+
+    /// Takes all records out of a chain and frees its further buckets.
+    fn empty_chain(&mut self, home: usize) -> Vec<(u8, Record)> {
+        let mut out = Vec::with_capacity(2 * super::bucket::PLACES);
+        let mut next = Some(self.buckets.at(home));
+        let mut first = true;
+        while let Some(mut at) = next {
+            // SAFETY: the array and the chain give live buckets, and the table is borrowed for change.
+            let bucket = unsafe { at.as_mut() };
+            out.extend(bucket.taken().map(|place| bucket.take(place)));
+            next = bucket.take_next();
+            if !first {
+                // SAFETY: a further bucket came from `allocate`, and its link was just taken off.
+                unsafe { Bucket::free(at) };
+                self.count_bytes(-(size_of::<Bucket>() as isize));
+            }
+            first = false;
+        }
+        out
+    }
+
+    /// Takes a record out, and a bucket off if there are too many then.
+    #[inline]
+    pub(crate) fn remove(&mut self, spot: Spot) -> Record {
+        let record = self.remove_only(spot);
+        self.shrink();
+        record
+    }
+
+    /// Takes a record out and leaves the number of buckets alone; [`Table::shrink`] makes up for it.
+    pub(crate) fn remove_only(&mut self, spot: Spot) -> Record {
+        let (_, record) = self.bucket_mut(spot).take(usize::from(spot.place));
+        self.count_out(record.as_ref());
+        self.close_gap(spot);
+        record
+    }
+
+    /// Takes off one bucket, or the last, if there are too many for the records.
+    #[inline]
+    pub(crate) fn shrink(&mut self) {
+        if self.buckets.len() > 1 && self.len() < self.buckets.len() * FILL_MIN {
+            self.merge();
+        } else if self.keys == 0 && self.buckets.len() == 1 {
+            let change = self.buckets.pop();
+            self.count_bytes(change);
+        }
+    }
+
+    /// Fills a place that became free from the end of its chain, so that chains never hold an empty bucket.
+    fn close_gap(&mut self, gap: Spot) {
+        let home = self.buckets.at(gap.home as usize);
+        let (mut before, mut last) = (None, home);
+        // SAFETY: the array and the chain give live buckets, and the table is borrowed for change.
+        while let Some(next) = unsafe { last.as_ref() }.next() {
+            before = Some(last);
+            last = next;
+        }
+        let Some(mut before) = before else { return };
+        let mut to = self.bucket_at(gap);
+        // SAFETY: `last` is live, and no other reference into the table is held.
+        let tail = unsafe { last.as_mut() };
+        if to != last {
+            let place = tail.taken().last().expect("a further bucket is never empty");
+            let (tag, record) = tail.take(place);
+            // SAFETY: `to` is live and another bucket than `tail`.
+            unsafe { to.as_mut() }.put(usize::from(gap.place), tag, record);
+        }
+        if tail.taken().count() > 1 {
+            return;
+        }
+        // One record is left: it takes the place of the link.
+        let rest = tail.taken().next().map(|place| tail.take(place));
+        // SAFETY: `before` is live and another bucket than `tail`, which is not used any more below.
+        let before = unsafe { before.as_mut() };
+        before.take_next();
+        if let Some((tag, record)) = rest {
+            before.put(super::bucket::PLACES - 1, tag, record);
+        }
+        // SAFETY: a further bucket came from `allocate`, and its link was just taken off.
+        unsafe { Bucket::free(last) };
+        self.count_bytes(-(size_of::<Bucket>() as isize));
+    }
+
+    /// The spots of the chain that a place in the scan order falls into, and the first place behind its interval; none
+    /// behind the last.
+    #[inline]
+    pub(crate) fn scan(&self, place: u32) -> (Chain<'_>, Option<u32>) {
+        let buckets = self.buckets.len();
+        if buckets == 0 {
+            return (self.chain(0), None);
+        }
+        let home = home_of(u64::from(place.reverse_bits()), buckets);
+        let width_bits = u32::BITS - depth_of(home, buckets);
+        let next = ((u64::from(place) >> width_bits) + 1) << width_bits;
+        (self.chain(home), u32::try_from(next).ok())
+    }
+
+    /// Takes all records out.
+    pub(crate) fn drain(&mut self, mut give: impl FnMut(Record)) {
+        for home in 0..self.buckets.len() {
+            self.empty_chain(home).into_iter().for_each(|(_, record)| give(record));
+        }
+        *self = Table::new();
+    }
+
+    /// The bucket for a hash, asked for into the cache.
+    pub(crate) fn prefetch_bucket(&self, hash: u64) {
+        if self.buckets.len() > 0 {
+            prefetch::line(self.buckets.at(home_of(hash, self.buckets.len())).as_ptr());
+        }
+    }
+
+    /// The records that a lookup would compare with first, asked for into the cache.
+    #[inline]
+    pub(crate) fn prefetch_record(&self, hash: u64) {
+        if self.buckets.len() == 0 {
+            return;
+        }
+        // SAFETY: the array gives the address of a live bucket, which stays while the table is borrowed.
+        let bucket = unsafe { self.buckets.at(home_of(hash, self.buckets.len())).as_ref() };
+        if let Some(place) = bucket.places_with(tag_of(hash)).next() {
+            let at = bucket.record(place).as_ptr();
+            prefetch::line(at);
+            // A record is sixteen-byte aligned at most; with a text of 64 bytes it reaches into the next line.
+            prefetch::line(at.wrapping_add(64));
+        } else if let Some(next) = bucket.next() {
+            prefetch::line(next.as_ptr());
+        }
+    }
+
+    /// Where the bucket of a hash will be looked for, as one word that [`hinted_bucket`] understands; zero where there
+    /// is none or it takes a directory to find it.
+    #[inline]
+    pub(super) fn hint(&self) -> usize {
+        let Some((base, buckets)) = self.buckets.single_segment() else { return 0 };
+        // A segment is aligned to 64 bytes and has 1..=64 buckets.
+        base.addr() | (buckets & 63)
+    }
+}
+
+/// The address of the bucket for a hash, from a word that [`Table::hint`] gave at some time; only for prefetching.
+#[inline]
+pub(super) fn hinted_bucket(hint: usize, hash: u64) -> *const u8 {
+    let buckets = if hint & 63 == 0 { 64 } else { hint & 63 };
+    std::ptr::without_provenance((hint & !63) + home_of(hash, buckets) * size_of::<Bucket>())
+}
+
+impl Drop for Table {
+    #[expect(unsafe_code, reason = "frees further buckets")]
+    fn drop(&mut self) {
+        for home in 0..self.buckets.len() {
+            let mut next = Some(self.buckets.at(home));
+            let mut first = true;
+            while let Some(mut at) = next {
+                // SAFETY: the array and the chain give live buckets, and the table is being dropped.
+                let bucket = unsafe { at.as_mut() };
+                bucket.taken().for_each(|place| drop(bucket.take(place)));
+                next = bucket.take_next();
+                if !first {
+                    // SAFETY: a further bucket came from `allocate`, and its link was just taken off.
+                    unsafe { Bucket::free(at) };
+                }
+                first = false;
+            }
+        }
+    }
+}
+
+impl Default for Table {
+    fn default() -> Table {
+        Table::new()
+    }
+}
+
+/// The taken spots of a chain.
+pub(crate) struct Chain<'t> {
+    next: Option<NonNull<Bucket>>,
+    home: u32,
+    depth: u32,
+    table: PhantomData<&'t Table>,
+}
+
+impl Chain<'_> {
+    fn collect(self) -> Vec<Spot> {
+        let mut out = Vec::with_capacity(2 * super::bucket::PLACES);
+        self.for_each(|spot| out.push(spot));
+        out
+    }
+
+    /// Calls for each taken spot.
+    #[expect(unsafe_code, reason = "buckets are reached by address")]
+    #[inline]
+    pub(crate) fn for_each(self, mut visit: impl FnMut(Spot)) {
+        let Chain { mut next, home, mut depth, .. } = self;
+        while let Some(at) = next {
+            // SAFETY: the chain links live buckets of a table that is borrowed for this iteration's lifetime.
+            let bucket = unsafe { at.as_ref() };
+            bucket.taken().for_each(|place| visit(Spot { home, depth, place: place as u8 }));
+            next = bucket.next();
+            depth += 1;
+        }
+    }
+}
+
+/// The bucket that a hash belongs to when there are this many: its low bits, as many as name all buckets; one fewer
+/// where that bucket is not there yet.
+#[inline]
+fn home_of(hash: u64, buckets: usize) -> usize {
+    let mask = usize::MAX >> (buckets - 1).leading_zeros().min(usize::BITS - 1);
+    let mask = if buckets == 1 { 0 } else { mask };
+    let home = hash as u32 as usize & mask;
+    if home < buckets { home } else { home & (mask >> 1) }
+}
+
+/// How many low bits of a hash decide that it belongs to this bucket.
+fn depth_of(home: usize, buckets: usize) -> u32 {
+    if buckets == 1 {
+        return 0;
+    }
+    let depth = (buckets - 1).ilog2() + 1;
+    // The upper half of the buckets is there only in part; where a bucket's other half is missing, a bit fewer decides.
+    let half = 1 << (depth - 1);
+    if home >= half || home + half < buckets { depth } else { depth - 1 }
+}

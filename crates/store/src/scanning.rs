@@ -1,0 +1,186 @@
+//! Going over the keys of many slots in steps, and over those of one slot.
+//!
+//! A cursor is the slot in the low 14 bits and above it a place in the scan order of the slot's table, which splits and
+//! merges of buckets leave as it is.
+
+use baton_base::{Rng, Slot, WallMs};
+
+use crate::key::DbIndex;
+use crate::raw::record::RecordRef;
+use crate::raw::table::Table;
+use crate::store::Store;
+use crate::value::Entry;
+use crate::view::entry_of;
+
+const SLOT_BITS: u32 = 14;
+
+/// Chains visited before a slot is unlocked for others in between.
+const CHAINS_A_HOLD: usize = 64;
+
+/// Places tried for a random key, a bucket each, before giving up.
+const RANDOM_TRIES: usize = 64;
+
+/// What one step of a scan gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scanned {
+    /// Where to go on; 0 when everything was visited. Low 14 bits are the slot.
+    pub cursor: u64,
+}
+
+impl Store {
+    /// Visits about `count` keys from the cursor on. A key present during a whole scan is visited at least once.
+    /// Expired keys are left out (`now`). `visit` runs under the slot's lock and must not use the store.
+    pub fn scan(
+        &self,
+        db: DbIndex,
+        cursor: u64,
+        count: usize,
+        now: WallMs,
+        visit: &mut dyn FnMut(&[u8], Entry<'_>),
+    ) -> Scanned {
+        let mut slot = Some(slot_of(cursor));
+        // Whatever a client sends as a cursor names some place.
+        let mut place = (cursor >> SLOT_BITS) as u32;
+        let mut left = count.max(1);
+        while let Some(at) = slot {
+            let (seen, next) = self.scan_hold(db, at, place, left, now, visit);
+            left = left.saturating_sub(seen);
+            match next {
+                Some(next) => place = next,
+                None => (slot, place) = (Slot::new(at.number() + 1), 0),
+            }
+            if left == 0 {
+                break;
+            }
+        }
+        let cursor = slot.map_or(0, |slot| u64::from(place) << SLOT_BITS | u64::from(slot.number()));
+        Scanned { cursor }
+    }
+
+    /// Visits up to about `count` keys of one slot under one hold of its lock; gives how many entries were seen and the
+    /// place where to go on.
+    fn scan_hold(
+        &self,
+        db: DbIndex,
+        slot: Slot,
+        mut place: u32,
+        count: usize,
+        now: WallMs,
+        visit: &mut dyn FnMut(&[u8], Entry<'_>),
+    ) -> (usize, Option<u32>) {
+        let guard = self.lock(slot);
+        let Some(table) = guard.table(db) else { return (0, None) };
+        let mut seen = 0;
+        for _ in 0..CHAINS_A_HOLD {
+            let (chain, next) = table.scan(place);
+            chain.for_each(|spot| {
+                seen += 1;
+                visit_live(table.record(spot), now, visit);
+            });
+            match next {
+                Some(next) => place = next,
+                None => return (seen, None),
+            }
+            if seen >= count {
+                break;
+            }
+        }
+        (seen, Some(place))
+    }
+
+    /// Visits every key of one slot that is not expired, at one instant; gives how many. `visit` runs under the slot's
+    /// lock and must not use the store.
+    pub fn scan_slot(&self, db: DbIndex, slot: Slot, now: WallMs, visit: &mut dyn FnMut(&[u8], Entry<'_>)) -> usize {
+        let guard = self.lock(slot);
+        let Some(table) = guard.table(db) else { return 0 };
+        let mut visited = 0;
+        for_each_record(table, |record| {
+            visited += usize::from(visit_live(record, now, visit));
+            true
+        });
+        visited
+    }
+
+    /// Names of up to `max` keys of one slot, expired ones that nobody met yet included.
+    pub fn keys_in_slot(&self, db: DbIndex, slot: Slot, max: usize) -> Vec<Vec<u8>> {
+        let guard = self.lock(slot);
+        let Some(table) = guard.table(db) else { return Vec::new() };
+        let mut keys = Vec::with_capacity(max.min(table.len()));
+        for_each_record(table, |record| {
+            if keys.len() < max {
+                keys.push(record.key().to_vec());
+            }
+            keys.len() < max
+        });
+        keys
+    }
+
+    /// A random key that is not expired, or none. Gives up after a bounded number of tries. Slots are drawn by how many
+    /// keys they hold, which means one pass over all of them.
+    pub fn random_key(&self, db: DbIndex, rng: &mut Rng, now: WallMs) -> Option<Vec<u8>> {
+        let mut rank = rng.below(self.len(db));
+        let mut slots = Slot::all().filter(|slot| {
+            let keys = self.slot_len(db, *slot);
+            let hit = rank < keys;
+            rank = rank.saturating_sub(keys);
+            hit
+        });
+        // Where the drawn slot holds only expired keys, the next ones are as good.
+        let mut tries = RANDOM_TRIES;
+        while let Some(slot) = slots.next().filter(|_| tries > 0) {
+            if let Some(key) = self.random_in_slot(db, slot, rng, now, &mut tries) {
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    fn random_in_slot(
+        &self,
+        db: DbIndex,
+        slot: Slot,
+        rng: &mut Rng,
+        now: WallMs,
+        tries: &mut usize,
+    ) -> Option<Vec<u8>> {
+        let guard = self.lock(slot);
+        let table = guard.table(db)?;
+        let mut place = rng.next_u64() as u32;
+        for _ in 0..RANDOM_TRIES.min(2 * table.len()) {
+            *tries = tries.checked_sub(1)?;
+            let mut spots = Vec::new();
+            let (chain, next) = table.scan(place);
+            chain.for_each(|spot| spots.push(spot));
+            spots.retain(|spot| table.record(*spot).expire_at().is_none_or(|at| at > now));
+            if let Some(spot) = rng.pick(&spots) {
+                return Some(table.record(*spot).key().to_vec());
+            }
+            place = next.unwrap_or(0);
+        }
+        None
+    }
+}
+
+fn slot_of(cursor: u64) -> Slot {
+    Slot::new((cursor & ((1 << SLOT_BITS) - 1)) as u16).expect("fourteen bits name a slot")
+}
+
+/// Visits a record unless it is expired; tells whether it did.
+fn visit_live(record: RecordRef<'_>, now: WallMs, visit: &mut dyn FnMut(&[u8], Entry<'_>)) -> bool {
+    let live = record.expire_at().is_none_or(|at| at > now);
+    if live {
+        visit(record.key(), entry_of(record, now));
+    }
+    live
+}
+
+/// Visits all records of a table that nobody changes meanwhile, until `visit` gives false.
+pub(crate) fn for_each_record<'t>(table: &'t Table, mut visit: impl FnMut(RecordRef<'t>) -> bool) {
+    let mut place = Some(0);
+    let mut more = true;
+    while let Some(at) = place.filter(|_| more) {
+        let (chain, next) = table.scan(at);
+        chain.for_each(|spot| more = more && visit(table.record(spot)));
+        place = next;
+    }
+}

@@ -1,0 +1,168 @@
+//! Operations on whole databases or slots: flush, swap, replace, clear. What they take out is given back as garbage, to
+//! be freed away from the data plane, or handed to the running snapshot if that has not seen it yet.
+
+use std::sync::atomic::Ordering;
+
+use baton_base::Slot;
+
+use crate::key::DbIndex;
+use crate::raw::cell::SlotGuard;
+use crate::raw::record::Record;
+use crate::raw::table::Table;
+use crate::snapshot::WalkState;
+use crate::store::Store;
+use crate::view::View;
+
+/// Memory that was taken out of the store and waits to be freed: drop it away from the data plane.
+#[derive(Default)]
+#[must_use = "dropping it frees memory, which may take long"]
+pub struct Garbage(Vec<Table>);
+
+impl Store {
+    /// Empties one database, or all. The caller stops the world (exclusive gate). Watched keys are touched.
+    ///
+    /// A running snapshot goes on and still sees what was there at its cut.
+    pub fn flush(&self, db: Option<DbIndex>) -> Garbage {
+        let mut state = self.walk_state.lock();
+        let mut garbage = Garbage::default();
+        for slot in Slot::all() {
+            let mut guard = self.lock(slot);
+            let dbs: Vec<DbIndex> = guard.tables().map(|(d, _)| d).filter(|d| db.is_none_or(|db| *d == db)).collect();
+            for db in dbs {
+                self.touch_watched(&guard, db, None);
+                let table = guard.take_table(db);
+                self.count_out(db, &table);
+                self.dispose(&mut state, &mut garbage, slot, db, table);
+            }
+        }
+        garbage
+    }
+
+    /// Exchanges two databases. The caller stops the world. Watched keys whose existence or value changes are touched.
+    ///
+    /// A running snapshot goes on and gives every entry with the number that its database had at the cut.
+    pub fn swap_dbs(&self, a: DbIndex, b: DbIndex) {
+        if a == b {
+            return;
+        }
+        let mut state = self.walk_state.lock();
+        for slot in Slot::all() {
+            let mut guard = self.lock(slot);
+            self.touch_watched(&guard, a, Some(b));
+            self.touch_watched(&guard, b, Some(a));
+            let (ta, tb) = (guard.take_table(a), guard.take_table(b));
+            for (db, table) in [(a, &ta), (b, &tb)] {
+                self.count_out(db, table);
+            }
+            for (db, table) in [(b, ta), (a, tb)] {
+                self.count_in(db, &table);
+                guard.put_table(db, table);
+            }
+        }
+        let cut_a = self.cut_dbs[a.0 as usize].load(Ordering::Relaxed);
+        let cut_b = self.cut_dbs[b.0 as usize].swap(cut_a, Ordering::Relaxed);
+        self.cut_dbs[a.0 as usize].store(cut_b, Ordering::Relaxed);
+        state.restart_slot();
+    }
+
+    /// Puts the contents of another store, which must be a [`Store::sibling`], in the place of what is here: a replica's
+    /// finished full sync takes over at once. The caller stops the world. Keys that are watched here and exist before or
+    /// after are touched; watches in `other` are forgotten. A snapshot of `other` must not be running.
+    ///
+    /// A running snapshot goes on and still sees what was there at its cut.
+    ///
+    /// # Panics
+    /// If `other` has another seed or number of databases.
+    pub fn replace_contents(&self, other: Store) -> Garbage {
+        assert!(
+            self.hasher.seed() == other.hasher.seed() && self.databases() == other.databases(),
+            "only a sibling's tables fit"
+        );
+        assert!(!other.walk.is_running(), "a snapshot of the other store is running");
+        let mut state = self.walk_state.lock();
+        let mut garbage = Garbage::default();
+        for slot in Slot::all() {
+            let (mut guard, mut new) = (self.lock(slot), other.lock(slot));
+            for db in (0..self.databases()).map(DbIndex) {
+                self.touch_watched(&guard, db, None);
+                let (old, new) = (guard.take_table(db), new.take_table(db));
+                self.count_out(db, &old);
+                self.count_in(db, &new);
+                self.dispose(&mut state, &mut garbage, slot, db, old);
+                guard.put_table(db, new);
+                self.touch_watched(&guard, db, None);
+            }
+            guard.copy_due(&new);
+            if let Some(side) = guard.side_if_any() {
+                side.round = None;
+                state.adopt_preimages(slot, std::mem::take(&mut side.preimages));
+            }
+            guard.tidy_side();
+        }
+        state.end_live(&other);
+        self.walk.adopt(&other.walk);
+        garbage
+    }
+
+    /// Hands a table that was taken out to the running snapshot, or to the garbage.
+    fn dispose(&self, state: &mut WalkState, garbage: &mut Garbage, slot: Slot, db: DbIndex, table: Table) {
+        if table.len() == 0 {
+            return;
+        }
+        match state.adopt_table(slot, self.cut_db(db), table) {
+            Ok(()) => {}
+            Err(table) => garbage.0.push(table),
+        }
+    }
+
+    fn count_in(&self, db: DbIndex, table: &Table) {
+        self.counters.add(db, table.len() as i64, table.expires() as i64);
+    }
+
+    fn count_out(&self, db: DbIndex, table: &Table) {
+        self.counters.add(db, -(table.len() as i64), -(table.expires() as i64));
+    }
+
+    /// Marks the watchers of keys in `db` that exist there, or in `other`.
+    fn touch_watched(&self, guard: &SlotGuard<'_>, db: DbIndex, other: Option<DbIndex>) {
+        let Some(side) = guard.side() else { return };
+        for watcher in side.watchers.iter().filter(|w| w.db == db) {
+            let hash = self.hasher.hash(&watcher.key);
+            let there = |db| guard.table(db).is_some_and(|t| t.find(hash, &watcher.key).is_some());
+            if there(db) || other.is_some_and(there) {
+                watcher.flag.set();
+            }
+        }
+    }
+}
+
+impl View<'_> {
+    /// Deletes all keys of one slot in all databases, without applying the expiry rule or reporting names: for a node
+    /// that lost the slot. Gives how many there were, and their memory.
+    pub fn clear_slot(&mut self, slot: Slot) -> (u64, Garbage) {
+        let store = self.store;
+        let guard = self.held.slot(slot);
+        let dbs: Vec<DbIndex> = guard.tables().map(|(db, _)| db).collect();
+        let mut garbage = Garbage::default();
+        let mut count = 0;
+        for db in dbs {
+            store.touch_watched(guard, db, None);
+            let mut table = guard.take_table(db);
+            store.count_out(db, &table);
+            count += table.len() as u64;
+            if store.walk.is_running() {
+                let cut_db = store.cut_db(db);
+                table.drain(|record: Record| {
+                    if store.walk.keeps(record.as_ref().epoch()) {
+                        guard.side_mut().preimages.push((cut_db, record));
+                    }
+                });
+            } else {
+                garbage.0.push(table);
+            }
+        }
+        guard.set_due(None);
+        self.count_changes(count);
+        (count, garbage)
+    }
+}

@@ -1,0 +1,289 @@
+//! The writing half of a view: strings, expiry, access clock, and values that move between keys.
+
+use baton_base::WallMs;
+
+use crate::clock;
+use crate::key::{DbIndex, Key};
+use crate::raw::block::Block;
+use crate::raw::record::{Header, INLINE_MAX, NewValue, Record, RecordRef};
+use crate::raw::table::Spot;
+use crate::value::Expire;
+use crate::view::{Expiry, View};
+
+/// Longest text of a 64-bit integer.
+const INT_TEXT_MAX: usize = 20;
+
+impl View<'_> {
+    /// Writes a string, replacing whatever was there. Text that is a canonical integer is kept as an integer.
+    #[inline]
+    pub fn set_str(&mut self, key: &Key<'_>, value: &[u8], expire: Expire) {
+        let number = if value.len() <= INT_TEXT_MAX { baton_base::num::parse_i64(value) } else { None };
+        self.put(key, number.map_or(NewValue::Text(value), NewValue::Int), false, expire);
+    }
+
+    /// Writes an integer, keeping the expiry.
+    #[inline]
+    pub fn set_int(&mut self, key: &Key<'_>, value: i64) {
+        self.put(key, NewValue::Int(value), false, Expire::Keep);
+    }
+
+    /// Appends to a string, creating it if it is missing; gives the new length. The expiry stays.
+    ///
+    /// The caller has checked that the key is missing or holds a string, and that the result is not too long.
+    pub fn append(&mut self, key: &Key<'_>, tail: &[u8]) -> usize {
+        let Some(spot) = self.locate(key) else {
+            self.set_str(key, tail, Expire::Keep);
+            return tail.len();
+        };
+        let appended = self.change_block(key, spot, |block| {
+            let len = block.bytes().len();
+            block.resize(len + tail.len(), true)[len..].copy_from_slice(tail);
+            len + tail.len()
+        });
+        if let Some(len) = appended {
+            return len;
+        }
+        let mut text = self.text_of(key, spot);
+        text.extend_from_slice(tail);
+        self.put_grown(key, &text);
+        text.len()
+    }
+
+    /// Overwrites a part of a string, padding with zero bytes, creating it if it is missing; gives the new length.
+    ///
+    /// The caller has checked type and length, as for [`View::append`].
+    pub fn set_range(&mut self, key: &Key<'_>, offset: usize, part: &[u8]) -> usize {
+        let end = offset + part.len();
+        let spot = self.locate(key);
+        if let Some(spot) = spot {
+            let changed = self.change_block(key, spot, |block| {
+                let len = block.bytes().len().max(end);
+                block.resize(len, false)[offset..end].copy_from_slice(part);
+                len
+            });
+            if let Some(len) = changed {
+                return len;
+            }
+        }
+        let mut text = spot.map_or_else(Vec::new, |spot| self.text_of(key, spot));
+        if text.len() < end {
+            text.resize(end, 0);
+        }
+        text[offset..end].copy_from_slice(part);
+        self.put(key, NewValue::Text(&text), true, Expire::Keep);
+        text.len()
+    }
+
+    /// Removes a key; tells whether it was there.
+    pub fn remove(&mut self, key: &Key<'_>) -> bool {
+        let Some(spot) = self.locate(key) else { return false };
+        self.remove_at(key, spot);
+        self.count_changes(1);
+        true
+    }
+
+    /// Sets or clears the expiry of a key; tells whether the key is there and something changed.
+    pub fn set_expire(&mut self, key: &Key<'_>, expire_at: Option<WallMs>) -> bool {
+        let Some(spot) = self.locate(key) else { return false };
+        let old = self.record(key, spot).expire_at();
+        match (old, expire_at) {
+            (None, None) => return false,
+            (Some(_), Some(at)) => {
+                self.make_own(key, spot);
+                let db = self.db;
+                if let Some(table) = self.held.slot(key.slot).table_mut(db) {
+                    table.set_expire_at(spot, at);
+                }
+            }
+            (None, Some(_)) | (Some(_), None) => {
+                let record = self.rebuilt(key, spot, expire_at);
+                self.replace_at(key, spot, record);
+            }
+        }
+        if let Some(at) = expire_at {
+            self.held.slot(key.slot).note_expiry(at);
+        }
+        self.touch(key);
+        self.count_changes(1);
+        true
+    }
+
+    /// Sets the access clock to `idle_secs` ago (RESTORE ... IDLETIME, loading). Idle times wrap after about 182 days.
+    pub fn set_idle(&mut self, key: &Key<'_>, idle_secs: u64) {
+        let (db, now) = (self.db, self.now);
+        let Some(spot) = self.find(key) else { return };
+        if let Some(table) = self.held.slot(key.slot).table_mut(db) {
+            table.set_clock(spot, clock::ago(now, idle_secs));
+        }
+    }
+
+    /// Moves a value with its expiry from `from` in database `from_db` to `to` in the selected database, replacing what
+    /// was there. Tells whether `from` was there. Serves RENAME and MOVE without copying large values.
+    pub fn move_from(&mut self, from_db: DbIndex, from: &Key<'_>, to: &Key<'_>) -> bool {
+        self.transfer(from_db, from, to, true)
+    }
+
+    /// Copies a value with its expiry, replacing what was there. Tells whether `from` was there. A large value is shared
+    /// until one of the two changes.
+    pub fn copy_from(&mut self, from_db: DbIndex, from: &Key<'_>, to: &Key<'_>) -> bool {
+        self.transfer(from_db, from, to, false)
+    }
+
+    fn transfer(&mut self, from_db: DbIndex, from: &Key<'_>, to: &Key<'_>, remove: bool) -> bool {
+        let to_db = self.db;
+        self.db = from_db;
+        let found = self.locate(from).map(|spot| {
+            let epoch = self.store.walk.epoch();
+            let record = self.record(from, spot).copied(to.bytes, epoch);
+            if remove {
+                self.remove_at(from, spot);
+            }
+            record
+        });
+        self.db = to_db;
+        let Some(record) = found else { return false };
+        let expire_at = record.as_ref().expire_at();
+        match self.find(to) {
+            Some(spot) => self.replace_at(to, spot, record),
+            None => self.insert(to, record),
+        }
+        if let Some(at) = expire_at {
+            self.held.slot(to.slot).note_expiry(at);
+        }
+        self.touch(to);
+        self.count_changes(1);
+        true
+    }
+
+    /// Finds a key whatever its expiry says.
+    fn find(&mut self, key: &Key<'_>) -> Option<Spot> {
+        let db = self.db;
+        self.held.slot(key.slot).table(db)?.find(key.hash.0, key.bytes)
+    }
+
+    fn record(&mut self, key: &Key<'_>, spot: Spot) -> RecordRef<'_> {
+        let db = self.db;
+        self.held.slot(key.slot).table(db).expect("the key was found there").record(spot)
+    }
+
+    fn text_of(&mut self, key: &Key<'_>, spot: Spot) -> Vec<u8> {
+        self.record(key, spot).str().bytes(&mut itoa::Buffer::new()).to_vec()
+    }
+
+    /// Writes a value over whatever is there.
+    #[inline]
+    fn put(&mut self, key: &Key<'_>, value: NewValue<'_>, raw: bool, expire: Expire) {
+        let spot = match self.locate(key) {
+            // A key that is only hidden is overwritten like any other.
+            None if self.expiry == Expiry::Hide => self.find(key),
+            spot => spot,
+        };
+        let expire_at = match spot {
+            Some(spot) => self.put_over(key, spot, value, raw, expire),
+            None => self.put_new(key, value, raw, expire),
+        };
+        if let Some(at) = expire_at {
+            self.held.slot(key.slot).note_expiry(at);
+        }
+        self.touch(key);
+        self.count_changes(1);
+    }
+
+    #[inline]
+    fn put_new(&mut self, key: &Key<'_>, value: NewValue<'_>, raw: bool, expire: Expire) -> Option<WallMs> {
+        let expire_at = expire.over(None);
+        let header = Header { expire_at, epoch: self.store.walk.epoch(), clock: clock::at(self.now), raw };
+        self.insert(key, Record::new(key.bytes, value, header));
+        expire_at
+    }
+
+    #[inline]
+    fn put_over(
+        &mut self,
+        key: &Key<'_>,
+        spot: Spot,
+        value: NewValue<'_>,
+        raw: bool,
+        expire: Expire,
+    ) -> Option<WallMs> {
+        let (db, epoch, clock) = (self.db, self.store.walk.epoch(), clock::at(self.now));
+        let keeps_old = self.store.walk.keeps(self.record(key, spot).epoch());
+        let table = self.held.slot(key.slot).table_mut(db).expect("the key was found there");
+        let old = table.record(spot).expire_at();
+        let expire_at = expire.over(old);
+        let same_shape = old.is_some() == expire_at.is_some() && !keeps_old;
+        if same_shape && table.overwrite(spot, &value, raw, epoch, clock) {
+            if let Some(at) = expire_at {
+                table.set_expire_at(spot, at);
+            }
+        } else {
+            let record = Record::new(key.bytes, value, Header { expire_at, epoch, clock, raw });
+            self.replace_at(key, spot, record);
+        }
+        expire_at
+    }
+
+    /// Writes a text that was made longer, with room for more of the same if it is large.
+    fn put_grown(&mut self, key: &Key<'_>, text: &[u8]) {
+        let value = if text.len() > INLINE_MAX {
+            NewValue::Block(Block::with_capacity(text, 2 * text.len()))
+        } else {
+            NewValue::Text(text)
+        };
+        self.put(key, value, true, Expire::Keep);
+    }
+
+    /// Changes a value that lies in a block; none if it doesn't.
+    fn change_block(&mut self, key: &Key<'_>, spot: Spot, change: impl FnOnce(&mut Block) -> usize) -> Option<usize> {
+        self.make_own(key, spot);
+        let (db, clock) = (self.db, clock::at(self.now));
+        let len = self.held.slot(key.slot).table_mut(db)?.change_block(spot, clock, change)?;
+        self.touch(key);
+        self.count_changes(1);
+        Some(len)
+    }
+
+    /// Makes a record safe to change in place: where a running snapshot has to see it as it is, the snapshot gets it and
+    /// an equal one takes its place. A large value is shared by the two, and copied by the change.
+    fn make_own(&mut self, key: &Key<'_>, spot: Spot) {
+        let old = self.record(key, spot);
+        let (epoch, expire_at) = (old.epoch(), old.expire_at());
+        if self.store.walk.keeps(epoch) {
+            let record = self.rebuilt(key, spot, expire_at);
+            self.replace_at(key, spot, record);
+        }
+    }
+
+    /// An equal record of the current epoch, with this expiry.
+    fn rebuilt(&mut self, key: &Key<'_>, spot: Spot, expire_at: Option<WallMs>) -> Record {
+        let epoch = self.store.walk.epoch();
+        let old = self.record(key, spot);
+        Record::new(key.bytes, old.value(), Header { expire_at, epoch, clock: old.clock(), raw: old.is_raw() })
+    }
+
+    fn insert(&mut self, key: &Key<'_>, record: Record) {
+        let db = self.db;
+        self.store.counters.add(db, 1, i64::from(record.as_ref().expire_at().is_some()));
+        self.held.slot(key.slot).table_or_new(db).insert(key.hash.0, record, &self.store.hasher);
+    }
+
+    fn replace_at(&mut self, key: &Key<'_>, spot: Spot, record: Record) {
+        let db = self.db;
+        let expires = i64::from(record.as_ref().expire_at().is_some());
+        let old = self.held.slot(key.slot).table_mut(db).expect("the key was found there").replace(spot, record);
+        self.store.counters.add(db, 0, expires - i64::from(old.as_ref().expire_at().is_some()));
+        self.retire(key.slot, old);
+    }
+}
+
+impl Expire {
+    /// The expiry after a write over a key with this one.
+    #[inline]
+    fn over(self, old: Option<WallMs>) -> Option<WallMs> {
+        match self {
+            Expire::Keep => old,
+            Expire::Never => None,
+            Expire::At(at) => Some(at),
+        }
+    }
+}
