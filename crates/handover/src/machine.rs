@@ -105,6 +105,11 @@ impl Handover {
         }
     }
 
+    /// Changes deadlines and bounds. A handover that runs keeps the deadlines it has set already.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.facts.limits = limits;
+    }
+
     /// Asserts the relations that hold between any two calls. For tests and the simulator.
     ///
     /// # Panics
