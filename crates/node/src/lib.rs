@@ -1,1 +1,26 @@
-//! Pure wiring of one node's control plane.
+//! The pure composition of one node's control plane: the cluster machine, the handover machine, and the rules by which
+//! the one moves the other. Facts, inputs and the time go in through [`Node::handle`]; [`Effect`]s come out in the order
+//! in which the shell has to carry them out. It must never hold a clock, a socket, a thread or a client.
+//!
+//! What the wiring promises, whatever comes in:
+//! 1. Writes are held for one purpose at a time, and by the handover machine alone. A manual failover that a replica asks
+//!    for (MFSTART) is a handover that announces instead of ordering. When either machine ends it, the other one ends it
+//!    in the same turn, so nothing stays paused in one of them only.
+//! 2. A successor's claim flips the roles in one go: [`Effect::PublishTopology`] that shows this node as a replica,
+//!    [`Effect::BecomeReplicaOf`], [`Effect::Redirect`], with nothing in between but the timeline and the log. Held writes
+//!    are let go by the last one only, so they meet the new place and never a second writer.
+//! 3. An old primary votes for its successor until the very end. A successor whose promotion was withdrawn doesn't get
+//!    this node's vote for as long as the handover lasts that withdrew it.
+//! 4. [`Effect::Exit`] is the last effect of all, and the cluster's configuration is durable before it.
+
+mod effect;
+mod glue;
+mod input;
+mod node;
+
+pub use effect::Effect;
+pub use input::{Input, StopKind};
+pub use node::{Boot, ClusterBoot, Node};
+
+pub use baton_cluster::{ClusterCommand, ClusterReply, Facts, LinkId, LogLevel, Origin, Settings, Token, Topology};
+pub use baton_handover::{Failure, Limits, Outcome, Phase, Record, Replica, ReplicaState};

@@ -1,0 +1,318 @@
+//! How the two machines of a node move each other. Every effect of one is either handed on or turned into an input of
+//! the other; the order of each machine's effects is kept, and what one effect causes comes right after it.
+
+use crate::effect::Effect;
+use crate::input::{Input, StopKind};
+use crate::node::Node;
+use baton_base::{Mono, NodeId, Slot, WallMs};
+use baton_cluster as cluster;
+use baton_cluster::{Cluster, Facts, LogLevel, Origin, Settings, Token};
+use baton_handover as handover;
+use baton_handover::{Kind, Level, Limits, Outcome, Phase, Promotion, Request};
+use std::time::Duration;
+
+/// More effects than one input can cause across both machines; reaching it is an own bug.
+const ROUNDS_MAX: usize = 1 << 20;
+/// Tokens of this node's own requests carry this bit, those of its shell never do.
+const OWN_TOKEN: u64 = 1 << 63;
+
+/// The moment of an input.
+pub(crate) struct Moment<'a> {
+    pub(crate) now: Mono,
+    pub(crate) wall: WallMs,
+    pub(crate) facts: Facts<'a>,
+}
+
+impl Node {
+    /// Gives an input to the machine it is for.
+    pub(crate) fn dispatch(&mut self, at: &Moment<'_>, input: Input) {
+        use cluster::Input as C;
+        use handover::Input as H;
+        match input {
+            Input::Tick => {
+                self.tell_cluster(at, C::Tick);
+                self.handover.handle(at.now, H::Tick);
+            }
+            Input::Progress => self.tell_cluster(at, C::DataProgress),
+            Input::LinkOpened { link, local_ip } => self.tell_cluster(at, C::LinkOpened { link, local_ip }),
+            Input::LinkAccepted { link, peer_ip, local_ip } => {
+                self.tell_cluster(at, C::LinkAccepted { link, peer_ip, local_ip });
+            }
+            Input::LinkFailed { link, at_once } => self.tell_cluster(at, C::LinkFailed { link, at_once }),
+            Input::LinkClosed { link } => self.tell_cluster(at, C::LinkClosed { link }),
+            Input::Received { link, bytes } => self.tell_cluster(at, C::Received { link, bytes }),
+            Input::Command { token, origin, command } => self.command(at, token, origin, command),
+            Input::SettingsChanged(settings) => {
+                self.follow_settings(&settings);
+                self.tell_cluster(at, C::SettingsChanged(settings));
+            }
+            Input::LimitsChanged(limits) => {
+                let order_valid = self.limits.order_valid;
+                self.limits = Limits { order_valid, ..*limits };
+                self.handover.set_limits(self.limits.clone());
+            }
+            Input::PersistOutcome { ok } => self.tell_cluster(at, C::PersistOutcome { ok }),
+            Input::Publish { channel, message, sharded } => {
+                self.tell_cluster(at, C::Publish { channel, message, sharded });
+            }
+            Input::StatsReset => self.tell_cluster(at, C::StatsReset),
+            Input::Stop { token, kind, timeout, force } => self.stop(at, token, kind, timeout, force),
+            Input::HandOver { token, target, timeout } => self.hand_over(at, token, target, timeout),
+            Input::Abort => self.handover.handle(at.now, H::Abort),
+            Input::Replicas(replicas) => self.handover.handle(at.now, H::Replicas(replicas)),
+            Input::Fenced { offset } => self.handover.handle(at.now, H::Fenced { offset }),
+            Input::Redirected => self.handover.handle(at.now, H::Redirected),
+            Input::ClientsLeft(count) => self.handover.handle(at.now, H::ClientsLeft(count)),
+            Input::Saved { ok } => self.handover.handle(at.now, H::Saved { ok }),
+        }
+    }
+
+    /// Turns the effects of both machines into the node's, until neither has any.
+    pub(crate) fn pump(&mut self, at: &Moment<'_>) {
+        for _ in 0..ROUNDS_MAX {
+            if let Some(effect) = self.handover.poll_effect() {
+                self.on_handover(at, effect);
+            } else if let Some(effect) = self.cluster.as_mut().and_then(Cluster::poll_effect) {
+                self.on_cluster(at, effect);
+            } else if !self.settle_demotion(at) {
+                return;
+            }
+        }
+        unreachable!("no input causes {ROUNDS_MAX} effects");
+    }
+
+    /// An order is valid for as long as its replica pursues it, which is a parameter of the cluster.
+    pub(crate) fn follow_settings(&mut self, settings: &Settings) {
+        self.limits.order_valid = Duration::from_millis(settings.manual_failover_timeout_ms);
+        self.handover.set_limits(self.limits.clone());
+    }
+
+    fn tell_cluster(&mut self, at: &Moment<'_>, input: cluster::Input) {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.handle(at.now, at.wall, &at.facts, input);
+        }
+    }
+
+    fn command(&mut self, at: &Moment<'_>, token: Token, origin: Origin, command: cluster::ClusterCommand) {
+        if self.cluster.is_none() {
+            let result = Err("ERR This instance has cluster support disabled".to_owned());
+            self.effects.push_back(Effect::Reply { token, result });
+            return;
+        }
+        self.tell_cluster(at, cluster::Input::Command { token, origin, command });
+    }
+
+    fn stop(&mut self, at: &Moment<'_>, token: Token, kind: StopKind, timeout: Duration, force: bool) {
+        let wanted = kind != StopKind::Plain && self.serves_slots();
+        let kind = if kind == StopKind::ShutdownFailover { Kind::ShutdownFailover } else { Kind::Sigterm };
+        let promotion = if wanted { Promotion::Order } else { Promotion::Nobody };
+        let request = Request { kind, token: handover::Token(token.0), target: None, promotion, timeout, force };
+        self.handover.handle(at.now, handover::Input::Request(request));
+    }
+
+    fn hand_over(&mut self, at: &Moment<'_>, token: Token, target: Option<NodeId>, timeout: Duration) {
+        if !self.serves_slots() {
+            self.effects.push_back(Effect::Finished { token, outcome: Outcome::Refused });
+            return;
+        }
+        let token = handover::Token(token.0);
+        let promotion = Promotion::Order;
+        let request = Request { kind: Kind::Command, token, target, promotion, timeout, force: false };
+        self.handover.handle(at.now, handover::Input::Request(request));
+    }
+
+    /// Whether there is anything to hand over that an election can decide.
+    fn serves_slots(&self) -> bool {
+        let topology = self.topology();
+        self.is_primary() && topology.is_some_and(|t| Slot::all().any(|slot| t.is_mine(slot)))
+    }
+
+    fn on_cluster(&mut self, at: &Moment<'_>, effect: cluster::Effect) {
+        use cluster::Effect as C;
+        if self.demoted && !matches!(effect, C::BecomeReplicaOf { .. } | C::Log { .. }) {
+            self.settle_demotion(at);
+        }
+        let out = match effect {
+            C::PauseWrites { replica, until } => return self.serve_manual(at, replica, until),
+            C::ResumeWrites => return self.manual_given_up(at),
+            C::Reply { token, .. } if token.0 & OWN_TOKEN != 0 => return,
+            C::PublishTopology(topology) => {
+                let primary = topology.myself().is_primary;
+                self.demoted |= self.was_primary && !primary;
+                self.was_primary = primary;
+                Effect::PublishTopology(topology)
+            }
+            C::BecomeReplicaOf { primary, host, port, full_sync } => {
+                self.effects.push_back(Effect::BecomeReplicaOf { primary, host, port, full_sync });
+                self.settle_demotion(at);
+                return;
+            }
+            C::Connect { link, node, ip, port } => Effect::Connect { link, node, ip, port },
+            C::Close { link } => Effect::Close { link },
+            C::Send { link, bytes } => Effect::Send { link, bytes },
+            C::SaveConfig { text, sync } => Effect::SaveConfig { text, sync },
+            C::SaveEpochs { current, last_vote } => Effect::SaveEpochs { current, last_vote },
+            C::BecomePrimary => Effect::BecomePrimary,
+            C::DeleteKeysInSlots(slots) => Effect::DeleteKeysInSlots(slots),
+            C::FlushAllData => Effect::FlushAllData,
+            C::UnsubscribeSlots(slots) => Effect::UnsubscribeSlots(slots),
+            C::DeliverPublish { channel, message, sharded } => Effect::DeliverPublish { channel, message, sharded },
+            C::Reply { token, result } => Effect::Reply { token, result },
+            C::Log { level, text } => Effect::Log { level, text },
+        };
+        self.effects.push_back(out);
+    }
+
+    /// The role is lost and published: whatever handover runs ends in redirecting to whom this node follows now. Tells
+    /// whether there was anything to do.
+    fn settle_demotion(&mut self, at: &Moment<'_>) -> bool {
+        if !std::mem::take(&mut self.demoted) {
+            return false;
+        }
+        let Some(cluster) = &self.cluster else { return true };
+        let topology = cluster.topology();
+        let head = topology.primary.and_then(|p| topology.node(p)).map(|n| n.id);
+        let epoch = cluster.config_epoch();
+        match head {
+            Some(node) => self.handover.handle(at.now, handover::Input::SuccessorSeen { node, epoch }),
+            // Without a known successor there is nobody to redirect to; the handover can't go on either.
+            None => self.handover.handle(at.now, handover::Input::Abort),
+        }
+        true
+    }
+
+    /// A replica asked for a manual failover: it becomes a handover that announces.
+    fn serve_manual(&mut self, at: &Moment<'_>, replica: NodeId, until: Mono) {
+        // The cluster machine's backstop is twice the time the replica waits.
+        let timeout = until.since(at.now) / 2;
+        let shutdown = self.handover.shutdown_deadline().is_some();
+        if self.manual.is_some_and(|(asked, _)| asked != replica) && !shutdown {
+            // The cluster machine lets a replica replace another one only as long as that one hasn't been told.
+            self.manual = None;
+            self.handover.handle(at.now, handover::Input::Abort);
+        }
+        self.own_tokens += 1;
+        let token = handover::Token(OWN_TOKEN | self.own_tokens);
+        self.manual = Some((replica, token));
+        let request = Request {
+            kind: Kind::Command,
+            token,
+            target: Some(replica),
+            promotion: Promotion::Announce,
+            timeout,
+            force: false,
+        };
+        self.handover.handle(at.now, handover::Input::Request(request));
+    }
+
+    /// The cluster machine ended its manual failover by itself: by its own deadline, or because the role is lost, of
+    /// which the handover knows already. A shutdown that joined goes on by its own rules.
+    fn manual_given_up(&mut self, at: &Moment<'_>) {
+        let shutdown = self.handover.shutdown_deadline().is_some();
+        if self.manual.take().is_some() && self.is_primary() && !shutdown {
+            self.handover.handle(at.now, handover::Input::Abort);
+        }
+    }
+
+    fn on_handover(&mut self, at: &Moment<'_>, effect: handover::Effect) {
+        use handover::Effect as H;
+        let out = match effect {
+            H::AnnouncePaused { target, offset } => return self.announce_paused(at, target, offset),
+            H::WithdrawPromotion { target } => return self.withdraw(at, target),
+            H::Exit => return self.exit(at),
+            H::Finished { token, outcome } if token.0 & OWN_TOKEN != 0 => {
+                return self.manual_finished(at, token, outcome);
+            }
+            H::Joined { .. } => return,
+            H::Fence { until } => Effect::Fence { until, exits: self.handover.shutdown_deadline().is_some() },
+            H::Unfence => {
+                self.allow_votes(at);
+                Effect::Unfence
+            }
+            H::Redirect { successor, epoch } => {
+                self.allow_votes(at);
+                Effect::Redirect { successor, epoch }
+            }
+            H::OrderPromotion { target } => {
+                self.allow_vote(at, target);
+                Effect::AppendOrder { target }
+            }
+            H::AskAck => Effect::AskAck,
+            H::FinalSave => Effect::FinalSave,
+            H::Finished { token, outcome } => Effect::Finished { token: Token(token.0), outcome },
+            H::Log { level, text } => Effect::Log { level: level_of(level), text },
+            H::Timeline(record) => Effect::Timeline(record),
+        };
+        self.effects.push_back(out);
+    }
+
+    fn announce_paused(&mut self, at: &Moment<'_>, target: NodeId, offset: baton_base::Offset) {
+        self.allow_vote(at, target);
+        self.tell_cluster(at, cluster::Input::WritesPaused { offset });
+    }
+
+    /// The handover ended what a replica had asked for; the cluster machine stops announcing it. After a success it has
+    /// done so by itself.
+    fn manual_finished(&mut self, at: &Moment<'_>, token: handover::Token, outcome: Outcome) {
+        if self.manual.is_some_and(|(_, own)| own == token) {
+            self.manual = None;
+            if !matches!(outcome, Outcome::HandedOver { .. }) {
+                self.tell_cluster(at, cluster::Input::ServiceEnded);
+            }
+        }
+    }
+
+    /// From here on the target doesn't get this node's vote. Where that vote is needed, and wasn't given yet, the target
+    /// can't win any more.
+    fn withdraw(&mut self, at: &Moment<'_>, target: NodeId) {
+        self.withdrawn.push(target);
+        self.refuse_votes(at);
+        let Some(cluster) = &self.cluster else { return };
+        if !cluster.majority_without_me() && cluster.voted_for() != Some(target) {
+            self.handover.handle(at.now, handover::Input::Withdrawn { target });
+        }
+    }
+
+    fn allow_vote(&mut self, at: &Moment<'_>, target: NodeId) {
+        if self.withdrawn.contains(&target) {
+            self.withdrawn.retain(|id| *id != target);
+            self.refuse_votes(at);
+        }
+    }
+
+    fn allow_votes(&mut self, at: &Moment<'_>) {
+        if !self.withdrawn.is_empty() {
+            self.withdrawn.clear();
+            self.refuse_votes(at);
+        }
+    }
+
+    fn refuse_votes(&mut self, at: &Moment<'_>) {
+        let refused = self.withdrawn.clone();
+        self.tell_cluster(at, cluster::Input::RefuseVotes(refused));
+    }
+
+    fn exit(&mut self, at: &Moment<'_>) {
+        debug_assert_eq!(self.handover.phase(), Phase::Exited);
+        if self.cluster.is_some() {
+            let text = "Saving the cluster configuration file before exiting.".to_owned();
+            self.effects.push_back(Effect::Log { level: LogLevel::Warning, text });
+            let (token, origin) = (Token(OWN_TOKEN), Origin::Client(String::new()));
+            let command = cluster::ClusterCommand::SaveConfig;
+            self.tell_cluster(at, cluster::Input::Command { token, origin, command });
+            while let Some(effect) = self.cluster.as_mut().and_then(Cluster::poll_effect) {
+                self.on_cluster(at, effect);
+            }
+        }
+        self.exited = true;
+        self.effects.push_back(Effect::Exit);
+    }
+}
+
+fn level_of(level: Level) -> LogLevel {
+    match level {
+        Level::Verbose => LogLevel::Verbose,
+        Level::Notice => LogLevel::Notice,
+        Level::Warning => LogLevel::Warning,
+    }
+}

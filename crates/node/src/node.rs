@@ -1,0 +1,175 @@
+//! The node as its shell sees it: what it starts with, inputs in, effects out. How its two machines move each other is
+//! in `glue`.
+
+use crate::effect::Effect;
+use crate::glue::Moment;
+use crate::input::Input;
+use baton_base::{Mono, NodeId, Offset, WallMs};
+use baton_cluster::{Cluster, Facts, Topology};
+use baton_handover::{Handover, Limits, Phase};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What a cluster node starts with.
+#[derive(Clone, Debug)]
+pub struct ClusterBoot {
+    /// Parameters.
+    pub settings: baton_cluster::Settings,
+    /// The configuration file, if there is one.
+    pub state: baton_cluster::Boot,
+    /// Seed of all randomness of the machine.
+    pub seed: u64,
+}
+
+/// What a node starts with.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    /// None in standalone mode.
+    pub cluster: Option<ClusterBoot>,
+    /// Deadlines of handovers. In a cluster `order_valid` is taken from `cluster-manual-failover-timeout` instead.
+    pub limits: Limits,
+}
+
+/// The control plane of one node.
+///
+/// Inputs go in by [`Node::handle`], with non-decreasing `now`; then take effects by [`Node::poll_effect`] until there is
+/// none and carry them out in order; call again, with [`Input::Tick`] if with nothing else, no later than
+/// [`Node::next_wake`]. The facts are read anew at every input.
+#[derive(Debug)]
+pub struct Node {
+    pub(crate) cluster: Option<Cluster>,
+    pub(crate) handover: Handover,
+    /// The limits that the handover has.
+    pub(crate) limits: Limits,
+    /// This node was a primary when the effects that are queued began.
+    pub(crate) was_primary: bool,
+    /// A topology that shows the loss of the primary role is out, and the handover hasn't been told yet.
+    pub(crate) demoted: bool,
+    /// The manual failover that the handover runs for a replica: who asked, and under which token of this node's own.
+    pub(crate) manual: Option<(NodeId, baton_handover::Token)>,
+    pub(crate) own_tokens: u64,
+    /// Candidates whose promotion this handover withdrew.
+    pub(crate) withdrawn: Vec<NodeId>,
+    /// Exit is queued: nothing comes after it.
+    pub(crate) exited: bool,
+    pub(crate) effects: VecDeque<Effect>,
+    last_offset: Offset,
+    last_quorum: bool,
+}
+
+impl Node {
+    /// Starts the control plane; effects may be waiting at once.
+    pub fn new(boot: Boot, now: Mono, wall: WallMs) -> Node {
+        let settings = boot.cluster.as_ref().map(|b| b.settings.clone());
+        let cluster = boot.cluster.map(|b| Cluster::new(b.settings, b.state, b.seed, now, wall));
+        let mut node = Node {
+            was_primary: cluster.as_ref().is_none_or(Cluster::is_primary),
+            cluster,
+            handover: Handover::new(boot.limits.clone()),
+            limits: boot.limits,
+            demoted: false,
+            manual: None,
+            own_tokens: 0,
+            withdrawn: Vec::new(),
+            exited: false,
+            effects: VecDeque::new(),
+            last_offset: Offset(0),
+            last_quorum: true,
+        };
+        if let Some(settings) = settings {
+            node.follow_settings(&settings);
+        }
+        node.pump(&Moment { now, wall, facts: Facts::empty() });
+        node
+    }
+
+    /// Lets one event happen.
+    pub fn handle(&mut self, now: Mono, wall: WallMs, facts: &Facts<'_>, input: Input) {
+        if self.exited {
+            return;
+        }
+        let moment = Moment { now, wall, facts: *facts };
+        self.note_facts(&moment);
+        self.dispatch(&moment, input);
+        self.pump(&moment);
+        self.note_quorum(&moment);
+    }
+
+    /// The next effect to carry out, oldest first.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// Until when [`Input::Tick`] must be given.
+    pub fn next_wake(&self) -> Mono {
+        if self.exited {
+            return Mono::NEVER;
+        }
+        let cluster = self.cluster.as_ref().map_or(Mono::NEVER, Cluster::next_wake);
+        cluster.min(self.handover.next_wake())
+    }
+
+    /// The newest picture of the cluster; none in standalone mode.
+    pub fn topology(&self) -> Option<Arc<Topology>> {
+        self.cluster.as_ref().map(Cluster::topology)
+    }
+
+    /// The cluster machine, for what INFO shows; none in standalone mode.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
+    }
+
+    /// Where a handover is.
+    pub fn phase(&self) -> Phase {
+        self.handover.phase()
+    }
+
+    /// Until when a shutdown that is under way waits for a candidate; none if there is no shutdown to abort.
+    pub fn shutdown_deadline(&self) -> Option<Mono> {
+        self.handover.shutdown_deadline()
+    }
+
+    /// Whether the control plane runs in cluster mode as a primary, or in standalone mode.
+    pub fn is_primary(&self) -> bool {
+        self.cluster.as_ref().is_none_or(Cluster::is_primary)
+    }
+
+    /// Checks what must be true between two inputs; gives the first relation that is broken. For tests and the simulator.
+    pub fn validate(&self) -> Result<(), String> {
+        self.handover.validate();
+        if let Some(cluster) = &self.cluster {
+            cluster.validate()?;
+        }
+        if self.demoted {
+            return Err("a lost role is not settled".to_owned());
+        }
+        let idle = matches!(self.handover.phase(), Phase::Idle | Phase::Exited);
+        if idle && self.manual.is_some() {
+            return Err("a manual failover is served and nothing runs".to_owned());
+        }
+        if idle && !self.withdrawn.is_empty() {
+            return Err("votes are refused and nothing runs".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The handover wants to know the end of the journal before anything else of the same moment.
+    fn note_facts(&mut self, moment: &Moment<'_>) {
+        if moment.facts.offset != self.last_offset {
+            self.last_offset = moment.facts.offset;
+            self.handover.handle(moment.now, baton_handover::Input::Offset(self.last_offset));
+        }
+    }
+
+    /// The handover gives up early where the majority is out of reach.
+    fn note_quorum(&mut self, moment: &Moment<'_>) {
+        use baton_cluster::{DownReason, Health};
+        let Some(cluster) = &self.cluster else { return };
+        let quorum = cluster.topology().health != Health::Fail(DownReason::Minority);
+        if quorum != self.last_quorum {
+            self.last_quorum = quorum;
+            self.handover.handle(moment.now, baton_handover::Input::Quorum(quorum));
+            self.pump(moment);
+        }
+    }
+}
