@@ -7,6 +7,7 @@ macro_rules! ids {
         /// record (`Id::directive`).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
+        #[expect(clippy::enum_variant_names, reason = "socket-mark-id is upstream's name")]
         #[expect(missing_docs, reason = "the documentation of a directive is the doc line of its record")]
         pub enum Id {
             $($name),*

@@ -6,9 +6,9 @@ use crate::id::Id;
 use crate::parse::{self, Invalid};
 use crate::settings::Settings;
 use crate::show;
+use crate::value::Value;
 use baton_base::glob;
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// What decides, besides the values, whether CONFIG SET is allowed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,12 +19,17 @@ pub struct SetContext {
     pub is_loading: bool,
 }
 
-/// Why CONFIG SET is refused. Shows as the error's text without the leading `ERR `.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why CONFIG SET is refused. Shows as the whole error line of the reply, code included.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SetError {
+    /// The directive can't change while a dataset is loading.
+    #[error("LOADING Valkey is loading the dataset in memory")]
+    Loading,
     /// No such directive.
+    #[error("ERR Unknown option or number of arguments for CONFIG SET - '{0}'")]
     Unknown(String),
     /// A directive can't take its value.
+    #[error("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}")]
     Argument {
         /// The directive's name as the client wrote it.
         name: String,
@@ -39,21 +44,6 @@ impl SetError {
         SetError::Argument { name: name.to_owned(), reason: reason.into() }
     }
 }
-
-impl fmt::Display for SetError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SetError::Unknown(name) => {
-                write!(f, "Unknown option or number of arguments for CONFIG SET - '{name}'")
-            }
-            SetError::Argument { name, reason } => {
-                write!(f, "CONFIG SET failed (possibly related to argument '{name}') - {reason}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for SetError {}
 
 /// A directive that got another value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,15 +69,23 @@ impl Settings {
         for ((_, text), (directive, name)) in pairs.iter().zip(&named) {
             let parsed = parse::value(directive, &[text.as_ref()], next.value(directive.id));
             let value = parsed.map_err(|Invalid(reason)| SetError::Argument { name: name.clone(), reason })?;
-            next.replace(directive.id, value);
+            next.assign(directive.id, value);
+            next.raise_backlog(directive.id);
         }
-        next.normalise();
         let differs = |d: &Directive| self.value(d.id) != next.value(d.id);
         let changed = named.iter().filter(|(d, _)| differs(d));
         let changed =
             changed.map(|(d, name)| Changed { id: d.id, name: name.clone(), note: next.note(d.id) }).collect();
         *self = next;
         Ok(changed)
+    }
+
+    /// A backlog below this is raised to it, as upstream does at run time but not for the file.
+    fn raise_backlog(&mut self, id: Id) {
+        const BACKLOG_BYTES_MIN: i64 = 16 << 10;
+        if id == Id::ReplBacklogSize {
+            self.replace(id, Value::Int(self.int(id).max(BACKLOG_BYTES_MIN)));
+        }
     }
 
     /// Everything that can be refused without looking at values. Upstream looks at names before any value.
@@ -102,12 +100,13 @@ impl Settings {
             let name = String::from_utf8_lossy(name.as_ref()).into_owned();
             let Some(directive) = Id::find(&name) else { return Err(SetError::Unknown(name)) };
             let flags = directive.flags;
+            if flags.deny_loading && context.is_loading {
+                return Err(SetError::Loading);
+            }
             let refusal = if flags.immutable {
                 Some("can't set immutable config")
             } else if flags.protected && !may_protected {
                 Some("can't set protected config")
-            } else if flags.deny_loading && context.is_loading {
-                Some("can't set config while loading")
             } else if named.iter().any(|(_, other)| other.eq_ignore_ascii_case(&name)) {
                 Some("duplicate parameter")
             } else {
@@ -119,13 +118,6 @@ impl Settings {
             named.push((directive, name));
         }
         Ok(named)
-    }
-
-    /// Keeps values that depend on each other, or on limits that are not refusals, in order.
-    pub(crate) fn normalise(&mut self) {
-        const HZ_MAX: i64 = 500;
-        let hz = self.int(Id::Hz).clamp(1, HZ_MAX);
-        self.replace(Id::Hz, crate::value::Value::Int(hz));
     }
 
     /// What to log about a directive that is accepted without effect and not at its default.

@@ -1,4 +1,4 @@
-//! From a value to the text that CONFIG GET shows. Reading that text back gives the same value.
+//! From a value to the text that CONFIG GET shows, which CONFIG SET takes back.
 
 use crate::directive::{Directive, Kind, Special};
 use crate::special::keyspace_event_letters;
@@ -49,7 +49,7 @@ fn joined(parts: impl Iterator<Item = String>) -> String {
 }
 
 /// The names CONFIG GET uses for the classes of clients.
-pub(crate) const CLASS_NAMES: [&str; 3] = ["normal", "slave", "pubsub"];
+const CLASS_NAMES: [&str; 3] = ["normal", "slave", "pubsub"];
 
 fn buffer_limits(limits: &[BufferLimit; 3]) -> String {
     let one = |(name, l): (&&str, &BufferLimit)| format!("{name} {} {} {}", l.hard_bytes, l.soft_bytes, l.soft_seconds);

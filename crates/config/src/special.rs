@@ -134,7 +134,8 @@ pub(crate) fn percentiles(words: &[&[u8]]) -> Result<Value, Invalid> {
         if !(0.0..=100.0).contains(&n) {
             return Err("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]".into());
         }
-        list.push(n);
+        // Rounded to what is shown, so that a rewritten file reads back as the same value.
+        list.push((n * 1e6).round() / 1e6);
     }
     Ok(Value::Percentiles(list.into()))
 }

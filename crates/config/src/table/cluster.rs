@@ -174,7 +174,8 @@ pub(super) const TABLE: &[Directive] = &[
         "no",
         "Runs as a node that votes and holds no slots, so that a single shard can fail over.",
     )
-    .immutable(),
+    .immutable()
+    .accepted("witnesses are not available yet"),
     flag(
         Id::HandoverOnShutdown,
         "handover-on-shutdown",

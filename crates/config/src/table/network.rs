@@ -2,7 +2,7 @@
 
 use crate::choice::AclPubsubDefault;
 use crate::directive::{
-    Directive, Kind, NAT32, NAT64, POS32, Special, TextRule, Unit, choice, flag, int, memory, port, special, text,
+    Directive, Kind, NAT32, NAT64, Special, TextRule, Unit, choice, flag, int, memory, port, special, text,
 };
 use crate::id::Id;
 
@@ -186,25 +186,4 @@ pub(super) const TABLE: &[Directive] = &[
     int(Id::RdmaRxSize, "rdma-rx-size", "1048576", (65536, 16 << 20), Unit::Bytes, "RDMA receive buffer.")
         .immutable()
         .accepted(RDMA),
-    int(
-        Id::WatchdogPeriod,
-        "watchdog-period",
-        "0",
-        NAT32,
-        Unit::Millis,
-        "Logs a stack trace of an event loop turn that takes longer; 0 is off.",
-    )
-    .hidden()
-    .debug()
-    .accepted("the watchdog is always on and has its own period"),
-    int(Id::Hz, "hz", "10", NAT32, Unit::Count, "Rounds of background work a second, kept within 1 and 500."),
-    int(
-        Id::ReplPingReplicaPeriod,
-        "repl-ping-replica-period",
-        "10",
-        POS32,
-        Unit::Seconds,
-        "How often a primary pings its replicas.",
-    )
-    .alias("repl-ping-slave-period"),
 ];

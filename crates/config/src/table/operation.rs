@@ -126,9 +126,11 @@ pub(super) const TABLE: &[Directive] = &[
     .accepted(SCRIPTS),
     flag(Id::LuaEnableDeprecatedApi, "lua-enable-deprecated-api", "no", "Offers old functions to scripts.")
         .hidden()
+        .protected()
         .accepted(SCRIPTS),
     flag(Id::LuaEnableInsecureApi, "lua-enable-insecure-api", "no", "Offers unsafe functions to scripts.")
         .hidden()
+        .protected()
         .accepted(SCRIPTS),
     access(Id::EnableDebugCommand, "enable-debug-command", "Who may run DEBUG."),
     access(Id::EnableModuleCommand, "enable-module-command", "Who may run MODULE."),
@@ -149,4 +151,16 @@ pub(super) const TABLE: &[Directive] = &[
     text(Id::HashSeed, "hash-seed", "", TextRule::Any, "Seed that makes SCAN cursors alike on several nodes.")
         .immutable()
         .accepted("the seed is random at every start"),
+    int(
+        Id::WatchdogPeriod,
+        "watchdog-period",
+        "0",
+        NAT32,
+        Unit::Millis,
+        "Logs a stack trace of an event loop turn that takes longer; 0 is off.",
+    )
+    .hidden()
+    .debug()
+    .accepted("the watchdog is always on and has its own period"),
+    int(Id::Hz, "hz", "10", NAT32, Unit::Count, "Rounds of background work a second, kept within 1 and 500."),
 ];

@@ -51,6 +51,15 @@ pub(super) const TABLE: &[Directive] = &[
         "How long the backlog outlives the last replica; 0 for ever.",
     ),
     int(Id::ReplTimeout, "repl-timeout", "60", POS32, Unit::Seconds, "Silence after which a link is dropped."),
+    int(
+        Id::ReplPingReplicaPeriod,
+        "repl-ping-replica-period",
+        "10",
+        POS32,
+        Unit::Seconds,
+        "How often a primary pings its replicas.",
+    )
+    .alias("repl-ping-slave-period"),
     flag(Id::ReplDisableTcpNodelay, "repl-disable-tcp-nodelay", "no", "Saves packets towards replicas at a delay."),
     flag(Id::ReplMptcp, "repl-mptcp", "no", "Reaches the primary with multipath TCP.")
         .immutable()
@@ -73,6 +82,7 @@ pub(super) const TABLE: &[Directive] = &[
         "Replicas at which it no longer waits; 0 is no limit.",
     ),
     choice::<DisklessLoad>("repl-diskless-load", "disabled", "How a replica loads a full synchronisation.")
+        .deny_loading()
         .accepted(STREAMED),
     flag(
         Id::DualChannelReplicationEnabled,
@@ -106,7 +116,8 @@ pub(super) const TABLE: &[Directive] = &[
         NAT32,
         Unit::Count,
         "Replicas that must have acknowledged a write before its reply is sent; 0 is off.",
-    ),
+    )
+    .accepted("replies do not wait for replicas yet"),
     choice::<PropagationError>(
         "propagation-error-behavior",
         "ignore",

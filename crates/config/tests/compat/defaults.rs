@@ -10,7 +10,7 @@ const OWN: [&str; 4] = ["worker-threads", "handover-on-shutdown", "cluster-witne
 fn every_default_is_upstreams() {
     let settings = Settings::default();
     let mut visible = BTreeMap::new();
-    for line in include_str!("defaults-9.1.2.txt").lines() {
+    for line in include_str!("../data/defaults-9.1.2.txt").lines() {
         let (line, hidden) = match line.strip_prefix("hidden ") {
             Some(rest) => (rest, true),
             None => (line, false),
