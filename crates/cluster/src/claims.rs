@@ -71,7 +71,7 @@ impl Cluster {
         if subject.config_epoch >= update.config_epoch {
             return;
         }
-        let is_replica = subject.is_replica();
+        let seen_as_primary = subject.is_primary();
         if subject.is_myself() {
             self.log(LogLevel::Warning, "Discarding UPDATE message about myself.".to_owned());
             return;
@@ -82,7 +82,7 @@ impl Cluster {
             self.named(&update.id)
         );
         self.log(LogLevel::Debug, text);
-        if is_replica {
+        if !seen_as_primary {
             self.see_as_primary(&update.id);
         }
         self.raise_config_epoch(update.id, update.config_epoch);

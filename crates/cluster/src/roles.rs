@@ -19,7 +19,7 @@ impl Cluster {
     /// Takes the role that a header claims. False means that the message is stale and must not be used further.
     pub(crate) fn on_role(&mut self, sender: NodeId, header: &Header) -> bool {
         let Some(primary) = header.replica_of else {
-            if self.nodes[&sender].is_replica() {
+            if !self.nodes[&sender].is_primary() {
                 let shard = self.nodes[&sender].shard;
                 let text = format!("Reconfiguring node {} as primary for shard {shard}", self.named(&sender));
                 self.log(LogLevel::Notice, text);
@@ -28,7 +28,10 @@ impl Cluster {
             }
             return true;
         };
-        if self.nodes[&sender].is_primary() && !self.see_as_replica(sender, primary, header) {
+        if primary == sender {
+            return false;
+        }
+        if !self.nodes[&sender].is_replica() && !self.see_as_replica(sender, primary, header) {
             return false;
         }
         self.see_primary_of(sender, primary);

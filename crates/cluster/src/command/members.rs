@@ -60,7 +60,7 @@ impl Cluster {
         if id == self.me {
             return Err("ERR Can't replicate myself".to_owned());
         }
-        if self.nodes[&id].is_replica() {
+        if !self.nodes[&id].is_primary() {
             return Err("ERR I can only replicate a master, not a replica.".to_owned());
         }
         if self.is_primary() && (self.slots.owns_any(&self.me) || !turn.facts.keys.is_empty()) {

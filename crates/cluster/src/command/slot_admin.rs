@@ -92,7 +92,7 @@ impl Cluster {
         if id == self.me {
             return Err("ERR Target node is myself".to_owned());
         }
-        if self.nodes[&id].is_replica() {
+        if !self.nodes[&id].is_primary() {
             return Err("ERR Target node is not a master".to_owned());
         }
         Ok(id)
@@ -101,7 +101,7 @@ impl Cluster {
     /// SETSLOT NODE: the end of a migration, on either side.
     fn set_slot_owner(&mut self, turn: &Turn<'_>, slot: Slot, text: &str) -> Result<(), String> {
         let owner = self.find(text)?;
-        if self.nodes[&owner].is_replica() {
+        if !self.nodes[&owner].is_primary() {
             return Err("ERR Target node is not a master".to_owned());
         }
         let mine = self.slots.owner(slot) == Some(self.me);
