@@ -1,15 +1,24 @@
 //! Glob patterns as KEYS, SCAN, PSUBSCRIBE and CONFIG GET understand them: `*`, `?`, `[abc]`, `[^a]`, `[a-z]` and `\`
-//! to escape. Matching backtracks only to the latest `*`, so the worst case is the product of the lengths.
+//! to escape. Matching backtracks only to the latest `*`, so the worst case is the product of the lengths. A pattern that
+//! uses more than [`STARS_MAX`] stars matches nothing, as with the original.
+
+/// Most stars (or runs of them) that a match may use.
+pub const STARS_MAX: usize = 1000;
 
 /// Whether the text matches the pattern. ASCII case is ignored when `nocase`.
 pub fn matches(pattern: &[u8], text: &[u8], nocase: bool) -> bool {
     let (mut p, mut t) = (0, 0);
     // Where to resume when a later part fails: the pattern index after the latest star, and the text index it covers to.
     let mut star: Option<(usize, usize)> = None;
+    let mut stars = 0;
     while t < text.len() {
         if pattern.get(p) == Some(&b'*') {
             while pattern.get(p) == Some(&b'*') {
                 p += 1;
+            }
+            stars += 1;
+            if stars > STARS_MAX {
+                return false;
             }
             if p == pattern.len() {
                 return true;
@@ -104,6 +113,13 @@ mod tests {
         }
         assert!(matches(b"FOO*", b"foobar", true));
         assert!(!matches(b"FOO*", b"foobar", false));
+    }
+
+    #[test]
+    fn too_many_stars_match_nothing() {
+        let text = "a".repeat(STARS_MAX + 1);
+        assert!(m(&"*?".repeat(STARS_MAX), &text[..STARS_MAX]));
+        assert!(!m(&"*?".repeat(STARS_MAX + 1), &text));
     }
 
     #[test]

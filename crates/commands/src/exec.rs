@@ -2,7 +2,7 @@
 
 use baton_base::{Rng, WallMs};
 use baton_resp::{Args, Out};
-use baton_store::{DbIndex, Expiry, Garbage, Key, Store, View};
+use baton_store::{DbIndex, Garbage, Key, Store, View};
 
 use crate::effects::Effects;
 
@@ -55,6 +55,9 @@ pub struct StoreExec<'a> {
     pub rng: &'a mut Rng,
     /// Facts of the configuration.
     pub env: &'a Env,
+    /// Names of keys that were met although their time had come. Where keys that are due are deleted when reached, the
+    /// caller deletes these behind the command, each in a unit of its own (replication 3.1).
+    pub due: Vec<Box<[u8]>>,
 }
 
 /// What a command that needs the world to stand still may use. The caller holds the gate exclusively, and no slot.
@@ -92,13 +95,11 @@ pub struct Env {
     pub lfu: bool,
     /// Whether the node is part of a cluster.
     pub cluster: bool,
-    /// How keys that are due are treated by commands that go over the whole keyspace.
-    pub expiry: Expiry,
 }
 
 impl Default for Env {
     fn default() -> Env {
-        Env { lazy: LazyFree::default(), bulk_bytes_max: 512 << 20, lfu: false, cluster: false, expiry: Expiry::Delete }
+        Env { lazy: LazyFree::default(), bulk_bytes_max: 512 << 20, lfu: false, cluster: false }
     }
 }
 

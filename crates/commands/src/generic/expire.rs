@@ -60,10 +60,11 @@ impl Condition {
     /// Whether `at` may replace the present expiry. A key without one lives for ever: nothing is greater, all is less.
     fn holds(self, present: Option<WallMs>, at: i64) -> bool {
         let present_ms = present.map(|p| p.0 as i64);
-        !(self.absent && present.is_some())
-            && !(self.present && present.is_none())
-            && !(self.greater && present_ms.is_none_or(|p| at <= p))
-            && !(self.less && present_ms.is_some_and(|p| at >= p))
+        let refused = self.absent && present.is_some()
+            || self.present && present.is_none()
+            || self.greater && present_ms.is_none_or(|p| at <= p)
+            || self.less && present_ms.is_some_and(|p| at >= p);
+        !refused
     }
 }
 

@@ -1,6 +1,7 @@
 //! Commands that go over a whole database. They hold no slot while another is visited.
 
-use baton_base::{Slot, glob};
+use baton_base::{Slot, WallMs, glob};
+use baton_store::{Entry, Expiry};
 
 use crate::exec::StoreExec;
 use crate::fail::Fail;
@@ -12,14 +13,31 @@ pub(crate) fn dbsize(x: &mut StoreExec<'_>) -> Result<(), Fail> {
     Ok(())
 }
 
-/// RANDOMKEY.
+/// RANDOMKEY. Keys that are due and come up are left for the caller to delete.
 pub(crate) fn randomkey(x: &mut StoreExec<'_>) -> Result<(), Fail> {
+    for _ in 0..RANDOM_TRIES_MAX {
+        let Some(name) = x.store.random_key(x.db, x.rng, EVERYTHING) else { break };
+        let key = x.store.key(&name);
+        if x.store.view(key.slot, x.db, x.now, Expiry::Hide).exists(&key) {
+            x.out.bulk(&name);
+            return Ok(());
+        }
+        if !x.due.iter().any(|d| **d == *name) {
+            x.due.push(name.into());
+        }
+    }
     match x.store.random_key(x.db, x.rng, x.now) {
-        Some(key) => x.out.bulk(&key),
+        Some(name) => x.out.bulk(&name),
         None => x.out.null(),
     }
     Ok(())
 }
+
+/// How often RANDOMKEY looks for a key that is not due before it asks for one.
+const RANDOM_TRIES_MAX: usize = 100;
+
+/// A time at which nothing is due yet: scans then visit keys whose time has come as well.
+const EVERYTHING: WallMs = WallMs(0);
 
 /// Names collected in one buffer: a reply says how many there are before the first one.
 #[derive(Default)]
@@ -97,15 +115,22 @@ const TYPE_NAMES: [&str; 6] = ["string", "list", "set", "zset", "hash", "stream"
 pub(crate) fn scan(x: &mut StoreExec<'_>) -> Result<(), Fail> {
     let cursor = parse_cursor(x.args.at(1)).ok_or(Fail::Text("ERR invalid cursor"))?;
     let filter = Filter::parse(x)?;
-    let mut names = Names::default();
-    let scanned = x.store.scan(x.db, cursor, filter.count, x.now, &mut |name, entry| {
-        let matches = filter.pattern.is_none_or(|p| glob::matches(p, name, false));
-        if matches && filter.kind.as_ref().is_none_or(|k| k == entry.value.kind().name().as_bytes()) {
+    let (mut names, now) = (Names::default(), x.now);
+    let mut visit = |name: &[u8], entry: Entry<'_>| {
+        if !filter.admits(name, &entry) {
+        } else if entry.expire_at.is_some_and(|at| at <= now) {
+            x.due.push(name.into());
+        } else {
             names.push(name);
         }
-    });
+    };
+    let slot = filter.pattern.and_then(only_slot);
+    let from = slot.filter(|_| cursor == 0).map_or(cursor, |slot| u64::from(slot.number()));
+    let next = x.store.scan(x.db, from, filter.count, EVERYTHING, &mut visit).cursor;
+    // All matches are in one slot: past it there is nothing to find.
+    let done = slot.is_some_and(|slot| slot.index() as u64 != next & SLOT_OF_CURSOR);
     x.out.array(2);
-    x.out.bulk(scanned.cursor.to_string().as_bytes());
+    x.out.bulk((if done { 0 } else { next }).to_string().as_bytes());
     names.write(x.out);
     Ok(())
 }
@@ -116,7 +141,15 @@ fn parse_cursor(text: &[u8]) -> Option<u64> {
     text.parse().ok()
 }
 
+/// The bits of a cursor that are its slot's number.
+const SLOT_OF_CURSOR: u64 = 0x3FFF;
+
 impl<'a> Filter<'a> {
+    fn admits(&self, name: &[u8], entry: &Entry<'_>) -> bool {
+        self.pattern.is_none_or(|p| glob::matches(p, name, false))
+            && self.kind.as_ref().is_none_or(|k| k == entry.value.kind().name().as_bytes())
+    }
+
     fn parse(x: &StoreExec<'a>) -> Result<Filter<'a>, Fail> {
         let mut filter = Filter { pattern: None, kind: None, count: 10 };
         let mut i = 2;

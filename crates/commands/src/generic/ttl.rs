@@ -7,7 +7,7 @@ use crate::fail::Fail;
 
 /// TTL key: seconds left, rounded.
 pub(crate) fn ttl(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
-    reply(x, |at, now| (at.ms_since(now) as i64).saturating_add(500) / 1000)
+    reply(x, |at, now| rounded_secs(at.ms_since(now)))
 }
 
 /// PTTL key: milliseconds left.
@@ -17,12 +17,17 @@ pub(crate) fn pttl(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 
 /// EXPIRETIME key: seconds since 1970, rounded.
 pub(crate) fn expiretime(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
-    reply(x, |at, _| (at.0 as i64).saturating_add(500) / 1000)
+    reply(x, |at, _| rounded_secs(at.0))
 }
 
 /// PEXPIRETIME key: milliseconds since 1970.
 pub(crate) fn pexpiretime(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     reply(x, |at, _| at.0 as i64)
+}
+
+/// Milliseconds as seconds.
+fn rounded_secs(ms: u64) -> i64 {
+    (ms.saturating_add(500) / 1000) as i64
 }
 
 /// Replies a function of expiry and present time; -1 if the key never expires, -2 if there is none.

@@ -36,6 +36,9 @@ fn flush(x: &mut WorldExec<'_>, db: Option<DbIndex>) -> Result<(), Fail> {
 
 /// SWAPDB index1 index2.
 pub(crate) fn swapdb(x: &mut WorldExec<'_>) -> Result<(), Fail> {
+    if x.env.cluster {
+        return Err(Fail::Text("ERR SWAPDB is not allowed in cluster mode"));
+    }
     let index = |i: usize, invalid: &'static str| {
         int(&x.args[i]).ok().and_then(|n| i32::try_from(n).ok()).ok_or(Fail::Text(invalid))
     };

@@ -172,9 +172,9 @@ fn from_decimal(digits: &[u8], power: i64) -> Option<Extended> {
 fn quotient(mut number: Big, mut divisor: Big) -> (u128, i32) {
     let shift = divisor.bits() as i32 - number.bits() as i32;
     if shift > 0 {
-        number.shift_left(shift as u32)
+        number.shift_left(shift as u32);
     } else {
-        divisor.shift_left(shift.unsigned_abs())
+        divisor.shift_left(shift.unsigned_abs());
     }
     let mut mantissa = 0u128;
     const STEPS: i32 = 70;

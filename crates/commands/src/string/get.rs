@@ -55,11 +55,7 @@ pub(crate) fn getex(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     }
     let key = x.key(0, 1);
     match (options.expiry, expire) {
-        (ExpiryOption::Persist, _) => {
-            if x.view.set_expire(&key, None) {
-                x.effects.replace(&[b"PERSIST", key.bytes]);
-            }
-        }
+        (ExpiryOption::Persist, _) if x.view.set_expire(&key, None) => x.effects.replace(&[b"PERSIST", key.bytes]),
         (_, Expire::At(at)) if deadline::has_passed(at, x.view) => {
             deadline::delete_passed(x, &key);
         }

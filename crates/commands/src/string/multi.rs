@@ -24,7 +24,7 @@ pub(crate) fn msetnx(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         return Err(Fail::Arity("msetnx"));
     }
     let pairs = x.args.len() / 2;
-    let admitted = existing(x, 1, pairs) == 0;
+    let admitted = !find(x, 1, pairs, true);
     if admitted {
         write_pairs(x, 1, pairs, Expire::Never);
     }
@@ -43,8 +43,8 @@ pub(crate) fn msetex(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let options = Options::parse(x.args, options_at, Dialect::MSetEx)?;
     let expire = options.expiry.resolve(x.args, x.view.now(), "msetex")?;
     let admitted = match options.condition {
-        Condition::Missing => existing(x, 2, pairs) == 0,
-        Condition::Exists => existing(x, 2, pairs) == pairs,
+        Condition::Missing => !find(x, 2, pairs, true),
+        Condition::Exists => !find(x, 2, pairs, false),
         Condition::Always | Condition::Equals { .. } => true,
     };
     if admitted {
@@ -81,14 +81,12 @@ fn with_deadline<'a>(
     })
 }
 
-/// How many of the keys exist; a key named twice counts twice.
-fn existing(x: &mut Exec<'_, '_>, first: usize, pairs: usize) -> usize {
-    (0..pairs)
-        .filter(|n| {
-            let key = x.key(*n, first + 2 * n);
-            x.view.exists(&key)
-        })
-        .count()
+/// Whether one of the keys is there, or is missing. Looks no further than that key, so that keys behind it that are due stay.
+fn find(x: &mut Exec<'_, '_>, first: usize, pairs: usize, there: bool) -> bool {
+    (0..pairs).any(|n| {
+        let key = x.key(n, first + 2 * n);
+        x.view.exists(&key) == there
+    })
 }
 
 fn write_pairs(x: &mut Exec<'_, '_>, first: usize, pairs: usize, expire: Expire) {

@@ -56,7 +56,7 @@ pub(super) enum Dialect {
 }
 
 impl Options {
-    /// Reads the options from this argument on. Repeating one is allowed, contradicting one is not.
+    /// Reads the options from this argument on. Repeating one is allowed, except for a comparison; contradicting one is not.
     pub(super) fn parse(args: Args<'_>, from: usize, dialect: Dialect) -> Result<Options, Fail> {
         let mut options = Options::default();
         let mut i = from;
@@ -109,8 +109,8 @@ impl Options {
     }
 
     fn only_if(&mut self, condition: Condition) -> Result<(), Fail> {
-        let same = std::mem::discriminant(&self.condition) == std::mem::discriminant(&condition);
-        if self.condition != Condition::Always && !same {
+        let comparison = matches!(condition, Condition::Equals { .. });
+        if self.condition != Condition::Always && (comparison || self.condition != condition) {
             return Err(Fail::Syntax);
         }
         self.condition = condition;
