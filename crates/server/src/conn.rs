@@ -84,6 +84,13 @@ impl Conn {
         }
     }
 
+    /// Sends small packets at once, or gathers them. Failing is harmless.
+    pub fn set_nodelay(&self, on: bool) {
+        if let Conn::Tcp(s) = self {
+            let _ = s.set_nodelay(on);
+        }
+    }
+
     /// `ip:port` of the peer, or `path:0` for a unix socket.
     pub fn peer(&self, unix_path: &str) -> String {
         match self {

@@ -223,7 +223,6 @@ impl World {
             bulk_bytes_max: hot.proto_max_bulk_len as u64,
             lfu: false,
             cluster: hot.cluster,
-            expiry: self.expiry_rule(),
         });
         self.plain = self.role == Role::Primary
             && self.topology.is_none()

@@ -4,7 +4,7 @@
 use baton_base::Slot;
 use baton_commands::{CommandSpec, Exec, Fail, Propagate, StoreExec, WorldExec, key_positions};
 use baton_resp::Args;
-use baton_store::{Key, View};
+use baton_store::{Expiry, Key, View};
 use smallvec::SmallVec;
 
 use super::client::Client;
@@ -121,6 +121,7 @@ pub(super) fn finish(cx: &mut Context<'_>, client: &mut Client, view: &mut View<
 /// Propagates keys that a look made expire, where no command of its own follows.
 pub(super) fn propagate_expired(cx: &mut Context<'_>, view: &mut View<'_>) {
     let expired = view.take_outcome().expired;
+    cx.shared.stats.lanes[cx.local.lane.0].expired.add(expired.len() as u64);
     if expired.is_empty() || !cx.shared.journal.is_active() || cx.world.role.is_replica() {
         return;
     }
@@ -165,12 +166,32 @@ pub(super) fn store(cx: &mut Context<'_>, client: &mut Client, run: RunOnStore, 
         out: &mut client.out,
         rng: &mut cx.local.rng,
         env: &cx.world.env,
+        due: Vec::new(),
     };
-    if let Err(fail) = run(&mut exec) {
+    let result = run(&mut exec);
+    let due = exec.due;
+    if let Err(fail) = result {
         client.out.buf.truncate(before);
         fail.write(&mut client.out);
     }
+    delete_due(cx, client, &due);
     Ok(Flow::Next)
+}
+
+/// Deletes keys that a scan met although their time had come, each in a unit of its own. Only where keys that are due are
+/// deleted when reached.
+fn delete_due(cx: &mut Context<'_>, client: &Client, due: &[Box<[u8]>]) {
+    let rule = cx.world.expiry_rule();
+    if rule != Expiry::Delete {
+        return;
+    }
+    let shared = std::sync::Arc::clone(cx.shared);
+    for name in due {
+        let key = shared.store.key(name);
+        let mut view = shared.store.view(key.slot, client.db, cx.now.wall, rule);
+        view.exists(&key);
+        propagate_expired(cx, &mut view);
+    }
 }
 
 /// Runs a command for which the world has to stand still.
