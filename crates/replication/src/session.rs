@@ -289,6 +289,11 @@ impl ReplicaSession {
         self.ack
     }
 
+    /// When it last acknowledged something, or became online.
+    pub fn acked_at(&self) -> Mono {
+        self.ack_at
+    }
+
     /// Fsynced up to here, as acknowledged.
     pub fn fsynced(&self) -> Offset {
         self.fsynced

@@ -12,6 +12,7 @@ use crate::worker::client::Client;
 pub fn write_answer(shared: &Arc<Shared>, client: &mut Client, answer: Answer) {
     match answer {
         Answer::Ok => client.out.ok(),
+        Answer::Status(text) => client.out.simple(&text),
         Answer::Error(text) => client.out.error(&text),
         Answer::Cluster(reply) => write_cluster(shared, client, &reply),
         Answer::Close => client.closing = true,

@@ -1,0 +1,102 @@
+//! What the control plane starts with: the cluster's settings out of the configuration, its files, its sockets.
+
+use std::path::Path;
+
+use baton_cluster::conf::{self, ConfError};
+use baton_cluster::EndpointType;
+use baton_config::{Id, PreferredEndpoint, Settings};
+use baton_node::{Boot, ClusterBoot};
+
+use super::nodes_file::NodesFile;
+use crate::shared::Shared;
+use crate::start::StartError;
+
+/// The port of the bus: the configured one, or the client port plus 10000 (cluster-bus 1.1).
+pub fn bus_port(s: &Settings) -> Result<u16, StartError> {
+    let configured = s.port_of(Id::ClusterPort);
+    if configured != 0 {
+        return Ok(configured);
+    }
+    let base = if s.bool(Id::TlsCluster) { s.port_of(Id::TlsPort) } else { s.port() };
+    base.checked_add(10_000).ok_or_else(|| {
+        StartError(
+            "Redis port number too high for cluster mode. Adding 10000 to it must give a valid port number, or \
+             'cluster-port' must be set."
+                .into(),
+        )
+    })
+}
+
+/// The cluster machine's parameters.
+pub fn cluster_settings(s: &Settings) -> Result<baton_cluster::Settings, StartError> {
+    let text = |id| s.text(id).to_owned();
+    let hz = s.uint(Id::Hz).max(1);
+    Ok(baton_cluster::Settings {
+        node_timeout_ms: s.node_timeout_ms(),
+        ping_interval_ms: s.uint(Id::ClusterPingInterval),
+        gossip_percent: s.uint(Id::ClusterMessageGossipPerc),
+        cron_interval_ms: (1000 / hz).max(100),
+        port: s.port(),
+        tls_port: s.port_of(Id::TlsPort),
+        bus_port: bus_port(s)?,
+        tls_cluster: s.bool(Id::TlsCluster),
+        announce_ip: text(Id::ClusterAnnounceIp),
+        announce_port: s.port_of(Id::ClusterAnnouncePort),
+        announce_tls_port: s.port_of(Id::ClusterAnnounceTlsPort),
+        announce_bus_port: s.port_of(Id::ClusterAnnounceBusPort),
+        client_ipv4: text(Id::ClusterAnnounceClientIpv4),
+        client_ipv6: text(Id::ClusterAnnounceClientIpv6),
+        client_port: s.port_of(Id::ClusterAnnounceClientPort),
+        client_tls_port: s.port_of(Id::ClusterAnnounceClientTlsPort),
+        hostname: text(Id::ClusterAnnounceHostname),
+        nodename: text(Id::ClusterAnnounceHumanNodename),
+        availability_zone: text(Id::AvailabilityZone),
+        endpoint_type: match s.choice::<PreferredEndpoint>() {
+            PreferredEndpoint::Ip => EndpointType::Ip,
+            PreferredEndpoint::Hostname => EndpointType::Hostname,
+            PreferredEndpoint::UnknownEndpoint => EndpointType::Unknown,
+        },
+        require_full_coverage: s.bool(Id::ClusterRequireFullCoverage),
+        allow_reads_when_down: s.bool(Id::ClusterAllowReadsWhenDown),
+        allow_pubsubshard_when_down: s.bool(Id::ClusterAllowPubsubshardWhenDown),
+        allow_replica_migration: s.bool(Id::ClusterAllowReplicaMigration),
+        replica_validity_factor: s.uint(Id::ClusterReplicaValidityFactor),
+        replica_no_failover: s.bool(Id::ClusterReplicaNoFailover),
+        manual_failover_timeout_ms: s.uint(Id::ClusterManualFailoverTimeout),
+        blacklist_ttl_secs: s.uint(Id::ClusterBlacklistTtl),
+        repl_ping_period_secs: s.uint(Id::ReplPingReplicaPeriod),
+    })
+}
+
+/// Reads the cluster's files and makes the machine's start of them. None in standalone mode.
+pub fn boot(shared: &Shared, seed: u64) -> Result<(Boot, Option<NodesFile>), StartError> {
+    let settings = &shared.world.load().settings;
+    let limits = baton_handover::Limits::default();
+    if !settings.bool(Id::ClusterEnabled) {
+        return Ok((Boot { cluster: None, limits }, None));
+    }
+    let name = settings.text(Id::ClusterConfigFile);
+    let (file, contents) = NodesFile::open(Path::new(name)).map_err(|e| {
+        shared.log.warning(&e.to_string());
+        StartError(e.to_string())
+    })?;
+    let tls = settings.bool(Id::TlsCluster);
+    let state = match conf::parse(&contents.text, tls) {
+        Ok(mut restored) => {
+            restored.notices.iter().for_each(|n| shared.log.notice(n));
+            if let Some((current, vote)) = contents.epochs {
+                restored.raise_epochs(current, vote);
+            }
+            shared.log.notice(&format!("Node configuration loaded, I'm {}", restored.me));
+            baton_cluster::Boot::Restored(Box::new(restored))
+        }
+        Err(ConfError::Empty) => baton_cluster::Boot::Fresh,
+        Err(e) => {
+            let text = format!("Unrecoverable error: corrupted cluster config file \"{name}\": {e}");
+            shared.log.warning(&text);
+            return Err(StartError(text));
+        }
+    };
+    let cluster = ClusterBoot { settings: cluster_settings(settings)?, state, seed };
+    Ok((Boot { cluster: Some(cluster), limits }, Some(file)))
+}

@@ -1,0 +1,136 @@
+//! What the other threads tell the control thread, and its answers.
+
+use baton_base::Offset;
+use baton_cluster::{ClusterCommand, ClusterReply, Origin};
+use crossbeam_channel::Sender;
+
+use crate::clients::ClientId;
+use crate::shared::Shared;
+use crate::worker::WorkerMessage;
+
+/// What SHUTDOWN or a signal asked for (replication 10).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShutdownRequest {
+    /// Save even without save points.
+    pub save: bool,
+    /// Don't save even with save points.
+    pub nosave: bool,
+    /// Don't wait for lagging replicas.
+    pub now: bool,
+    /// End even if saving fails.
+    pub force: bool,
+    /// Refuse where ending would endanger the cluster.
+    pub safe: bool,
+    /// Hand over to a replica first.
+    pub failover: bool,
+}
+
+/// What the other threads tell the control thread.
+pub enum ControlMessage {
+    /// REPLICAOF; none for NO ONE.
+    ReplicaOf {
+        /// The new primary.
+        target: Option<(String, u16)>,
+        /// Who asks, for the log.
+        who: String,
+        /// Where the answer goes.
+        reply: ReplyTo,
+    },
+    /// A CLUSTER command.
+    Cluster {
+        /// Which.
+        command: ClusterCommand,
+        /// Who asks.
+        origin: Origin,
+        /// Where the answer goes.
+        reply: ReplyTo,
+    },
+    /// A message of PUBLISH or SPUBLISH for the other nodes.
+    Publish {
+        /// Its channel.
+        channel: Vec<u8>,
+        /// Its payload.
+        message: Vec<u8>,
+        /// Only for the own shard.
+        sharded: bool,
+    },
+    /// SHUTDOWN.
+    Shutdown {
+        /// How.
+        request: ShutdownRequest,
+        /// Where an error goes; success ends the process.
+        reply: ReplyTo,
+    },
+    /// SHUTDOWN ABORT.
+    ShutdownAbort(ReplyTo),
+    /// CONFIG SET changed something.
+    SettingsChanged,
+    /// CONFIG RESETSTAT.
+    ResetStats,
+    /// A replica came, went, or acknowledged something.
+    ReplicasChanged,
+    /// The link to the primary changed its state, or more of the stream is applied.
+    LinkChanged,
+    /// The peer that was asked to be promoted (`PSYNC ... FAILOVER`) agreed, or did not: then the link follows nobody now.
+    TakeoverAnswered {
+        /// It agreed.
+        accepted: bool,
+    },
+    /// A signal of the system.
+    Signal(i32),
+    /// The answer to a fence: no write runs or will run.
+    Fenced(Offset),
+    /// The roles have flipped and held clients are let go.
+    Redirected,
+    /// Saving the cluster's configuration began to fail, or works again.
+    PersistOutcome(bool),
+    /// The answer to a final save.
+    Saved(bool),
+    /// A peer asked, by PSYNC ... FAILOVER, to be followed instead: become primary.
+    Promote(Sender<()>),
+}
+
+/// Where the control thread's answer goes.
+pub enum ReplyTo {
+    /// A connection that waits for it.
+    Client {
+        /// Its worker.
+        worker: u32,
+        /// The connection.
+        client: ClientId,
+    },
+    /// A thread that waits for it.
+    Thread(Sender<Answer>),
+    /// Nobody.
+    Nobody,
+}
+
+impl ReplyTo {
+    /// Sends the answer.
+    pub fn answer(self, shared: &Shared, answer: Answer) {
+        match self {
+            ReplyTo::Client { worker, client } => {
+                if let Some(w) = shared.threads().workers.get(worker as usize) {
+                    w.send(WorkerMessage::Answer { client, answer });
+                }
+            }
+            ReplyTo::Thread(to) => drop(to.send(answer)),
+            ReplyTo::Nobody => {}
+        }
+    }
+}
+
+/// The control thread's answer to a command.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// `+OK`.
+    Ok,
+    /// Another simple string.
+    Status(String),
+    /// An error with its code.
+    Error(String),
+    /// What the cluster machine replied.
+    Cluster(ClusterReply),
+    /// Close the connection without a reply.
+    Close,
+}

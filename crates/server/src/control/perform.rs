@@ -1,0 +1,243 @@
+//! Effects of the machines, carried out strictly in order. This is the only place where a decision of the control plane
+//! changes anything.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_base::{Mono, Slot, SlotBitmap};
+use baton_cluster::{ClusterReply, LogLevel, Token};
+use baton_config::ConfigSaveBehavior;
+use baton_handover::Outcome;
+use baton_node::Effect;
+use baton_store::{DbIndex, Expiry};
+
+use super::message::{Answer, ControlMessage};
+use super::run::Control;
+use crate::log::Level;
+use crate::repl::role::{self, Demotion};
+use crate::shared::Shared;
+use crate::world::{HoldReason, HoldScope};
+
+/// A failure to save that the configuration forgives is logged at most this often.
+const SAVE_FAILURE_LOG_EVERY: Duration = Duration::from_secs(30);
+
+impl Control {
+    /// Carries out everything that is queued.
+    pub(super) fn carry_out(&mut self) {
+        while let Some(effect) = self.node.poll_effect() {
+            self.perform(effect);
+        }
+        self.persist.drop_sends = false;
+        let handing_over = self.node.phase() != baton_handover::Phase::Idle;
+        self.shared.repl.watch_acks.store(handing_over, std::sync::atomic::Ordering::SeqCst);
+        self.shared.shutdown_deadline.store(Arc::new(self.node.shutdown_deadline()));
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Connect { link, ip, port, .. } => {
+                if let Some(bus) = &mut self.bus {
+                    bus.connect(self.poll.registry(), link, &ip, port, &mut self.events);
+                }
+            }
+            Effect::Close { link } => {
+                if let Some(bus) = &mut self.bus {
+                    bus.close(self.poll.registry(), link);
+                }
+            }
+            Effect::Send { link, bytes } => {
+                if let (Some(bus), false) = (&mut self.bus, self.persist.drop_sends) {
+                    bus.send(link, &bytes, &mut self.events);
+                }
+            }
+            Effect::SaveConfig { text, sync } => self.save(|f| f.save(&text, sync)),
+            Effect::SaveEpochs { current, last_vote } => self.save(|f| f.save_epochs(current, last_vote)),
+            Effect::Log { level, text } => self.shared.log.write(log_level(level), &text),
+            Effect::Reply { token, result } => self.reply(token, result),
+            other => self.perform_on_data(other),
+        }
+    }
+
+    /// Effects that reach the data plane.
+    fn perform_on_data(&mut self, effect: Effect) {
+        let shared = Arc::clone(&self.shared);
+        match effect {
+            Effect::PublishTopology(topology) => shared.change_world(|w| w.topology = Some(topology)),
+            Effect::BecomeReplicaOf { host, port, full_sync, .. } => {
+                let topology = self.node.topology();
+                let how = Demotion { partial: !full_sync, takeover: false };
+                // The topology goes with the role, so that no command meets one without the other.
+                role::demote(&shared, &host, port, how, |w| w.topology = topology);
+            }
+            Effect::BecomePrimary => {
+                let topology = self.node.topology();
+                role::promote(&shared, |w| w.topology = topology);
+            }
+            Effect::Fence { until, exits } => fence(&shared, until, exits),
+            Effect::Unfence => release(&shared),
+            Effect::Redirect { .. } => {
+                release(&shared);
+                self.lingering = self.stopping.is_some();
+                // It waits its turn behind the effects that are queued.
+                shared.threads().control.send(ControlMessage::Redirected);
+            }
+            Effect::AskAck => {
+                shared.journal.append_unselected(&[&b"REPLCONF"[..], b"GETACK", b"*"]);
+            }
+            Effect::AppendOrder { target } => {
+                let id = target.as_bytes();
+                shared.journal.append_unselected(&[&b"CLUSTER"[..], b"FAILOVER", b"FORCE", b"REPLICAID", id]);
+            }
+            Effect::DeleteKeysInSlots(slots) => delete_slots(&shared, &slots),
+            Effect::FlushAllData => flush_all(&shared),
+            Effect::UnsubscribeSlots(slots) => {
+                for (who, push) in shared.pubsub.drop_shard_slots(&|s| slots.contains(s)) {
+                    shared.deliver(who, push);
+                }
+            }
+            Effect::DeliverPublish { channel, message, sharded } => {
+                let pubsub = &shared.pubsub;
+                let to = if sharded { pubsub.route_shard(&channel, &message) } else { pubsub.route(&channel, &message) };
+                to.into_iter().for_each(|(who, push)| shared.deliver(who, push));
+            }
+            Effect::Finished { token, outcome } => self.finished(token, &outcome),
+            Effect::FinalSave => self.final_save(),
+            Effect::Exit => self.leave(ExitCode::SUCCESS),
+            Effect::Timeline(record) => {
+                let text = format!("Handover phase {} at offset {}", record.phase.token(), record.offset);
+                shared.log.verbose(&text);
+            }
+            other => debug_assert!(false, "{other:?} is carried out elsewhere"),
+        }
+    }
+
+    fn save(&mut self, write: impl FnOnce(&mut super::nodes_file::NodesFile) -> std::io::Result<()>) {
+        let Some(file) = &mut self.file else { return };
+        match write(file) {
+            Ok(()) if self.persist.failed => {
+                self.persist.failed = false;
+                self.shared.threads().control.send(ControlMessage::PersistOutcome(true));
+            }
+            Ok(()) => {}
+            Err(e) => self.save_failed(&e),
+        }
+    }
+
+    fn save_failed(&mut self, e: &std::io::Error) {
+        let log = &self.shared.log;
+        log.warning(&format!("Could not rename tmp cluster config file: {e}"));
+        let behavior: ConfigSaveBehavior = self.shared.world.peek().settings.choice();
+        if behavior == ConfigSaveBehavior::Sync {
+            log.warning("Fatal: can't update cluster config file.");
+            self.exit = Some(ExitCode::FAILURE);
+            return;
+        }
+        let now = self.shared.clock.mono();
+        if self.persist.logged.is_none_or(|at| now.since(at) >= SAVE_FAILURE_LOG_EVERY) {
+            log.warning("Cluster config updated even though writing the cluster config file to disk failed.");
+            self.persist.logged = Some(now);
+        }
+        self.persist.drop_sends = true;
+        if !self.persist.failed {
+            self.persist.failed = true;
+            self.shared.threads().control.send(ControlMessage::PersistOutcome(false));
+        }
+    }
+
+    fn reply(&mut self, token: Token, result: Result<ClusterReply, String>) {
+        if let Some(to) = self.waiting.remove(&token) {
+            to.answer(&self.shared, result.map_or_else(Answer::Error, Answer::Cluster));
+        }
+    }
+
+    /// A request to stop, or to hand over, is over.
+    fn finished(&mut self, token: Token, outcome: &Outcome) {
+        let Some(to) = self.waiting.remove(&token) else { return };
+        let stays = matches!(outcome, Outcome::Aborted | Outcome::Refused | Outcome::SaveFailed);
+        if stays {
+            self.stopping = None;
+            self.lingering = false;
+            to.answer(&self.shared, Answer::Error("ERR Errors trying to SHUTDOWN. Check logs.".into()));
+        } else {
+            to.answer(&self.shared, Answer::Close);
+        }
+    }
+}
+
+fn log_level(level: LogLevel) -> Level {
+    match level {
+        LogLevel::Debug => Level::Debug,
+        LogLevel::Verbose => Level::Verbose,
+        LogLevel::Notice => Level::Notice,
+        LogLevel::Warning => Level::Warning,
+    }
+}
+
+/// Holds writes; once what was in flight is done, the control thread is told the final offset. A thread of its own
+/// waits for that, because a slow command must not keep the bus from being answered.
+fn fence(shared: &Arc<Shared>, until: Mono, exits: bool) {
+    let reason = if exits { HoldReason::Shutdown } else { HoldReason::Failover };
+    shared.change_world(|w| {
+        w.holds.remove(reason);
+        w.holds.add(reason, HoldScope::Writes, until);
+    });
+    let waiter = Arc::clone(shared);
+    let spawned = std::thread::Builder::new().name("baton-fence".into()).spawn(move || {
+        let still = waiter.gate.stop_world();
+        let offset = waiter.journal.end();
+        drop(still);
+        waiter.threads().control.send(ControlMessage::Fenced(offset));
+    });
+    if let Err(e) = spawned {
+        shared.log.warning(&format!("No thread for the fence, waiting in place: {e}"));
+        drop(shared.gate.stop_world());
+        shared.threads().control.send(ControlMessage::Fenced(shared.journal.end()));
+    }
+}
+
+/// Ends the holds of handovers and lets held commands be judged anew.
+fn release(shared: &Shared) {
+    shared.change_world(|w| {
+        w.holds.remove(HoldReason::Shutdown);
+        w.holds.remove(HoldReason::Failover);
+    });
+}
+
+fn flush_all(shared: &Arc<Shared>) {
+    let still = shared.gate.stop_world();
+    let garbage = shared.store.flush(None);
+    drop(still);
+    shared.free_later(garbage);
+}
+
+/// Deletes the keys of slots that this node lost, telling its replicas.
+fn delete_slots(shared: &Arc<Shared>, slots: &SlotBitmap) {
+    for slot in slots.iter() {
+        let _pass = shared.gate.enter(shared.control_lane());
+        let world = shared.world.peek();
+        let mut unit = baton_journal::Unit::new();
+        let mut deleted = 0;
+        for db in 0..shared.store.databases() {
+            deleted += delete_slot(shared, DbIndex(db), slot, &mut unit);
+        }
+        if shared.journal.is_active() && !world.role.is_replica() && !unit.is_empty() {
+            shared.journal.append_bare(&unit);
+        }
+        if deleted > 0 {
+            shared.stats.lanes[shared.control_lane().0].dirty.add(deleted);
+        }
+    }
+}
+
+fn delete_slot(shared: &Shared, db: DbIndex, slot: Slot, unit: &mut baton_journal::Unit) -> u64 {
+    let names = shared.store.keys_in_slot(db, slot, usize::MAX);
+    let mut view = shared.store.view(slot, db, shared.clock.wall(), Expiry::Ignore);
+    for name in &names {
+        let key = shared.store.key(name);
+        if view.remove(&key) {
+            unit.push(db.0, &[b"DEL", &name[..]]);
+        }
+    }
+    view.outcome.dirty
+}

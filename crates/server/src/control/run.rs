@@ -1,0 +1,276 @@
+//! The loop of the control thread: sockets, signals, messages and time become inputs of the machines, and every input's
+//! effects are carried out before the next one.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_base::{Mono, Slot};
+use baton_cluster::{Facts, KeyCounts, Token};
+use baton_config::Id;
+use baton_node::{Input, Node};
+use baton_store::{DbIndex, Store};
+use mio::{Events, Poll, Token as PollToken};
+
+use super::boot;
+use super::bus::{Bus, BusEvent};
+use super::message::{ControlMessage, ReplyTo, ShutdownRequest};
+use super::nodes_file::NodesFile;
+use crate::mailbox::{Inbox, Mailbox, mailbox};
+use crate::shared::Shared;
+use crate::start::StartError;
+
+/// How often a stopping node counts who is still connected.
+const COUNT_CLIENTS_EVERY: Duration = Duration::from_millis(10);
+const INBOX: PollToken = PollToken(0);
+const FIRST_BUS_TOKEN: usize = 1;
+
+/// The control thread.
+pub struct Control {
+    pub(super) shared: Arc<Shared>,
+    pub(super) poll: Poll,
+    inbox: Inbox<ControlMessage>,
+    pub(super) node: Node,
+    pub(super) bus: Option<Bus>,
+    pub(super) file: Option<NodesFile>,
+    pub(super) persist: PersistHealth,
+    /// Who waits for which answer of the machines.
+    pub(super) waiting: BTreeMap<Token, ReplyTo>,
+    next_token: u64,
+    pub(super) events: Vec<BusEvent>,
+    /// The shutdown that is going on.
+    pub(super) stopping: Option<ShutdownRequest>,
+    /// The roles have flipped while stopping: clients are counted until they are gone.
+    pub(super) lingering: bool,
+    pub(super) exit: Option<ExitCode>,
+}
+
+/// How saving the cluster's configuration goes.
+#[derive(Default)]
+pub(super) struct PersistHealth {
+    /// The latest save failed, and the configuration allows to go on.
+    pub(super) failed: bool,
+    /// Packets of the present queue must not be sent: they would announce what is not durable.
+    pub(super) drop_sends: bool,
+    /// When the failure was last logged.
+    pub(super) logged: Option<Mono>,
+}
+
+/// The outside half of the control thread.
+pub struct ControlSeed {
+    poll: Poll,
+    inbox: Inbox<ControlMessage>,
+}
+
+/// Makes the mailbox of the control thread.
+pub fn seed() -> io::Result<(Mailbox<ControlMessage>, ControlSeed)> {
+    let poll = Poll::new()?;
+    let (to, inbox) = mailbox(poll.registry(), INBOX)?;
+    Ok((to, ControlSeed { poll, inbox }))
+}
+
+/// Keys of each slot, for decisions about slots.
+pub(super) struct StoreKeys<'a>(pub(super) &'a Store);
+
+impl KeyCounts for StoreKeys<'_> {
+    fn keys_in(&self, slot: Slot) -> u64 {
+        (0..self.0.databases()).map(|db| self.0.slot_len(DbIndex(db), slot)).sum()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Control {
+    /// Takes the control plane's files and sockets into use.
+    pub fn start(shared: Arc<Shared>, seed: ControlSeed, rng_seed: u64) -> Result<Control, StartError> {
+        let (boot, file) = boot::boot(&shared, rng_seed)?;
+        let bus = match &boot.cluster {
+            None => None,
+            Some(cluster) => {
+                let settings = &shared.world.load().settings;
+                let backlog = settings.int(Id::TcpBacklog) as i32;
+                let listeners = crate::start::listen_tcp(settings, cluster.settings.bus_port, backlog, &shared.log)?;
+                Some(Bus::new(listeners, seed.poll.registry(), FIRST_BUS_TOKEN)?)
+            }
+        };
+        let node = Node::new(boot, shared.clock.mono(), shared.clock.wall());
+        let mut control = Control {
+            shared,
+            poll: seed.poll,
+            inbox: seed.inbox,
+            node,
+            bus,
+            file,
+            persist: PersistHealth::default(),
+            waiting: BTreeMap::new(),
+            next_token: 0,
+            events: Vec::new(),
+            stopping: None,
+            lingering: false,
+            exit: None,
+        };
+        super::stop::hear_signals(&control.shared)?;
+        control.carry_out();
+        if let Some(topology) = control.node.topology() {
+            control.shared.change_world(|w| w.topology = Some(topology));
+        }
+        Ok(control)
+    }
+
+    /// Controls until the server ends; gives its exit code.
+    pub fn run(mut self) -> ExitCode {
+        if let Some(primary) = self.shared.world.load().settings.replica_of() {
+            let how = crate::repl::role::Demotion { partial: true, takeover: false };
+            crate::repl::role::demote(&self.shared, &primary.host, primary.port, how, |_| {});
+        }
+        let mut events = Events::with_capacity(256);
+        loop {
+            if let Err(e) = self.poll.poll(&mut events, Some(self.timeout()))
+                && e.kind() != io::ErrorKind::Interrupted
+            {
+                self.shared.log.warning(&format!("Polling in the control thread failed: {e}"));
+                return ExitCode::FAILURE;
+            }
+            self.hear_bus(&events);
+            for message in self.inbox.drain().collect::<Vec<_>>() {
+                self.on_message(message);
+                if let Some(code) = self.exit {
+                    return code;
+                }
+            }
+            self.keep_time();
+            if let Some(code) = self.exit {
+                return code;
+            }
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        let now = self.shared.clock.mono();
+        let holds = self.shared.world.peek().holds.next_end().unwrap_or(Mono::NEVER);
+        let wait = self.node.next_wake().min(holds).since(now).min(Duration::from_secs(1));
+        // Rounding up to the poll's granularity: waking before the deadline would spin.
+        let wait = wait + Duration::from_millis(u64::from(!wait.is_zero()));
+        if self.lingering { wait.min(COUNT_CLIENTS_EVERY) } else { wait }
+    }
+
+    fn keep_time(&mut self) {
+        let now = self.shared.clock.mono();
+        if self.node.next_wake() <= now {
+            self.feed(Input::Tick);
+        }
+        if self.shared.world.peek().holds.next_end().is_some_and(|end| end <= now) {
+            self.shared.change_world(|w| w.holds.expire(now));
+        }
+        if self.lingering {
+            let left = super::stop::clients_left(&self.shared);
+            self.feed(Input::ClientsLeft(left));
+        }
+    }
+
+    /// Turns what sockets did into inputs.
+    fn hear_bus(&mut self, events: &Events) {
+        let Some(bus) = &mut self.bus else { return };
+        for event in events {
+            if event.token() != INBOX {
+                bus.on_event(self.poll.registry(), event, &mut self.events);
+            }
+        }
+        self.handle_bus_events();
+    }
+
+    /// Feeds the machines what the bus reported, including what carrying out effects makes it report.
+    pub(super) fn handle_bus_events(&mut self) {
+        while !self.events.is_empty() {
+            for event in std::mem::take(&mut self.events) {
+                let input = match event {
+                    BusEvent::Opened { link, local_ip } => Input::LinkOpened { link, local_ip },
+                    BusEvent::Accepted { link, peer_ip, local_ip } => Input::LinkAccepted { link, peer_ip, local_ip },
+                    BusEvent::Failed { link, at_once } => Input::LinkFailed { link, at_once },
+                    BusEvent::Closed { link } => Input::LinkClosed { link },
+                    BusEvent::Packet { link, bytes } => Input::Received { link, bytes },
+                };
+                self.feed_one(input);
+            }
+        }
+    }
+
+    /// Lets one event happen and carries out what follows, bus events that arise from it included.
+    pub(super) fn feed(&mut self, input: Input) {
+        self.feed_one(input);
+        self.handle_bus_events();
+    }
+
+    fn feed_one(&mut self, input: Input) {
+        let shared = Arc::clone(&self.shared);
+        let world = shared.world.load();
+        let is_replica = world.role.is_replica();
+        let offset = shared.journal.end();
+        let keys = StoreKeys(&shared.store);
+        let facts = Facts {
+            offset,
+            link_up: world.link_up,
+            last_interaction: shared.repl.heard_at(),
+            link_down_since: shared.repl.down_since(),
+            dataset_complete: !is_replica || offset.0 > 0,
+            loading: world.loading.is_some(),
+            keys: &keys,
+        };
+        self.node.handle(shared.clock.mono(), shared.clock.wall(), &facts, input);
+        self.carry_out();
+    }
+
+    /// A token under which the answer finds its way back.
+    pub(super) fn expect_answer(&mut self, reply: ReplyTo) -> Token {
+        self.next_token += 1;
+        let token = Token(self.next_token);
+        self.waiting.insert(token, reply);
+        token
+    }
+
+    fn on_message(&mut self, message: ControlMessage) {
+        match message {
+            ControlMessage::ReplicaOf { target, who, reply } => self.replica_of(target, &who, reply),
+            ControlMessage::Cluster { command, origin, reply } => {
+                let token = self.expect_answer(reply);
+                self.feed(Input::Command { token, origin, command });
+            }
+            ControlMessage::Publish { channel, message, sharded } => {
+                self.feed(Input::Publish { channel, message, sharded });
+            }
+            ControlMessage::Shutdown { request, reply } => self.shutdown(request, reply),
+            ControlMessage::ShutdownAbort(reply) => self.abort_shutdown(reply),
+            ControlMessage::SettingsChanged => self.on_settings(),
+            ControlMessage::ResetStats => self.feed(Input::StatsReset),
+            ControlMessage::ReplicasChanged => self.feed_replicas(),
+            ControlMessage::LinkChanged => self.feed(Input::Progress),
+            ControlMessage::Signal(signal) => self.on_signal(signal),
+            ControlMessage::Fenced(offset) => self.feed(Input::Fenced { offset }),
+            ControlMessage::Redirected => self.feed(Input::Redirected),
+            ControlMessage::PersistOutcome(ok) => self.feed(Input::PersistOutcome { ok }),
+            ControlMessage::Saved(ok) => self.feed(Input::Saved { ok }),
+            // Only a standalone FAILOVER asks a peer to be promoted.
+            ControlMessage::TakeoverAnswered { .. } => {}
+            ControlMessage::Promote(done) => {
+                crate::repl::role::promote(&self.shared, |_| {});
+                // Whoever asked may have gone meanwhile.
+                let _ = done.send(());
+            }
+        }
+    }
+
+    fn on_settings(&mut self) {
+        if self.bus.is_none() {
+            return;
+        }
+        let settings = Arc::clone(&self.shared.world.peek().settings);
+        match boot::cluster_settings(&settings) {
+            Ok(s) => self.feed(Input::SettingsChanged(Box::new(s))),
+            Err(e) => self.shared.log.warning(&e.to_string()),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The end of the server: signals, SHUTDOWN, the final save, and the role commands of standalone mode.
+
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use baton_config::{Id, ShutdownWords};
+use baton_handover::{Replica, ReplicaState};
+use baton_node::{Input, StopKind};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::message::{Answer, ControlMessage, ReplyTo, ShutdownRequest};
+use super::run::Control;
+use crate::clients::ClientFlags;
+use crate::repl::role::{self, Demotion};
+use crate::shared::Shared;
+use crate::world::Role;
+
+/// Makes signals arrive as messages.
+pub(super) fn hear_signals(shared: &Arc<Shared>) -> io::Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
+    let shared = Arc::clone(shared);
+    std::thread::Builder::new().name("baton-signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            shared.threads().control.send(ControlMessage::Signal(signal));
+        }
+    })?;
+    Ok(())
+}
+
+/// Connections of clients that may still have to be redirected.
+pub(super) fn clients_left(shared: &Shared) -> usize {
+    let others = ClientFlags::REPLICA | ClientFlags::PRIMARY;
+    shared.clients.list().iter().filter(|c| !c.flags().intersects(others)).count()
+}
+
+impl Control {
+    pub(super) fn on_signal(&mut self, signal: i32) {
+        let settings = Arc::clone(&self.shared.world.peek().settings);
+        let (name, words) = match signal {
+            SIGINT => ("SIGINT", settings.shutdown_on_sigint()),
+            _ => ("SIGTERM", settings.shutdown_on_sigterm()),
+        };
+        if signal == SIGINT && self.stopping.is_some() {
+            self.shared.log.warning("You insist... exiting now.");
+            self.leave(ExitCode::FAILURE);
+            return;
+        }
+        self.shared.log.warning(&format!("Received {name} scheduling shutdown..."));
+        let has = |word| words.contains(word);
+        let handover = signal == SIGTERM && words.is_default() && settings.bool(Id::HandoverOnShutdown);
+        let request = ShutdownRequest {
+            save: has(ShutdownWords::SAVE),
+            nosave: has(ShutdownWords::NOSAVE),
+            now: has(ShutdownWords::NOW),
+            force: has(ShutdownWords::FORCE),
+            safe: has(ShutdownWords::SAFE),
+            failover: handover || has(ShutdownWords::FAILOVER),
+        };
+        self.begin_stop(request, StopKind::Sigterm, ReplyTo::Nobody);
+    }
+
+    pub(super) fn shutdown(&mut self, request: ShutdownRequest, reply: ReplyTo) {
+        if request.failover && self.bus.is_none() {
+            let text = "ERR SHUTDOWN FAILOVER is only supported in cluster mode.";
+            reply.answer(&self.shared, Answer::Error(text.into()));
+            return;
+        }
+        self.begin_stop(request, StopKind::ShutdownFailover, reply);
+    }
+
+    fn begin_stop(&mut self, request: ShutdownRequest, with_handover: StopKind, reply: ReplyTo) {
+        self.shared.log.warning("User requested shutdown...");
+        if request.safe && self.is_voting_primary() {
+            let log = &self.shared.log;
+            if request.force {
+                log.warning("This is a voting primary. Shutting down may cause the cluster to go down.");
+            } else {
+                log.warning("This is a voting primary. Shutting down may cause the cluster to go down. Can't exit.");
+                log.warning("Errors trying to shut down the server. Check the logs for more information.");
+                let text = "ERR Errors trying to SHUTDOWN. Check logs.";
+                reply.answer(&self.shared, Answer::Error(text.into()));
+                return;
+            }
+        }
+        if self.stopping.is_none() {
+            self.stopping = Some(request);
+        }
+        let primary_in_cluster = self.bus.is_some() && self.node.is_primary();
+        let kind = if request.failover && primary_in_cluster { with_handover } else { StopKind::Plain };
+        let seconds = self.shared.world.peek().settings.uint(Id::ShutdownTimeout);
+        let timeout = if request.now { Duration::ZERO } else { Duration::from_secs(seconds) };
+        let token = self.expect_answer(reply);
+        self.shared.repl.watch_acks.store(true, Ordering::SeqCst);
+        self.feed_replicas();
+        self.feed(Input::Stop { token, kind, timeout, force: request.force });
+    }
+
+    fn is_voting_primary(&self) -> bool {
+        let topology = self.node.topology();
+        self.node.is_primary() && topology.is_some_and(|t| t.owners.contains(&t.me))
+    }
+
+    pub(super) fn abort_shutdown(&mut self, reply: ReplyTo) {
+        if self.node.shutdown_deadline().is_none() {
+            reply.answer(&self.shared, Answer::Error("ERR No shutdown in progress.".into()));
+            return;
+        }
+        self.feed(Input::Abort);
+        self.shared.log.warning("Shutdown manually aborted.");
+        reply.answer(&self.shared, Answer::Ok);
+    }
+
+    /// Tells the machines who is attached and how far they are.
+    pub(super) fn feed_replicas(&mut self) {
+        let list = self.shared.repl.replicas.load_full();
+        let replicas = list.iter().filter_map(|view| {
+            let s = &view.session;
+            let state = match s.state_name()? {
+                "wait_bgsave" => ReplicaState::WaitBgsave,
+                "send_bulk" => ReplicaState::SendBulk,
+                _ => ReplicaState::Online,
+            };
+            let version = s.version.map_or(0, |v| u32::from(v.major) << 16 | u32::from(v.minor) << 8 | u32::from(v.patch));
+            Some(Replica {
+                addr: s.name(),
+                id: view.node,
+                state,
+                complete: s.is_online(),
+                acked: s.ack(),
+                acked_at: s.acked_at(),
+                version,
+                priority: 100,
+                same_zone: true,
+            })
+        });
+        let replicas = replicas.collect();
+        self.feed(Input::Replicas(replicas));
+    }
+
+    /// Saves what this way of stopping calls for. In a thread of its own, because the bus has to be answered meanwhile.
+    pub(super) fn final_save(&mut self) {
+        let request = self.stopping.unwrap_or_default();
+        let shared = Arc::clone(&self.shared);
+        let work = move || {
+            let ok = match crate::persist::save_for_shutdown(&shared, request.save, request.nosave) {
+                Ok(()) => true,
+                Err(e) => {
+                    shared.log.warning(&format!("Error trying to save the DB, can't exit. {e}"));
+                    false
+                }
+            };
+            shared.threads().control.send(ControlMessage::Saved(ok));
+        };
+        if let Err(e) = std::thread::Builder::new().name("baton-final-save".into()).spawn(work) {
+            self.shared.log.warning(&format!("No thread for the final save: {e}"));
+            self.shared.threads().control.send(ControlMessage::Saved(false));
+        }
+    }
+
+    /// Ends the process: the last words, and files that must not stay behind.
+    pub(super) fn leave(&mut self, code: ExitCode) {
+        let settings = Arc::clone(&self.shared.world.peek().settings);
+        self.shared.stopping.store(true, Ordering::Release);
+        if self.file.is_some() {
+            self.shared.log.notice("Saving the cluster configuration file before exiting.");
+        }
+        let pid_file = settings.text(Id::PidFile);
+        if !pid_file.is_empty() {
+            self.shared.log.notice("Removing the pid file.");
+            // It may have been removed by whoever supervises the server.
+            let _ = std::fs::remove_file(pid_file);
+        }
+        let socket = settings.text(Id::UnixSocket);
+        if !socket.is_empty() {
+            self.shared.log.notice("Removing the unix socket file.");
+            let _ = std::fs::remove_file(socket);
+        }
+        self.shared.log.warning("Valkey is now ready to exit, bye bye...");
+        self.exit = Some(code);
+    }
+
+    /// REPLICAOF (replication 6).
+    pub(super) fn replica_of(&mut self, target: Option<(String, u16)>, who: &str, reply: ReplyTo) {
+        let shared = Arc::clone(&self.shared);
+        if self.bus.is_some() {
+            reply.answer(&shared, Answer::Error("ERR REPLICAOF not allowed in cluster mode.".into()));
+            return;
+        }
+        match target {
+            None => {
+                if shared.world.peek().role.is_replica() {
+                    role::promote(&shared, |_| {});
+                    shared.log.notice(&format!("PRIMARY MODE enabled (user request from '{who}')"));
+                }
+                reply.answer(&shared, Answer::Ok);
+            }
+            Some((host, port)) => {
+                let same = matches!(&shared.world.peek().role, Role::Replica { host: h, port: p } if **h == *host && *p == port);
+                if same {
+                    shared.log.notice("REPLICAOF would result into synchronization with the primary we are already connected with. No operation performed.");
+                    reply.answer(&shared, Answer::Status("OK Already connected to specified master".into()));
+                    return;
+                }
+                role::demote(&shared, &host, port, Demotion { partial: true, takeover: false }, |_| {});
+                shared.log.notice(&format!("REPLICAOF {host}:{port} enabled (user request from '{who}')"));
+                reply.answer(&shared, Answer::Ok);
+            }
+        }
+    }
+}
