@@ -12,6 +12,8 @@ use std::time::Duration;
 const RANDOM_PING_CANDIDATES: usize = 5;
 /// A random ping leaves in every tenth run.
 const RANDOM_PING_RUNS: u64 = 10;
+/// A configuration that could not be saved is tried again in every such run, until the node may vote again.
+const SAVE_RETRY_RUNS: u64 = 10;
 
 impl Cluster {
     /// One run.
@@ -35,6 +37,9 @@ impl Cluster {
         }
         self.repair_replication(turn);
         self.expire_manual(turn);
+        if !self.persist_ok && self.cron_runs.is_multiple_of(SAVE_RETRY_RUNS) {
+            self.todo.save_durably();
+        }
         if self.myself().is_replica() {
             self.todo.failover = true;
         }

@@ -14,8 +14,8 @@ const ENTRIES_MIN: usize = 3;
 const ENTRIES_MAX: usize = 65_534;
 /// How far in the future a gossiped PONG may lie (clocks differ).
 const PONG_AHEAD_MAX: Duration = Duration::from_millis(500);
-/// Nodes beyond this number are not learned from gossip: a forged flood must not cost unbounded memory.
-const NODES_MAX: usize = 16_384;
+/// Nodes beyond this number are not learned: a forged flood must not cost unbounded memory.
+pub(crate) const NODES_MAX: usize = 16_384;
 
 impl Cluster {
     /// Some consecutive nodes from a random place of the table, then all suspected ones, whoever receives it.

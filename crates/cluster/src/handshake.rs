@@ -3,6 +3,7 @@
 
 use crate::cluster::{Cluster, Turn};
 use crate::effect::LogLevel;
+use crate::gossip::NODES_MAX;
 use crate::link::LinkId;
 use crate::node::{Address, Node};
 use baton_base::{NodeId, ShardId};
@@ -12,7 +13,7 @@ impl Cluster {
     /// Begins to meet the node at this address, unless that is under way.
     pub(crate) fn start_handshake(&mut self, turn: &Turn<'_>, address: Address, flags: NodeFlags) -> Option<NodeId> {
         let same = |n: &Node| n.in_handshake() && n.address.ip == address.ip && n.address.bus_port == address.bus_port;
-        if self.nodes.values().any(same) {
+        if self.nodes.values().any(same) || self.nodes.len() >= NODES_MAX {
             return None;
         }
         let id = NodeId::random(&mut self.rng);
