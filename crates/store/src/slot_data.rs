@@ -53,9 +53,11 @@ impl SlotData {
     /// The table of a database, if it has keys here.
     #[inline]
     pub(crate) fn table(&self, db: DbIndex) -> Option<&Table> {
-        if db.0 == 0 {
-            return Some(&self.first);
-        }
+        if db.0 == 0 { Some(&self.first) } else { self.other_table(db) }
+    }
+
+    #[inline(never)]
+    fn other_table(&self, db: DbIndex) -> Option<&Table> {
         let side = self.side.as_ref()?;
         side.position(db).ok().map(|i| &side.tables[i].1)
     }
@@ -63,9 +65,11 @@ impl SlotData {
     /// The table of a database for change, if it has keys here.
     #[inline]
     pub(crate) fn table_mut(&mut self, db: DbIndex) -> Option<&mut Table> {
-        if db.0 == 0 {
-            return Some(&mut self.first);
-        }
+        if db.0 == 0 { Some(&mut self.first) } else { self.other_table_mut(db) }
+    }
+
+    #[inline(never)]
+    fn other_table_mut(&mut self, db: DbIndex) -> Option<&mut Table> {
         let side = self.side.as_mut()?;
         side.position(db).ok().map(|i| &mut side.tables[i].1)
     }

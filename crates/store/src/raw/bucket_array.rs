@@ -22,11 +22,12 @@ type Pointer = *mut u8;
 
 /// The array. Owns the memory of its buckets, not what their bytes mean.
 pub(crate) struct BucketArray {
-    /// Null, the only segment, the directory, or the directory of directories; `len` tells which.
+    /// Null, the only segment, the directory of segments, or the directory of directories; `len` tells which.
     root: Pointer,
     len: u32,
 }
 
+#[expect(unsafe_code, reason = "segments and directories are reached by address")]
 impl BucketArray {
     /// An array without buckets.
     pub(crate) const fn new() -> BucketArray {
@@ -43,8 +44,9 @@ impl BucketArray {
     #[inline]
     pub(crate) fn at(&self, index: usize) -> NonNull<Bucket> {
         assert!(index < self.len(), "the array has no such bucket");
-        let at = if self.len() <= SEGMENT { self.root } else { self.segment(index / SEGMENT) };
-        offset::<Bucket>(at, if self.len() <= SEGMENT { index } else { index % SEGMENT })
+        let segment = self.segment(index / SEGMENT).cast::<Bucket>();
+        // SAFETY: the segment with this number has room for all its buckets below `len`, and is not null.
+        unsafe { NonNull::new_unchecked(segment.add(index % SEGMENT)) }
     }
 
     /// The only segment's address and the number of buckets, where there is only one.
@@ -53,134 +55,140 @@ impl BucketArray {
         (self.len() <= SEGMENT && self.len > 0).then_some((self.root.cast_const().cast(), self.len()))
     }
 
-    /// The segment with this number, of an array that has several.
+    /// Number of segments in use.
     #[inline]
-    fn segment(&self, number: usize) -> Pointer {
-        let segments = self.len().div_ceil(SEGMENT);
-        let directory = if segments <= FAN { self.root } else { read(self.root, number / FAN) };
-        read(directory, number % FAN)
+    fn segments(&self) -> usize {
+        self.len().div_ceil(SEGMENT)
     }
 
-    /// Adds an empty bucket; gives the change of [`BucketArray::footprint`].
+    /// The segment with this number, which is in use.
+    #[inline]
+    fn segment(&self, number: usize) -> Pointer {
+        if self.len() <= SEGMENT {
+            return self.root;
+        }
+        // SAFETY: with several segments in use, the directory has an entry for each.
+        unsafe { self.directory(number).add(number % FAN).read() }
+    }
+
+    /// The directory with the entry of this segment, in an array with several segments in use.
+    #[inline]
+    fn directory(&self, number: usize) -> *mut Pointer {
+        let root = self.root.cast::<Pointer>();
+        if self.segments() <= FAN {
+            return root;
+        }
+        // SAFETY: with more segments than a directory holds, the root has an entry for each directory.
+        unsafe { root.add(number / FAN).read() }.cast()
+    }
+
+    /// Adds an empty bucket; gives the change of memory in bytes.
     pub(crate) fn push(&mut self) -> isize {
         let (number, used) = (self.len() / SEGMENT, self.len() % SEGMENT);
-        let (old, new) = (segment_size(number, used), segment_size(number, used + 1));
-        let mut change = 0;
-        if old != new {
-            let segment = if used == 0 { null_mut() } else { self.segment_or_root(number) };
-            let segment = resized(segment, old * size_of::<Bucket>(), new * size_of::<Bucket>());
-            change += (new - old) as isize * size_of::<Bucket>() as isize;
-            if used == 0 {
-                change += self.push_segment(number, segment);
-            } else {
-                self.replace_segment(number, segment);
-            }
+        let (old, new) = (segment_bytes(number, used), segment_bytes(number, used + 1));
+        let mut change = new as isize - old as isize;
+        if used == 0 {
+            // SAFETY: there is nothing to move from.
+            let segment = unsafe { resized(null_mut(), 0, new) };
+            change += self.push_segment(number, segment);
+        } else if old != new {
+            self.resize_last(number, old, new);
         }
         self.len = self.len.checked_add(1).expect("a slot holds fewer than 2^32 keys");
         change
     }
 
-    /// Removes the last bucket, which must be empty; gives the change of [`BucketArray::footprint`].
+    /// Removes the last bucket, which must be empty; gives the change of memory in bytes.
     pub(crate) fn pop(&mut self) -> isize {
         assert!(self.len > 0, "the array is empty");
         let last = self.len() - 1;
         let (number, used) = (last / SEGMENT, last % SEGMENT);
-        let (old, new) = (segment_size(number, used + 1), segment_size(number, used));
-        let mut change = 0;
-        if old != new {
-            let segment = self.segment_or_root(number);
-            let segment = resized(segment, old * size_of::<Bucket>(), new * size_of::<Bucket>());
-            change -= (old - new) as isize * size_of::<Bucket>() as isize;
-            if used == 0 {
-                change += self.pop_segment(number);
-            } else {
-                self.replace_segment(number, segment);
-            }
+        let (old, new) = (segment_bytes(number, used + 1), segment_bytes(number, used));
+        let mut change = new as isize - old as isize;
+        if used == 0 {
+            change += self.pop_segment(number, old);
+        } else if old != new {
+            self.resize_last(number, old, new);
         }
         self.len -= 1;
         change
     }
 
-    fn segment_or_root(&self, number: usize) -> Pointer {
-        if self.len() <= SEGMENT { self.root } else { self.segment(number) }
-    }
-
-    fn replace_segment(&mut self, number: usize, segment: Pointer) {
-        let segments = self.len().div_ceil(SEGMENT);
-        if segments <= 1 {
+    /// Moves the last segment to another size.
+    fn resize_last(&mut self, number: usize, old: usize, new: usize) {
+        // SAFETY: the segment has `old` bytes, and its only address is replaced below.
+        let segment = unsafe { resized(self.segment(number), old, new) };
+        if self.segments() <= 1 {
             self.root = segment;
         } else {
-            let directory = if segments <= FAN { self.root } else { read(self.root, number / FAN) };
-            write(directory, number % FAN, segment);
+            // SAFETY: with several segments in use, the directory has an entry for each.
+            unsafe { self.directory(number).add(number % FAN).write(segment) };
         }
     }
 
-    /// Adds the segment with this number, the first one that is not there yet.
+    /// Adds the segment with this number, the first that is not in use; gives the change of the directories' memory.
     fn push_segment(&mut self, number: usize, segment: Pointer) -> isize {
         if number == 0 {
             self.root = segment;
             return 0;
         }
-        if number == 1 {
-            let directory = resized(null_mut(), 0, pointers(2));
-            write(directory, 0, self.root);
-            write(directory, 1, segment);
-            self.root = directory;
-            return pointers(2) as isize;
-        }
-        if number < FAN {
-            self.root = resized(self.root, pointers(number), pointers(number + 1));
-            write(self.root, number, segment);
-            return (pointers(number + 1) - pointers(number)) as isize;
-        }
-        let (block, place) = (number / FAN, number % FAN);
         let mut change = 0;
-        if number == FAN {
-            let top = resized(null_mut(), 0, pointers(2));
-            write(top, 0, self.root);
-            self.root = top;
-            change += pointers(2) as isize;
-        } else if place == 0 {
-            self.root = resized(self.root, pointers(block), pointers(block + 1));
-            change += (pointers(block + 1) - pointers(block)) as isize;
+        // SAFETY: directories have the sizes that `directory_bytes` gives for the segments in use, all of which are
+        // full here, and each is made larger before an entry is written behind its last one.
+        unsafe {
+            if number == 1 || number == FAN {
+                // What was the root becomes the first entry of a directory above it.
+                let above = resized(null_mut(), 0, directory_bytes(1)).cast::<Pointer>();
+                above.write(self.root);
+                self.root = above.cast();
+                change += directory_bytes(1) as isize;
+            }
+            if number < FAN {
+                change += grow(&mut self.root, number);
+                self.root.cast::<Pointer>().add(number).write(segment);
+                return change;
+            }
+            let (block, place) = (number / FAN, number % FAN);
+            let top = if place == 0 {
+                change += grow(&mut self.root, block) + directory_bytes(FAN) as isize;
+                let top = self.root.cast::<Pointer>();
+                top.add(block).write(resized(null_mut(), 0, directory_bytes(FAN)));
+                top
+            } else {
+                self.root.cast::<Pointer>()
+            };
+            top.add(block).read().cast::<Pointer>().add(place).write(segment);
         }
-        if place == 0 {
-            write(self.root, block, resized(null_mut(), 0, pointers(FAN)));
-            change += pointers(FAN) as isize;
-        }
-        write(read(self.root, block), place, segment);
         change
     }
 
-    /// Removes the segment with this number, the last one, whose memory is gone already.
-    fn pop_segment(&mut self, number: usize) -> isize {
-        if number == 0 {
-            self.root = null_mut();
-            return 0;
+    /// Frees the segment with this number and size, the last in use, whose buckets but the first were removed; gives the
+    /// change of the directories' memory.
+    fn pop_segment(&mut self, number: usize, bytes: usize) -> isize {
+        let segment = self.segment(number);
+        let mut change = 0;
+        // SAFETY: as in `push_segment`; every address that is freed is forgotten here.
+        unsafe {
+            resized(segment, bytes, 0);
+            if number == 0 {
+                self.root = null_mut();
+                return 0;
+            }
+            let (block, place) = (number / FAN, number % FAN);
+            if number < FAN {
+                change += shrink(&mut self.root, number);
+            } else if place == 0 {
+                resized(self.root.cast::<Pointer>().add(block).read(), directory_bytes(FAN), 0);
+                change += shrink(&mut self.root, block) - directory_bytes(FAN) as isize;
+            }
+            if number == 1 || number == FAN {
+                let above = self.root;
+                self.root = above.cast::<Pointer>().read();
+                resized(above, directory_bytes(1), 0);
+                change -= directory_bytes(1) as isize;
+            }
         }
-        if number == 1 {
-            let directory = self.root;
-            self.root = read(directory, 0);
-            resized(directory, pointers(2), 0);
-            return -(pointers(2) as isize);
-        }
-        if number < FAN {
-            self.root = resized(self.root, pointers(number + 1), pointers(number));
-            return -((pointers(number + 1) - pointers(number)) as isize);
-        }
-        let (block, place) = (number / FAN, number % FAN);
-        if place > 0 {
-            return 0;
-        }
-        resized(read(self.root, block), pointers(FAN), 0);
-        if number == FAN {
-            let top = self.root;
-            self.root = read(top, 0);
-            resized(top, pointers(2), 0);
-            return -((pointers(FAN) + pointers(2)) as isize);
-        }
-        self.root = resized(self.root, pointers(block + 1), pointers(block));
-        -((pointers(FAN) + pointers(block + 1) - pointers(block)) as isize)
+        change
     }
 }
 
@@ -190,32 +198,58 @@ impl Drop for BucketArray {
             // Whole segments at once: a bucket at a time would shrink step by step.
             let last = self.len() - 1;
             let (number, used) = (last / SEGMENT, last % SEGMENT);
-            resized(self.segment_or_root(number), segment_size(number, used + 1) * size_of::<Bucket>(), 0);
-            self.pop_segment(number);
+            self.pop_segment(number, segment_bytes(number, used + 1));
             self.len = (number * SEGMENT) as u32;
         }
     }
 }
 
-/// Buckets that the segment with this number has room for when `used` of them are in use.
+/// Bytes of the segment with this number when `used` of its buckets are in use.
 #[inline]
-fn segment_size(number: usize, used: usize) -> usize {
-    let size = size_class::rounded(used * size_of::<Bucket>()) / size_of::<Bucket>();
+fn segment_bytes(number: usize, used: usize) -> usize {
+    let bytes = size_class::rounded(used * size_of::<Bucket>());
     match (number, used) {
         (_, 0) => 0,
-        (0, _) => size,
-        _ => size.max(SEGMENT_START),
+        (0, _) => bytes,
+        _ => bytes.max(SEGMENT_START * size_of::<Bucket>()),
     }
 }
 
-/// Bytes of a directory with this many pointers.
-fn pointers(n: usize) -> usize {
-    size_class::rounded(n * size_of::<Pointer>())
+/// Bytes of a directory with this many entries.
+fn directory_bytes(entries: usize) -> usize {
+    size_class::rounded(entries * size_of::<Pointer>())
 }
 
-#[expect(unsafe_code, reason = "growing allocations of buckets and pointers")]
+/// Makes room for an entry behind the `entries` that a directory has; gives the change of memory in bytes.
+///
+/// # Safety
+/// `directory` is the only address of a directory with room for exactly that many entries.
+#[expect(unsafe_code, reason = "moves a directory")]
+unsafe fn grow(directory: &mut Pointer, entries: usize) -> isize {
+    let (old, new) = (directory_bytes(entries), directory_bytes(entries + 1));
+    // SAFETY: by the caller's promise.
+    *directory = unsafe { resized(*directory, old, new) };
+    new as isize - old as isize
+}
+
+/// Gives up the room behind the first `entries` of a directory that had one more; gives the change of memory in bytes.
+///
+/// # Safety
+/// `directory` is the only address of a directory with room for exactly one entry more.
+#[expect(unsafe_code, reason = "moves a directory")]
+unsafe fn shrink(directory: &mut Pointer, entries: usize) -> isize {
+    let (old, new) = (directory_bytes(entries + 1), directory_bytes(entries));
+    // SAFETY: by the caller's promise.
+    *directory = unsafe { resized(*directory, old, new) };
+    new as isize - old as isize
+}
+
 /// Moves an allocation of `old` bytes (none if zero) to one of `new` bytes (none if zero), zeroed where it grows.
-fn resized(from: Pointer, old: usize, new: usize) -> Pointer {
+///
+/// # Safety
+/// `from` was given by this function for a size of `old` bytes, and is not used afterwards.
+#[expect(unsafe_code, reason = "allocates, copies and frees")]
+unsafe fn resized(from: Pointer, old: usize, new: usize) -> Pointer {
     if old == new {
         return from;
     }
@@ -229,34 +263,14 @@ fn resized(from: Pointer, old: usize, new: usize) -> Pointer {
         }
     }
     if old > 0 {
-        // SAFETY: `from` is an allocation of `old` bytes made here, which nobody uses any more; both are at least as
-        // long as what is copied, and distinct.
+        // SAFETY: both allocations are at least as long as what is copied, and distinct; the old one was made with this
+        // layout and is not used any more.
         unsafe {
             to.copy_from_nonoverlapping(from, old.min(new));
             dealloc(from, layout(old));
         }
     }
     to
-}
-
-#[expect(unsafe_code, reason = "indexing into an allocation")]
-#[inline]
-fn offset<T>(from: Pointer, index: usize) -> NonNull<T> {
-    // SAFETY: callers index into an allocation that has such an element, so the result is inside it and not null.
-    unsafe { NonNull::new_unchecked(from.cast::<T>().add(index)) }
-}
-
-#[expect(unsafe_code, reason = "indexing into a directory")]
-#[inline]
-fn read(directory: Pointer, index: usize) -> Pointer {
-    // SAFETY: callers read entries below the number that was written.
-    unsafe { offset::<Pointer>(directory, index).read() }
-}
-
-#[expect(unsafe_code, reason = "indexing into a directory")]
-fn write(directory: Pointer, index: usize, pointer: Pointer) {
-    // SAFETY: callers made the directory large enough for this entry.
-    unsafe { offset::<Pointer>(directory, index).write(pointer) };
 }
 
 #[cfg(test)]

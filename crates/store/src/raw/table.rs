@@ -112,7 +112,7 @@ impl Table {
         loop {
             for place in bucket.places_with(tag) {
                 // SAFETY: a place with a tag that is not zero holds a live record of this table.
-                if unsafe { RecordRef::at(bucket.record(place)) }.key() == key {
+                if is_same(unsafe { RecordRef::at(bucket.record(place)) }.key(), key) {
                     spot.place = place as u8;
                     return Some(spot);
                 }
@@ -497,6 +497,19 @@ impl Chain<'_> {
             depth += 1;
         }
     }
+}
+
+/// Whether two keys are equal. Keys are short, and a call would cost as much as the comparison.
+#[inline]
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let (Some(tail_a), Some(tail_b)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else {
+        return a.iter().zip(b).all(|(a, b)| a == b);
+    };
+    let mut heads = a.chunks_exact(8).zip(b.chunks_exact(8));
+    heads.all(|(a, b)| a == b) && tail_a == tail_b
 }
 
 /// The bucket that a hash belongs to when there are this many: its low bits, as many as name all buckets; one fewer
