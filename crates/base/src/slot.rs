@@ -170,31 +170,54 @@ impl SlotBitmap {
 
     /// How many slots are in the set.
     pub fn len(&self) -> usize {
-        self.0.iter().map(|b| b.count_ones() as usize).sum()
+        self.words().map(|word| word.count_ones() as usize).sum()
     }
 
     /// Whether no slot is in the set.
     pub fn is_empty(&self) -> bool {
-        self.0.iter().all(|&b| b == 0)
+        self.words().all(|word| word == 0)
     }
 
     /// The slots in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
-        self.0.iter().enumerate().filter(|(_, b)| **b != 0).flat_map(|(i, &b)| {
-            (0..8).filter(move |bit| b & (1 << bit) != 0).map(move |bit| Slot((i * 8 + bit) as u16))
+        self.words().enumerate().filter(|(_, word)| *word != 0).flat_map(|(index, mut word)| {
+            std::iter::from_fn(move || {
+                let bit = word.trailing_zeros();
+                // The lowest one goes; of zero nothing is left.
+                word &= word.checked_sub(1)?;
+                Some(Slot((index * 64) as u16 + bit as u16))
+            })
         })
     }
 
     /// Maximal runs of contiguous slots, ascending, both ends inclusive.
     pub fn ranges(&self) -> Vec<(Slot, Slot)> {
-        let mut out: Vec<(Slot, Slot)> = Vec::new();
-        for s in self.iter() {
-            match out.last_mut() {
-                Some((_, end)) if end.0 + 1 == s.0 => *end = s,
-                _ => out.push((s, s)),
-            }
+        let mut out = Vec::new();
+        let mut from = 0;
+        while let Some(first) = self.find(from, 0) {
+            let end = self.find(first, u64::MAX).unwrap_or(Slot::COUNT);
+            out.push((Slot(first as u16), Slot((end - 1) as u16)));
+            from = end;
         }
         out
+    }
+
+    /// The set in words of 64 slots.
+    fn words(&self) -> impl Iterator<Item = u64> + '_ {
+        self.0.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes))
+    }
+
+    /// The first index at or after `from` whose membership differs from that of all bits of `skip`.
+    fn find(&self, from: usize, skip: u64) -> Option<usize> {
+        let mut unseen = u64::MAX << (from % 64);
+        for (index, word) in self.words().enumerate().skip(from / 64) {
+            let found = (word ^ skip) & unseen;
+            if found != 0 {
+                return Some(index * 64 + found.trailing_zeros() as usize);
+            }
+            unseen = u64::MAX;
+        }
+        None
     }
 }
 
@@ -256,6 +279,26 @@ mod tests {
             ("{tag}6789012345678", "tag"),
         ] {
             assert_eq!(hash_tag(key.as_bytes()), tag.as_bytes(), "{key}");
+        }
+    }
+
+    proptest::proptest! {
+        /// Words and bits are an optimisation; a sorted list of numbers is the meaning.
+        #[test]
+        fn sets_agree_with_sorted_lists(runs in proptest::collection::vec((0..16384u16, 1..300u16), 0..8)) {
+            let numbers: std::collections::BTreeSet<u16> =
+                runs.iter().flat_map(|(at, len)| *at..at.saturating_add(*len).min(16384)).collect();
+            let set: SlotBitmap = numbers.iter().map(|n| Slot(*n)).collect();
+            proptest::prop_assert!(set.iter().map(Slot::number).eq(numbers.iter().copied()));
+            proptest::prop_assert_eq!((set.len(), set.is_empty()), (numbers.len(), numbers.is_empty()));
+            let mut ranges: Vec<(Slot, Slot)> = Vec::new();
+            for n in numbers {
+                match ranges.last_mut() {
+                    Some((_, end)) if end.0 + 1 == n => *end = Slot(n),
+                    _ => ranges.push((Slot(n), Slot(n))),
+                }
+            }
+            proptest::prop_assert_eq!(set.ranges(), ranges);
         }
     }
 
