@@ -41,6 +41,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     match command.as_deref() {
         Some("server") => server(&program, &args[2..]),
         Some("cli") => baton_cli::run(&args[2..]),
+        Some("demo") => baton_demo::run(&args[2..]),
         Some("--version" | "-v") => {
             println!("baton {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
@@ -61,7 +62,7 @@ Usage: baton <command> [arguments]
 
   baton server [file|-] [--directive value ...]   run a server; takes valkey-server's command line
   baton cli [-h host] [-p port] [-c] [command]    send a command, or open a prompt
-  baton demo [--keep]                             watch a cluster hand over, on this machine
+  baton demo [--keep]                             watch a cluster lose primaries, on this machine
 
 A program whose name ends in -server behaves as 'baton server'.";
 
