@@ -124,9 +124,14 @@ impl Shared {
         out
     }
 
-    /// The last lane is the control thread's, the one before the keeper's, the one before that the link's.
+    /// The last lane is the control thread's; before it come those of the keeper, the link and the feeder.
     pub fn lanes(workers: usize) -> usize {
-        workers + 3
+        workers + 4
+    }
+
+    /// Lane of the thread that feeds replicas.
+    pub fn feeder_lane(&self) -> Lane {
+        Lane(self.stats.lanes.len() - 4)
     }
 
     /// Lane of the thread that applies the primary's stream.

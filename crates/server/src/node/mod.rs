@@ -109,6 +109,7 @@ fn run_server(
         N::Replicaof | N::Slaveof => replication::replica_of(cx, client, args),
         N::Role => replication::role(cx, client),
         N::Wait => replication::wait(cx, client, args),
+        N::Waitaof => replication::wait_aof(cx, client, args),
         N::Replconf => replication::replconf(cx, client, args),
         N::Psync | N::Sync => replication::sync(cx, client, args),
         N::Save | N::Bgsave | N::Lastsave => persistence::run(cx, client, command, args),

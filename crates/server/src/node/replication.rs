@@ -1,30 +1,265 @@
-//! Placeholder while the family is being written.
-use super::Outcome;
-use crate::worker::client::Client;
-use crate::worker::context::Context;
+//! Commands about replication: REPLICAOF, ROLE, WAIT, WAITAOF, REPLCONF, PSYNC, SYNC, and SHUTDOWN, which has to wait for
+//! replicas. They read what is published and hand orders to the threads that carry them out.
+
+use std::time::Duration;
+
+use baton_base::num::{parse_i64, parse_u64};
+use baton_base::{Mono, NodeId};
+use baton_config::Id;
+use baton_replication::info::Role as Shown;
+use baton_replication::session::{Replconf, ReplconfEnv};
+use baton_replication::sync::{SyncDecision, SyncRequest};
 use baton_resp::Args;
 
-/// REPLICAOF.
-pub fn replica_of(_cx: &mut Context<'_>, _client: &mut Client, _args: Args<'_>) -> Outcome {
-    Err("ERR not here".into())
+use super::client_cmd::parse_timeout_ms;
+use super::{NOT_INTEGER, Outcome, Refusal, SYNTAX};
+use crate::control::{Answer, ControlMessage, ReplyTo, ShutdownRequest};
+use crate::repl::{self, FeederMessage, LinkMessage};
+use crate::worker::client::{Client, Waiting};
+use crate::worker::context::{Context, Flow};
+use crate::world::Role;
+
+/// How long a transaction waits for the control thread.
+const CONTROL_ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// REPLICAOF host port, REPLICAOF NO ONE (replication 6).
+pub fn replica_of(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
+    if cx.world.hot.cluster {
+        return Err("ERR REPLICAOF not allowed in cluster mode.".into());
+    }
+    if cx.shared.repl.failing_over.load(std::sync::atomic::Ordering::SeqCst) {
+        return Err("ERR REPLICAOF not allowed while failing over.".into());
+    }
+    let none = args.at(1).eq_ignore_ascii_case(b"no") && args.at(2).eq_ignore_ascii_case(b"one");
+    let target = if none { None } else { Some(target_of(args)?) };
+    let same = match (&cx.world.role, &target) {
+        (Role::Replica { host, port }, Some((h, p))) => host.eq_ignore_ascii_case(h) && port == p,
+        _ => false,
+    };
+    if same {
+        client.out.simple("OK Already connected to specified master");
+        return Ok(Flow::Next);
+    }
+    let who = client.meta.line(cx.now.mono);
+    ask_control(cx, client, |reply| ControlMessage::ReplicaOf { target, who, reply })
 }
-/// ROLE.
-pub fn role(_cx: &mut Context<'_>, _client: &mut Client) -> Outcome {
-    Err("ERR not here".into())
+
+fn target_of(args: Args<'_>) -> Result<(String, u16), Refusal> {
+    let port = parse_u64(args.at(2)).and_then(|n| u16::try_from(n).ok());
+    let port = port.ok_or(Refusal::from("ERR Invalid master port"))?;
+    Ok((String::from_utf8_lossy(args.at(1)).into_owned(), port))
 }
-/// WAIT.
-pub fn wait(_cx: &mut Context<'_>, _client: &mut Client, _args: Args<'_>) -> Outcome {
-    Err("ERR not here".into())
+
+/// Hands an order to the control thread. The connection waits for the answer; inside a transaction the worker does, since
+/// what follows has to see what the order changed.
+fn ask_control(cx: &mut Context<'_>, client: &mut Client, order: impl FnOnce(ReplyTo) -> ControlMessage) -> Outcome {
+    if !cx.in_transaction {
+        let reply = ReplyTo::Client { worker: cx.local.index, client: client.meta.id };
+        cx.shared.threads().control.send(order(reply));
+        return Ok(Flow::Wait(Waiting::Control));
+    }
+    // What the transaction did so far belongs to the present role.
+    if !cx.local.unit.is_empty() {
+        client.last_write = cx.shared.journal.append(&cx.local.unit);
+        cx.local.unit.clear();
+    }
+    let (send, receive) = crossbeam_channel::bounded(1);
+    let answer = cx.step_outside(|shared| {
+        shared.threads().control.send(order(ReplyTo::Thread(send)));
+        receive.recv_timeout(CONTROL_ANSWER_MAX)
+    });
+    let answer = answer.unwrap_or_else(|_| Answer::Error("ERR no answer in time".into()));
+    super::write_answer(cx.shared, client, answer);
+    Ok(Flow::Next)
 }
-/// REPLCONF.
-pub fn replconf(_cx: &mut Context<'_>, _client: &mut Client, _args: Args<'_>) -> Outcome {
-    Err("ERR not here".into())
+
+/// ROLE (replication 5).
+pub fn role(cx: &mut Context<'_>, client: &mut Client) -> Outcome {
+    let out = &mut client.out;
+    match repl::info::role(cx.shared, &cx.world) {
+        Shown::Primary { offset, replicas } => {
+            out.array(3);
+            out.bulk(b"master");
+            out.int(offset.0 as i64);
+            out.array(replicas.len());
+            for (ip, port, ack) in replicas {
+                out.array(3);
+                out.bulk(ip.as_bytes());
+                out.bulk_int(port);
+                out.bulk_int(ack.0 as i64);
+            }
+        }
+        Shown::Replica { host, port, state, offset } => {
+            out.array(5);
+            out.bulk(b"slave");
+            out.bulk(host.as_bytes());
+            out.int(i64::from(port));
+            out.bulk(state.as_bytes());
+            out.int(offset);
+        }
+    }
+    Ok(Flow::Next)
 }
-/// PSYNC and SYNC.
-pub fn sync(_cx: &mut Context<'_>, _client: &mut Client, _args: Args<'_>) -> Outcome {
-    Err("ERR not here".into())
+
+/// WAIT numreplicas timeout (replication 4).
+pub fn wait(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
+    if cx.world.role.is_replica() {
+        return Err(
+            "ERR WAIT cannot be used with replica instances. Please also note that if a replica is configured \
+                    to be writable (which is not the default) writes to replicas are just local and are not propagated."
+                .into(),
+        );
+    }
+    let wanted = parse_i64(args.at(1)).ok_or(Refusal::from(NOT_INTEGER))?;
+    let deadline = deadline_of(cx, args.at(2))?;
+    let have = cx.shared.repl.acknowledged(client.last_write);
+    let wanted = u64::try_from(wanted).unwrap_or(0);
+    if have >= wanted || cx.in_transaction {
+        client.out.int(have as i64);
+        return Ok(Flow::Next);
+    }
+    cx.shared.threads().feeder.send(FeederMessage::AskAcks);
+    Ok(Flow::Wait(Waiting::Replicas { wanted, offset: client.last_write, deadline }))
 }
-/// SHUTDOWN.
-pub fn shutdown(_cx: &mut Context<'_>, _client: &mut Client, _args: Args<'_>) -> Outcome {
-    Err("ERR not here".into())
+
+/// WAITAOF numlocal numreplicas timeout (replication 4). Nothing is ever synced here as long as there is no append-only
+/// file, so only replicas can be waited for.
+pub fn wait_aof(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
+    let local = match parse_i64(args.at(1)) {
+        None => return Err(NOT_INTEGER.into()),
+        Some(n @ 0..=1) => n,
+        Some(_) => return Err("ERR value is out of range, value must between 0 and 1".into()),
+    };
+    let wanted = match parse_i64(args.at(2)) {
+        None => return Err(NOT_INTEGER.into()),
+        Some(n) => u64::try_from(n).map_err(|_| Refusal::from("ERR value is out of range, must be positive"))?,
+    };
+    let deadline = deadline_of(cx, args.at(3))?;
+    if cx.world.role.is_replica() {
+        return Err("ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are \
+                    just local and are not propagated."
+            .into());
+    }
+    if local > 0 && !cx.world.settings.bool(Id::AppendOnly) {
+        return Err("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.".into());
+    }
+    let have = cx.shared.repl.fsynced(client.last_write);
+    if (have >= wanted && local == 0) || cx.in_transaction {
+        write_synced(client, have);
+        return Ok(Flow::Next);
+    }
+    cx.shared.threads().feeder.send(FeederMessage::AskAcks);
+    Ok(Flow::Wait(Waiting::Synced { wanted, offset: client.last_write, deadline }))
+}
+
+/// The reply of WAITAOF: nothing synced here, so many replicas that did.
+pub fn write_synced(client: &mut Client, replicas: u64) {
+    client.out.array(2);
+    client.out.int(0);
+    client.out.int(replicas as i64);
+}
+
+fn deadline_of(cx: &Context<'_>, text: &[u8]) -> Result<Mono, Refusal> {
+    Ok(match parse_timeout_ms(text)? {
+        0 => Mono::NEVER,
+        ms => cx.shared.clock.mono() + Duration::from_millis(ms),
+    })
+}
+
+/// REPLCONF option value [option value ...] (replication 1.2).
+pub fn replconf(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
+    let meta = &client.meta;
+    let session = client.replica.get_or_insert_with(|| Box::new(repl::new_session(meta)));
+    let topology = cx.world.topology.as_deref();
+    let knows_node = |id: &NodeId| topology.is_some_and(|t| t.nodes.iter().any(|n| n.id == *id));
+    let env = ReplconfEnv { cluster_enabled: cx.world.hot.cluster, knows_node: &knows_node };
+    let options: Vec<&[u8]> = args.skip(1).iter().collect();
+    match session.handle_replconf(cx.now.mono, &options, &env) {
+        Replconf::Ok => client.out.ok(),
+        Replconf::Error(e) => return Err(format!("ERR {e}").into()),
+        Replconf::AckWanted if cx.world.role.is_replica() => cx.shared.threads().link.send(LinkMessage::AckNow),
+        Replconf::AckWanted | Replconf::Acked { .. } | Replconf::Ignored => {}
+    }
+    Ok(Flow::Next)
+}
+
+/// PSYNC and SYNC (replication 1.3). What is refused stays an ordinary connection; everything else goes to the feeder.
+pub fn sync(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
+    let is_psync = args.name().eq_ignore_ascii_case(b"psync");
+    let rest: Vec<&[u8]> = args.skip(1).iter().collect();
+    let request = if is_psync { SyncRequest::psync(&rest) } else { Some(SyncRequest::Sync) };
+    let Some(request) = request else { return Err(SYNTAX.into()) };
+    let meta = &client.meta;
+    let session = client.replica.get_or_insert_with(|| Box::new(repl::new_session(meta)));
+    let pending = client.out.buf.len() > client.written;
+    let (decision, logs) = repl::decide(cx.shared, request, session, pending);
+    match decision {
+        SyncDecision::Ignore => Ok(Flow::Next),
+        SyncDecision::Refuse(refusal) => {
+            logs.iter().for_each(|line| repl::write_log(&cx.shared.log, line));
+            let text = refusal.to_string();
+            Err(text.trim_start_matches('-').to_owned().into())
+        }
+        // The feeder decides again, and says so in the log: it may have to wait until then.
+        SyncDecision::Promote | SyncDecision::Continue { .. } | SyncDecision::FullResync { .. } => {
+            client.psync = is_psync.then(|| rest.iter().map(|a| a.to_vec()).collect());
+            client.adopt = true;
+            Ok(Flow::Stop)
+        }
+    }
+}
+
+/// SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [SAFE] [FAILOVER] or SHUTDOWN ABORT (replication 10).
+pub fn shutdown(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
+    let options = args.skip(1);
+    match parse_shutdown(options)? {
+        None => ask_control(cx, client, ControlMessage::ShutdownAbort),
+        Some(request) if request.failover && !cx.world.hot.cluster => {
+            Err("ERR SHUTDOWN FAILOVER is only supported in cluster mode.".into())
+        }
+        Some(mut request) => {
+            // Half a dataset must not replace the snapshot of a whole one.
+            request.nosave |= cx.world.loading.is_some();
+            ask_control(cx, client, |reply| ControlMessage::Shutdown { request, reply })
+        }
+    }
+}
+
+/// None for ABORT.
+fn parse_shutdown(options: Args<'_>) -> Result<Option<ShutdownRequest>, Refusal> {
+    let mut request = ShutdownRequest::default();
+    let mut abort = false;
+    for option in options.iter() {
+        match option.to_ascii_lowercase().as_slice() {
+            b"save" => request.save = true,
+            b"nosave" => request.nosave = true,
+            b"now" => request.now = true,
+            b"force" => request.force = true,
+            b"safe" => request.safe = true,
+            b"failover" => request.failover = true,
+            b"abort" => abort = true,
+            _ => return Err(SYNTAX.into()),
+        }
+    }
+    let contradicts = (request.save && request.nosave) || (abort && request != ShutdownRequest::default());
+    if contradicts { Err(SYNTAX.into()) } else { Ok((!abort).then_some(request)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use baton_resp::OwnedArgs;
+
+    use super::*;
+
+    #[test]
+    fn shutdown_options_that_contradict_each_other_are_refused() {
+        let parse = |words: &[&str]| parse_shutdown(OwnedArgs::from_slices(words).as_args());
+        assert_eq!(parse(&[]), Ok(Some(ShutdownRequest::default())));
+        assert_eq!(parse(&["ABORT"]), Ok(None));
+        let expected = ShutdownRequest { nosave: true, now: true, force: true, ..ShutdownRequest::default() };
+        assert_eq!(parse(&["NoSave", "now", "FORCE"]), Ok(Some(expected)));
+        for bad in [&["save", "nosave"][..], &["abort", "now"], &["later"]] {
+            assert_eq!(parse(bad), Err(SYNTAX.into()), "{bad:?}");
+        }
+    }
 }

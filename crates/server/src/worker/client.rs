@@ -70,8 +70,24 @@ pub enum Waiting {
         /// When to answer anyway.
         deadline: Mono,
     },
+    /// Replicas to sync to disk (WAITAOF).
+    Synced {
+        /// How many.
+        wanted: u64,
+        /// What they must have.
+        offset: Offset,
+        /// When to answer anyway.
+        deadline: Mono,
+    },
     /// The control thread's answer.
     Control,
+}
+
+impl Waiting {
+    /// Whether it ends with what replicas acknowledge.
+    pub fn is_for_replicas(&self) -> bool {
+        matches!(self, Waiting::Replicas { .. } | Waiting::Synced { .. })
+    }
 }
 
 /// CLIENT REPLY.

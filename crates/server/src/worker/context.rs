@@ -12,7 +12,7 @@ use super::Now;
 use super::client::Waiting;
 use super::input::BatchBuffers;
 use crate::clients::ClientId;
-use crate::gate::{Lane, Pass};
+use crate::gate::{Lane, Pass, Stillness};
 use crate::pubsub::Push;
 use crate::shared::Shared;
 use crate::world::World;
@@ -72,6 +72,8 @@ pub struct Context<'a> {
     pub local: &'a mut Local,
     /// Proof of being inside; none while the command itself stops the world.
     pub pass: Option<Pass<'a>>,
+    /// Proof of the world standing still, while a command has stopped it.
+    pub still: Option<Stillness<'a>>,
     /// The world of this batch.
     pub world: Guard<Arc<World>>,
     /// The times of this batch.
@@ -85,26 +87,33 @@ impl<'a> Context<'a> {
     pub fn enter(shared: &'a Arc<Shared>, local: &'a mut Local, now: Now) -> Context<'a> {
         let pass = shared.gate.enter(local.lane);
         let world = shared.world.peek();
-        Context { shared, local, pass: Some(pass), world, now, in_transaction: false }
+        Context { shared, local, pass: Some(pass), still: None, world, now, in_transaction: false }
     }
 
     /// Leaves the gate, stops the world, does something, and enters again. Whoever calls holds no slot lock.
     pub fn stop_world<T>(&mut self, act: impl FnOnce(&mut Context<'a>) -> T) -> T {
         self.pass = None;
-        let still = self.shared.gate.stop_world();
+        self.still = Some(self.shared.gate.stop_world());
         // The world may have changed between leaving and stopping.
         self.world = self.shared.world.peek();
         let out = act(self);
-        drop(still);
+        self.still = None;
         self.reenter();
         out
     }
 
-    /// Leaves the gate, does something that may wait for another thread, and enters again.
+    /// Leaves the gate, does something that may wait for another thread, and enters again, with the world stopped if it
+    /// was. Whoever calls holds no slot lock, and has appended what was done so far: the role may change meanwhile.
     pub fn step_outside<T>(&mut self, act: impl FnOnce(&Arc<Shared>) -> T) -> T {
         self.pass = None;
+        let stopped = self.still.take().is_some();
         let out = act(self.shared);
-        self.reenter();
+        if stopped {
+            self.still = Some(self.shared.gate.stop_world());
+            self.world = self.shared.world.peek();
+        } else {
+            self.reenter();
+        }
         out
     }
 

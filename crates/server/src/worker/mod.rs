@@ -218,7 +218,7 @@ impl Worker {
         self.waiting = self.waiting + usize::from(is) - usize::from(was);
         self.shared.stats.blocked.fetch_add(i64::from(is) - i64::from(was), Ordering::Relaxed);
         for (state, on) in [(client.waiting, false), (next, true)] {
-            if matches!(state, Waiting::Replicas { .. }) {
+            if state.is_for_replicas() {
                 if on {
                     self.shared.waiters.fetch_add(1, Ordering::SeqCst);
                 } else {

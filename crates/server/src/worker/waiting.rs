@@ -32,46 +32,55 @@ impl Worker {
     }
 
     pub(super) fn on_acknowledged(&mut self, shared: &Arc<Shared>, now: Now) {
-        for id in self.waiters(|c| matches!(c.waiting, Waiting::Replicas { .. })) {
+        for id in self.waiters(|c| c.waiting.is_for_replicas()) {
             self.with(shared, id, |worker, client| {
-                let Waiting::Replicas { wanted, offset, .. } = client.waiting else { return true };
-                let have = shared.repl.acknowledged(offset);
-                if have < wanted {
-                    return true;
-                }
-                client.out.int(have as i64);
-                worker.resume(shared, client, now)
+                let enough = match client.waiting {
+                    Waiting::Replicas { wanted, offset, .. } => shared.repl.acknowledged(offset) >= wanted,
+                    Waiting::Synced { wanted, offset, .. } => shared.repl.fsynced(offset) >= wanted,
+                    _ => false,
+                };
+                !enough || worker.give_up_waiting(shared, client, now)
             });
         }
     }
 
     pub(super) fn expire_waits(&mut self, shared: &Arc<Shared>, now: Now) {
-        let over = |c: &Client| matches!(c.waiting, Waiting::Replicas { deadline, .. } if deadline <= now.mono);
+        let over = |c: &Client| match c.waiting {
+            Waiting::Replicas { deadline, .. } | Waiting::Synced { deadline, .. } => deadline <= now.mono,
+            _ => false,
+        };
         for id in self.waiters(over) {
             self.with(shared, id, |worker, client| worker.give_up_waiting(shared, client, now));
         }
     }
 
+    /// Answers with what replicas have acknowledged by now.
     fn give_up_waiting(&mut self, shared: &Arc<Shared>, client: &mut Client, now: Now) -> bool {
-        if let Waiting::Replicas { offset, .. } = client.waiting {
-            client.out.int(shared.repl.acknowledged(offset) as i64);
+        match client.waiting {
+            Waiting::Replicas { offset, .. } => client.out.int(shared.repl.acknowledged(offset) as i64),
+            Waiting::Synced { offset, .. } => {
+                crate::node::replication::write_synced(client, shared.repl.fsynced(offset));
+            }
+            _ => {}
         }
         self.resume(shared, client, now)
     }
 
     pub(super) fn on_unblock(&mut self, shared: &Arc<Shared>, id: ClientId, how: UnblockHow, now: Now) {
-        self.with(shared, id, |worker, client| match (client.waiting, how) {
-            (Waiting::Replicas { .. }, UnblockHow::Timeout) => worker.give_up_waiting(shared, client, now),
-            (Waiting::Replicas { .. }, UnblockHow::Error) => {
-                client.out.error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
-                worker.resume(shared, client, now)
+        self.with(shared, id, |worker, client| {
+            if !client.waiting.is_for_replicas() {
+                return true;
             }
-            _ => true,
+            if how == UnblockHow::Timeout {
+                return worker.give_up_waiting(shared, client, now);
+            }
+            client.out.error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+            worker.resume(shared, client, now)
         });
     }
 
     pub(super) fn on_demoted(&mut self, shared: &Arc<Shared>, now: Now) {
-        for id in self.waiters(|c| matches!(c.waiting, Waiting::Replicas { .. }) && !c.readonly) {
+        for id in self.waiters(|c| c.waiting.is_for_replicas() && !c.readonly) {
             self.with(shared, id, |worker, client| {
                 client.out.error(
                     "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",

@@ -1,0 +1,395 @@
+//! Applying the primary's stream: units are executed inside the gate, and their bytes are appended to this node's own
+//! journal in the same pass, so a snapshot or a promotion sees the dataset and the offset of one and the same moment.
+//! Keys whose time has come are still there: deleting them is the primary's to say (replication 3.3).
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use baton_base::{Rng, WallMs};
+use baton_cluster::{ClusterCommand, FailoverMode, SetSlot};
+use baton_commands::{CommandSpec, Effects, Env, Exec, NodeCommand, Run, StoreExec, WorldExec, key_positions};
+use baton_config::{Id, PropagationError};
+use baton_resp::{Args, Out, Proto};
+use baton_store::{DbIndex, Expiry, Garbage, Key, View};
+use smallvec::SmallVec;
+
+use super::stream::Stream;
+use crate::shared::Shared;
+
+/// Whom this node follows changed while bytes of the former primary waited: they are void.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stale;
+
+/// What the applied bytes asked for besides changes of the dataset.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    /// An acknowledgement.
+    pub(super) ack: bool,
+    /// Orders to the cluster machine, in order.
+    pub(super) cluster: Vec<ClusterCommand>,
+}
+
+/// Executes units. Keeps what carries over from one to the next.
+pub(super) struct Applier {
+    shared: Arc<Shared>,
+    /// The stream's selected database.
+    db: DbIndex,
+    out: Out,
+    effects: Effects,
+    rng: Rng,
+    requests: Requests,
+    garbage: Vec<Garbage>,
+}
+
+type RunOnView = fn(&mut Exec<'_, '_>) -> Result<(), baton_commands::Fail>;
+
+impl Applier {
+    /// An applier of the stream that goes on where the journal ends.
+    pub(super) fn new(shared: &Arc<Shared>) -> Applier {
+        Applier {
+            db: DbIndex(shared.journal.selected_db().unwrap_or(0)),
+            shared: Arc::clone(shared),
+            out: Out::new(Proto::V2),
+            effects: Effects::unwanted(),
+            rng: Rng::new(crate::repl::random_seed()),
+            requests: Requests::default(),
+            garbage: Vec::new(),
+        }
+    }
+
+    /// Applies the whole units of the stream.
+    pub(super) fn apply(&mut self, stream: &Stream, epoch: u64) -> Result<Requests, Stale> {
+        let mut next = 0;
+        while next < stream.commands().len() {
+            let unit = stream.unit(next);
+            next = if needs_stillness(stream, unit.clone()) {
+                self.apply_still(stream, unit, epoch)?
+            } else {
+                self.apply_beside(stream, next, epoch)?
+            };
+            for garbage in self.garbage.drain(..) {
+                self.shared.free_later(garbage);
+            }
+        }
+        Ok(std::mem::take(&mut self.requests))
+    }
+
+    /// Applies units beside readers, up to one that needs the world to stand still. Gives where it stopped.
+    fn apply_beside(&mut self, stream: &Stream, first: usize, epoch: u64) -> Result<usize, Stale> {
+        let shared = Arc::clone(&self.shared);
+        let _pass = shared.gate.enter(shared.link_lane());
+        let keys = prefetch(&shared, self.db, stream, first);
+        let mut turn = self.turn(epoch)?;
+        let mut next = first;
+        while next < stream.commands().len() {
+            let unit = stream.unit(next);
+            if needs_stillness(stream, unit.clone()) {
+                break;
+            }
+            next = unit.end;
+            if unit.len() == 1 {
+                turn.single(stream, unit.start, keys.get(unit.start - first).copied().flatten());
+            } else {
+                turn.transaction(stream, unit);
+            }
+        }
+        turn.record(stream, first..next);
+        Ok(next)
+    }
+
+    /// Applies one unit while the world stands still.
+    fn apply_still(&mut self, stream: &Stream, unit: Range<usize>, epoch: u64) -> Result<usize, Stale> {
+        let shared = Arc::clone(&self.shared);
+        let _still = shared.gate.stop_world();
+        let mut turn = self.turn(epoch)?;
+        for i in unit.clone() {
+            turn.alone(stream, i);
+        }
+        turn.record(stream, unit.clone());
+        Ok(unit.end)
+    }
+
+    /// Begins to apply, inside the gate.
+    fn turn(&mut self, epoch: u64) -> Result<Turn<'_>, Stale> {
+        if self.shared.repl.epoch.load(Ordering::SeqCst) != epoch {
+            return Err(Stale);
+        }
+        // What the primary accepted is accepted here, whatever the limits for this node's own clients are.
+        let world = self.shared.world.peek();
+        let env = Env { bulk_bytes_max: u64::MAX, ..Env::clone(&world.env) };
+        let now = self.shared.clock.wall();
+        let db_before = self.db;
+        Ok(Turn { applier: self, env, now, db_before })
+    }
+}
+
+/// One stay inside the gate.
+struct Turn<'a> {
+    applier: &'a mut Applier,
+    env: Env,
+    now: WallMs,
+    db_before: DbIndex,
+}
+
+impl Turn<'_> {
+    /// Appends what was executed, as it was received (replication I2).
+    fn record(&self, stream: &Stream, commands: Range<usize>) {
+        let (shared, db) = (&self.applier.shared, self.applier.db);
+        shared.journal.append_raw(stream.bytes(commands.clone()));
+        if db != self.db_before {
+            shared.journal.set_selected_db(Some(db.0));
+        }
+        shared.stats.lanes[shared.link_lane().0].commands.add(commands.len() as u64);
+    }
+
+    /// A command that is a unit by itself.
+    fn single(&mut self, stream: &Stream, i: usize, key: Option<Key<'_>>) {
+        let command = &stream.commands()[i];
+        let args = stream.args(command);
+        let Some((spec, run)) = self.resolve(command.spec, args) else { return };
+        let Run::Keyspace(run) = run else { return self.other(spec, run, args) };
+        let shared = Arc::clone(&self.applier.shared);
+        let (store, db) = (&shared.store, self.applier.db);
+        if let Some(key) = key {
+            let mut view = store.view(key.slot, db, self.now, Expiry::Ignore);
+            return self.on_view(&mut view, spec, run, args, &[key]);
+        }
+        let keys = keys_of(&shared, spec, args);
+        let slots = slots_of(keys.iter());
+        let mut view = store.view_many(&slots, db, self.now, Expiry::Ignore);
+        self.on_view(&mut view, spec, run, args, &keys);
+    }
+
+    /// A transaction: all its slots are locked before its first command runs, so nobody reads half of it.
+    fn transaction(&mut self, stream: &Stream, unit: Range<usize>) {
+        let shared = Arc::clone(&self.applier.shared);
+        let commands = &stream.commands()[unit];
+        let keys: Vec<SmallVec<[Key<'_>; 4]>> = (commands.iter())
+            .map(|c| c.spec.map_or_else(SmallVec::new, |spec| keys_of(&shared, spec, stream.args(c))))
+            .collect();
+        let slots = slots_of(keys.iter().flatten());
+        let mut view = shared.store.view_many(&slots, self.applier.db, self.now, Expiry::Ignore);
+        for (command, keys) in commands.iter().zip(&keys) {
+            let args = stream.args(command);
+            match self.resolve(command.spec, args) {
+                Some((spec, Run::Keyspace(run))) => {
+                    view.select(self.applier.db);
+                    self.on_view(&mut view, spec, run, args, keys);
+                }
+                Some((spec, run)) => self.other(spec, run, args),
+                None => {}
+            }
+        }
+    }
+
+    /// A command while the world stands still.
+    fn alone(&mut self, stream: &Stream, i: usize) {
+        let command = &stream.commands()[i];
+        let args = stream.args(command);
+        let Some((spec, run)) = self.resolve(command.spec, args) else { return };
+        let shared = Arc::clone(&self.applier.shared);
+        let db = self.applier.db;
+        match run {
+            Run::Keyspace(run) => {
+                let keys = keys_of(&shared, spec, args);
+                let mut view = shared.store.view_all(db, self.now, Expiry::Ignore);
+                self.on_view(&mut view, spec, run, args, &keys);
+            }
+            Run::World(run) => self.on_world(spec, run, args),
+            Run::Store(run) => {
+                let (out, rng) = (&mut self.applier.out, &mut self.applier.rng);
+                let store = &shared.store;
+                let (now, env, due) = (self.now, &self.env, Vec::new());
+                let failed = run(&mut StoreExec { store, db, now, args, out, rng, env, due }).err();
+                self.finish(spec, failed, 0);
+            }
+            run => self.other(spec, run, args),
+        }
+    }
+
+    /// The command and how it runs, if this node knows it and the arguments fit.
+    fn resolve(&self, spec: Option<&'static CommandSpec>, args: Args<'_>) -> Option<(&'static CommandSpec, Run)> {
+        if args.is_empty() {
+            return None;
+        }
+        match spec {
+            Some(spec) if spec.subcommands.is_empty() && spec.arity_fits(args.len()) => Some((spec, spec.run)),
+            _ => match baton_commands::find(args) {
+                Ok(spec) => Some((spec, spec.run)),
+                Err(fail) => {
+                    self.complain(spec, &fail);
+                    None
+                }
+            },
+        }
+    }
+
+    fn on_view(
+        &mut self,
+        view: &mut View<'_>,
+        spec: &'static CommandSpec,
+        run: RunOnView,
+        args: Args<'_>,
+        keys: &[Key<'_>],
+    ) {
+        let Applier { out, effects, .. } = &mut *self.applier;
+        effects.clear();
+        let failed = run(&mut Exec { view, args, keys, out, effects, env: &self.env, touch: true }).err();
+        let dirty = view.take_outcome().dirty;
+        self.finish(spec, failed, dirty);
+    }
+
+    fn on_world(
+        &mut self,
+        spec: &'static CommandSpec,
+        run: fn(&mut WorldExec<'_>) -> Result<(), baton_commands::Fail>,
+        args: Args<'_>,
+    ) {
+        let Applier { shared, db, out, effects, .. } = &mut *self.applier;
+        effects.clear();
+        let mut exec = WorldExec {
+            store: &shared.store,
+            db: *db,
+            now: self.now,
+            args,
+            out,
+            effects,
+            env: &self.env,
+            dirty: 0,
+            garbage: Vec::new(),
+            free_now: false,
+        };
+        let failed = run(&mut exec).err();
+        let (dirty, garbage) = (exec.dirty, exec.garbage);
+        self.applier.garbage.extend(garbage);
+        self.finish(spec, failed, dirty);
+    }
+
+    /// Nobody reads replies of these commands; an error is the exception that an operator has to know of.
+    fn finish(&mut self, spec: &'static CommandSpec, failed: Option<baton_commands::Fail>, dirty: u64) {
+        self.applier.out.buf.clear();
+        let shared = &self.applier.shared;
+        let lane = &shared.stats.lanes[shared.link_lane().0];
+        lane.dirty.add(dirty);
+        lane.by_command[spec.id().index()].calls.add(1);
+        if let Some(fail) = failed {
+            lane.by_command[spec.id().index()].failed.add(1);
+            self.complain(Some(spec), &fail);
+        }
+    }
+
+    #[cold]
+    fn complain(&self, spec: Option<&'static CommandSpec>, fail: &baton_commands::Fail) {
+        let shared = &self.applier.shared;
+        let (text, name) = (fail.text(), spec.map_or("<unknown>", |s| s.name));
+        shared.log.warning(&format!(
+            "== CRITICAL == This replica is sending an error to its primary: '-{}' after processing the command '{name}'",
+            String::from_utf8_lossy(&text)
+        ));
+        let behavior: PropagationError = shared.world.peek().settings.choice();
+        if behavior != PropagationError::Ignore {
+            shared.log.warning(&format!("Ending because of {}.", Id::PropagationErrorBehavior.directive().name));
+            std::process::exit(1);
+        }
+    }
+
+    /// Commands that are not about keys.
+    fn other(&mut self, spec: &'static CommandSpec, run: Run, args: Args<'_>) {
+        use NodeCommand as N;
+        let Run::Node(command) = run else { return };
+        let shared = &self.applier.shared;
+        match command {
+            N::Select => match args.get(1).and_then(baton_base::num::parse_u64) {
+                Some(db) if db < u64::from(shared.store.databases()) => self.applier.db = DbIndex(db as u32),
+                _ => self.complain(Some(spec), &baton_commands::Fail::Text("ERR DB index is out of range")),
+            },
+            N::Replconf => {
+                self.applier.requests.ack |= args.get(1).is_some_and(|option| option.eq_ignore_ascii_case(b"getack"));
+            }
+            N::Publish => publish(shared, shared.pubsub.route(args.at(1), args.at(2))),
+            N::Spublish => publish(shared, shared.pubsub.route_shard(args.at(1), args.at(2))),
+            N::ClusterFailover | N::ClusterSetslot => {
+                self.applier.requests.cluster.extend(cluster_order(command, args))
+            }
+            N::Ping | N::Multi | N::Exec | N::Discard => {}
+            _ => {
+                let name = spec.name;
+                shared.log.warning(&format!("A command from the primary has no meaning here and is ignored: '{name}'"));
+            }
+        }
+    }
+}
+
+fn publish(shared: &Shared, messages: Vec<(crate::pubsub::Subscriber, crate::pubsub::Push)>) {
+    for (to, push) in messages {
+        shared.deliver(to, push);
+    }
+}
+
+/// Whether a unit has a command that goes over the whole keyspace.
+fn needs_stillness(stream: &Stream, unit: Range<usize>) -> bool {
+    stream.commands()[unit].iter().any(|c| matches!(c.spec.map(|s| s.run), Some(Run::World(_) | Run::Store(_))))
+}
+
+/// The declared keys of a command; none if its arguments don't say where they are, which it will refuse itself.
+fn keys_of<'k>(shared: &Shared, spec: &CommandSpec, args: Args<'k>) -> SmallVec<[Key<'k>; 4]> {
+    let positions = key_positions(spec, args).unwrap_or_default();
+    positions.iter().map(|p| shared.store.key(args.at(p.index as usize))).collect()
+}
+
+/// The slots of these keys in the order in which they are locked. A command without keys gets one, which it won't use.
+fn slots_of<'a, 'k: 'a>(keys: impl Iterator<Item = &'a Key<'k>>) -> SmallVec<[baton_base::Slot; 8]> {
+    let mut slots: SmallVec<[baton_base::Slot; 8]> = keys.map(|k| k.slot).collect();
+    if slots.is_empty() {
+        slots.push(baton_base::Slot::default());
+    }
+    slots.sort_unstable();
+    slots.dedup();
+    slots
+}
+
+/// The keys of the single-key commands from `first` on, with their cache lines on their way (as workers do for a batch).
+fn prefetch<'k>(shared: &Shared, db: DbIndex, stream: &'k Stream, first: usize) -> Vec<Option<Key<'k>>> {
+    let store = &shared.store;
+    let keys: Vec<Option<Key<'_>>> = (stream.commands()[first..].iter())
+        .map(|command| {
+            let args = stream.args(command);
+            let key = store.key(args.get(command.spec?.single_key()?)?);
+            store.prefetch_slot(&key);
+            Some(key)
+        })
+        .collect();
+    for key in keys.iter().flatten() {
+        store.prefetch_bucket(db, key);
+    }
+    for key in keys.iter().flatten() {
+        store.prefetch_entry(db, key);
+    }
+    keys
+}
+
+/// Orders that a primary sends to the cluster machines of its replicas (cluster-bus, SETSLOT; replication 10).
+fn cluster_order(command: NodeCommand, args: Args<'_>) -> Option<ClusterCommand> {
+    let text = |i: usize| args.get(i).map(|a| String::from_utf8_lossy(a).into_owned());
+    let is = |i: usize, word: &[u8]| args.get(i).is_some_and(|a| a.eq_ignore_ascii_case(word));
+    if command == NodeCommand::ClusterFailover {
+        let (mode, rest) = match () {
+            () if is(2, b"force") => (FailoverMode::Force, 3),
+            () if is(2, b"takeover") => (FailoverMode::Takeover, 3),
+            () => (FailoverMode::Default, 2),
+        };
+        let replica_id = if is(rest, b"replicaid") { text(rest + 1) } else { None };
+        return Some(ClusterCommand::Failover { mode, replica_id });
+    }
+    let number = baton_base::num::parse_u64(args.get(2)?).and_then(|n| u16::try_from(n).ok())?;
+    let slot = baton_base::Slot::new(number)?;
+    let action = match () {
+        () if is(3, b"stable") => SetSlot::Stable,
+        () if is(3, b"importing") => SetSlot::Importing(text(4)?),
+        () if is(3, b"migrating") => SetSlot::Migrating(text(4)?),
+        () if is(3, b"node") => SetSlot::Node(text(4)?),
+        () => return None,
+    };
+    Some(ClusterCommand::SetSlot { slot, action })
+}

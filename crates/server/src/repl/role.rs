@@ -1,0 +1,102 @@
+//! Becoming primary or replica (replication 6). The role, the history and the order of who may append to the journal
+//! change together while the world stands still, so no command, snapshot or applied byte falls between two of them.
+//! Called by the control thread, which alone decides; nothing here decides.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use baton_base::{Offset, ReplId, Rng};
+use baton_replication::link::Position;
+
+use super::{FeederMessage, Follow, LinkMessage, random_seed};
+use crate::gate::Stillness;
+use crate::shared::Shared;
+use crate::worker::WorkerMessage;
+use crate::world::{Role, World};
+
+/// How to follow a primary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Demotion {
+    /// The dataset's history goes on there, as far as that primary agrees; else a full synchronisation is asked for.
+    pub partial: bool,
+    /// The peer is still a replica and is to be promoted by the request (replication 7).
+    pub takeover: bool,
+}
+
+/// Makes this node a primary: its history becomes the previous one of a fresh one, so that whoever followed the same
+/// primary can follow this node without a full synchronisation. `also` changes more of the world at the same moment.
+/// Gives the offset at which it happened. A node that is a primary already only gets `also`.
+pub fn promote(shared: &Arc<Shared>, also: impl FnOnce(&mut World)) -> Offset {
+    let still = shared.gate.stop_world();
+    promote_still(shared, &still, also)
+}
+
+/// As [`promote`], for a caller that has stopped the world itself.
+pub fn promote_still(shared: &Arc<Shared>, _still: &Stillness<'_>, also: impl FnOnce(&mut World)) -> Offset {
+    let end = shared.journal.end();
+    let was_replica = shared.world.peek().role.is_replica();
+    if was_replica {
+        shared.repl.epoch.fetch_add(1, Ordering::SeqCst);
+        shared.repl.history.lock().promote(end, fresh_id());
+        shared.journal.select_reset();
+        shared.repl.link.store(Arc::default());
+        shared.repl.down_since_us.store(u64::MAX, Ordering::Relaxed);
+        shared.log.set_role(b'M');
+    }
+    shared.change_world(|w| {
+        w.role = Role::Primary;
+        w.link_up = false;
+        also(w);
+    });
+    if was_replica {
+        shared.threads().link.send(LinkMessage::StopFollowing);
+        shared.threads().feeder.send(FeederMessage::DropAll);
+    }
+    end
+}
+
+/// Makes this node a replica of a primary, or of another one than before. Its own replicas stay: they are dropped once
+/// the history turns out to change. `also` changes more of the world at the same moment.
+pub fn demote(shared: &Arc<Shared>, host: &str, port: u16, how: Demotion, also: impl FnOnce(&mut World)) {
+    let still = shared.gate.stop_world();
+    demote_still(shared, &still, host, port, how, also);
+}
+
+/// As [`demote`], for a caller that has stopped the world itself.
+pub fn demote_still(
+    shared: &Arc<Shared>,
+    _still: &Stillness<'_>,
+    host: &str,
+    port: u16,
+    how: Demotion,
+    also: impl FnOnce(&mut World),
+) {
+    let was_primary = !shared.world.peek().role.is_replica();
+    let epoch = shared.repl.epoch.fetch_add(1, Ordering::SeqCst) + 1;
+    // Without a backlog offsets did not count what was written, so the position would claim data that nobody else has.
+    let resume = (how.partial && shared.journal.is_active())
+        .then(|| Position { replid: shared.repl.history.lock().replid, offset: shared.journal.end() });
+    shared.log.set_role(b'S');
+    shared.repl.heard_us.store(0, Ordering::Relaxed);
+    shared.change_world(|w| {
+        w.role = Role::Replica { host: Arc::from(host), port };
+        w.link_up = false;
+        also(w);
+    });
+    if was_primary {
+        shared.tell_workers(|| WorkerMessage::Demoted);
+    }
+    let follow = Follow { host: host.to_owned(), port, resume, was_primary, takeover: how.takeover, epoch };
+    shared.threads().link.send(LinkMessage::Follow(Box::new(follow)));
+}
+
+/// Appends a request for acknowledgement and gives the offset behind it: the last bytes that a fence lets through. The
+/// caller has stopped the world. Without a backlog nothing is appended.
+pub fn ask_acks_still(shared: &Shared, _still: &Stillness<'_>) -> Offset {
+    shared.journal.append_unselected(&super::feeder::GETACK)
+}
+
+/// A new random id.
+pub fn fresh_id() -> ReplId {
+    ReplId::random(&mut Rng::new(random_seed()))
+}
