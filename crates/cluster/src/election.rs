@@ -223,14 +223,18 @@ impl Cluster {
         u32::try_from(self.voting_nodes().filter(earlier).count()).unwrap_or(u32::MAX)
     }
 
-    /// Whether nobody can object: I am first in every order and all living siblings know that the primary failed, said
-    /// after I knew it (S3).
+    /// Whether nobody can object: I am first in every order and all living siblings know that the primary failed. Some
+    /// releases never take the mark of an earlier failure back (S3), so it counts only if it is repeated after I knew of
+    /// this failure, or appeared shortly before.
     fn is_best_ranked(&self, turn: &Turn<'_>, primary: NodeId, rank: u32, primary_rank: u32) -> bool {
         let Some(failed_at) = self.nodes.get(&primary).and_then(|n| n.fail_time) else { return false };
+        let timely = |said: Mono, n: &Node| {
+            n.data_received.is_some_and(|at| at >= failed_at) || failed_at.since(said) <= self.settings.node_timeout()
+        };
         let knows = |n: &Node| {
             n.is_myself()
                 || n.flags.intersects(NodeFlags::FAIL | NodeFlags::PFAIL | NodeFlags::NOFAILOVER)
-                || n.primary_fail_said.is_some_and(|at| at >= failed_at)
+                || n.primary_fail_said.is_some_and(|said| timely(said, n))
         };
         rank == 0 && primary_rank == 0 && self.own_offset(turn) != Offset(0) && self.replicas_of(primary).all(knows)
     }

@@ -91,7 +91,7 @@ pub(crate) struct Node {
     pub(crate) connect_tried: Option<Mono>,
     /// Voting primaries that reported it, with the time up to whole seconds that ages the report.
     pub(crate) reports: BTreeMap<NodeId, Mono>,
-    /// When it last said "my primary is FAIL" (bit 13); empty if its last header did not say so.
+    /// Since when its headers say "my primary is FAIL" (bit 13); empty if its last header did not say so.
     pub(crate) primary_fail_said: Option<Mono>,
 }
 

@@ -153,9 +153,15 @@ impl Cluster {
         for copied in [NodeFlags::LIGHT_HDR_PUBLISH, NodeFlags::LIGHT_HDR_MODULE] {
             node.flags.set(copied, header.flags.contains(copied));
         }
-        node.primary_fail_said = header.flags.contains(NodeFlags::MY_PRIMARY_FAIL).then_some(turn.now);
+        let since = node.primary_fail_said.unwrap_or(turn.now);
+        node.primary_fail_said = header.flags.contains(NodeFlags::MY_PRIMARY_FAIL).then_some(since);
         node.data_received = Some(turn.now);
         node.offset = header.offset;
+        // A sibling's header can make me the best replica: a waiting election looks at once, not at the periodic run.
+        let primary = node.primary;
+        if primary.is_some() && primary == self.myself().primary && self.election.deadline().is_some() {
+            self.todo.failover = true;
+        }
     }
 
     /// Step 4: epochs only move forward; a higher claim ends my own election; a paused primary tells its final offset.

@@ -93,6 +93,7 @@ fn of_two_replicas_the_one_with_more_data_wins() {
         world.kill(0);
         world.until("one of them takes over", secs(20), |w| w.is_primary(3) || w.is_primary(6));
         assert!(world.is_primary(more), "the one with the larger offset");
+        assert_ne!(world.logged(more, "best ranked replica"), 0, "its sibling knew too: it did not wait");
         world.until("the sibling follows", secs(10), |w| w.peers[less].primary == Some(w.id(more)));
     }
 }
