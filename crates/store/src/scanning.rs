@@ -20,6 +20,9 @@ const CHAINS_A_HOLD: usize = 64;
 /// Places tried for a random key, a bucket each, before giving up.
 const RANDOM_TRIES: usize = 64;
 
+/// Slots drawn at random before all are looked at.
+const RANDOM_SLOTS: usize = 32;
+
 /// What one step of a scan gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scanned {
@@ -116,9 +119,24 @@ impl Store {
     }
 
     /// A random key that is not expired, or none. Gives up after a bounded number of tries. Slots are drawn by how many
-    /// keys they hold, which means one pass over all of them.
+    /// keys they hold, up to a few times the average; only where that finds none, one pass goes over all of them.
     pub fn random_key(&self, db: DbIndex, rng: &mut Rng, now: WallMs) -> Option<Vec<u8>> {
-        let mut rank = rng.below(self.len(db));
+        let total = self.len(db);
+        let scale = 4 * (total / Slot::COUNT as u64) + 4;
+        let mut tries = RANDOM_TRIES;
+        for _ in 0..RANDOM_SLOTS {
+            let slot = Slot::new(rng.below(Slot::COUNT as u64) as u16)?;
+            if rng.below(scale) < self.slot_len(db, slot)
+                && let Some(key) = self.random_in_slot(db, slot, rng, now, &mut tries)
+            {
+                return Some(key);
+            }
+        }
+        self.random_by_rank(db, rng.below(total), rng, now)
+    }
+
+    /// A random key of the slot that holds the key with this rank, or of one behind it.
+    fn random_by_rank(&self, db: DbIndex, mut rank: u64, rng: &mut Rng, now: WallMs) -> Option<Vec<u8>> {
         let mut slots = Slot::all().filter(|slot| {
             let keys = self.slot_len(db, *slot);
             let hit = rank < keys;

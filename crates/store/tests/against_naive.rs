@@ -138,7 +138,8 @@ fn item_of(entry: &Entry<'_>, now: WallMs) -> Item {
 
 /// The twin knows only of strings that were changed in place; long ones are called raw too.
 fn shown(name: &Name, item: &Item) -> Item {
-    let long = name.1.len() + item.text.len() + 8 * usize::from(item.expire_at.is_some()) + 15 > 128;
+    let headers = if name.1.len() < 32 { 15 } else { 17 };
+    let long = name.1.len() + item.text.len() + 8 * usize::from(item.expire_at.is_some()) + headers > 128;
     Item { raw: !item.int && (item.raw || long), ..item.clone() }
 }
 

@@ -389,6 +389,10 @@ impl Table {
         let home = home_of(u64::from(place.reverse_bits()), buckets);
         let width_bits = u32::BITS - depth_of(home, buckets);
         let next = ((u64::from(place) >> width_bits) + 1) << width_bits;
+        // Whoever goes over a chain reads all its records: they are asked for together, not one after the other.
+        // SAFETY: the array gives the address of a live bucket, which stays while the table is borrowed.
+        let bucket = unsafe { self.buckets.at(home).as_ref() };
+        bucket.taken().for_each(|place| prefetch::line(bucket.record(place).as_ptr()));
         (self.chain(home), u32::try_from(next).ok())
     }
 
