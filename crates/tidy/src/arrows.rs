@@ -19,32 +19,13 @@ pub struct Row {
 /// The table, by crate.
 pub type Table = BTreeMap<String, Row>;
 
-/// What holds until the page has its table.
-const FOUNDING: &str = "\
-## Crates and arrows
-| Crate | Level | May use |
-|---|---|---|
-| `base` | L0 | |
-| `resp`, `wire`, `store`, `journal`, `config`, `cli` | L1 | `base` |
-| `rdb` | L2 | `base` |
-| `commands` | L2 | `base`, `resp`, `store`, `rdb` |
-| `replication` | L2 | `base` |
-| `cluster` | L2 | `base`, `wire` |
-| `handover` | L2 | `base` |
-| `node` | L3 | `base`, `wire`, `cluster`, `replication`, `handover` |
-| `sim` | L4 | `base`, `resp`, `wire`, `store`, `journal`, `commands`, `replication`, `cluster`, `handover`, `node` |
-| `server` | L4 | `base`, `resp`, `wire`, `store`, `journal`, `config`, `cli`, `rdb`, `commands`, `replication`, `cluster`, `handover`, `node` |
-| `tidy` | L4 | |
-";
-
 /// Reads the table from the project's files.
 ///
 /// # Errors
 /// Says what is wrong with it.
 pub fn table(files: &[File]) -> Result<Table, String> {
-    let page = files.iter().find(|f| f.path == "ARCHITECTURE.md").map_or(FOUNDING, |f| f.text.as_str());
-    let has_section = page.lines().any(|line| line.starts_with('#') && line.contains(HEADING));
-    parse(if has_section { page } else { FOUNDING })
+    let page = files.iter().find(|f| f.path == "ARCHITECTURE.md").ok_or("there is no ARCHITECTURE.md")?;
+    parse(&page.text)
 }
 
 fn parse(text: &str) -> Result<Table, String> {
