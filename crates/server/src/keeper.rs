@@ -8,14 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use baton_base::{Mono, Slot};
+use baton_base::{Mono, Slot, WallMs};
 use baton_config::Id;
 use baton_store::{DbIndex, Expiry};
 use mio::net::{TcpListener, UnixListener};
 use mio::{Events, Interest, Poll, Token};
 
 use crate::conn::Conn;
-use crate::gate::Lane;
 use crate::shared::Shared;
 use crate::worker::WorkerMessage;
 
@@ -191,11 +190,12 @@ impl Keeper {
             {
                 return;
             }
-            // A bounded number of slots under one pass: looking at an idle slot costs one comparison.
+            // A bounded number of slots under one pass: looking at an idle slot costs one comparison and no lock.
+            let wall = shared.clock.wall();
             for _ in 0..512 {
                 let Some(slot) = Slot::new(self.next_slot as u16) else { break };
-                let more = self.expire_slot(&shared, slot, shared.keeper_lane(), world.hot.lazy_expire);
-                if !more {
+                let due = shared.store.may_be_due(slot, wall);
+                if !(due && self.expire_slot(&shared, slot, wall, world.hot.lazy_expire)) {
                     self.next_slot = (self.next_slot + 1) % Slot::COUNT;
                     visited += 1;
                 }
@@ -207,14 +207,14 @@ impl Keeper {
         }
     }
 
-    fn expire_slot(&mut self, shared: &Shared, slot: Slot, lane: Lane, lazy: bool) -> bool {
-        let mut view = shared.store.view(slot, DbIndex(0), shared.clock.wall(), Expiry::Delete);
+    fn expire_slot(&mut self, shared: &Shared, slot: Slot, wall: WallMs, lazy: bool) -> bool {
+        let mut view = shared.store.view(slot, DbIndex(0), wall, Expiry::Delete);
         let more = view.expire_due(slot, EXPIRE_STEP);
         let expired = view.take_outcome().expired;
         if expired.is_empty() {
             return false;
         }
-        shared.stats.lanes[lane.0].expired.add(expired.len() as u64);
+        shared.stats.lanes[shared.keeper_lane().0].expired.add(expired.len() as u64);
         if shared.journal.is_active() {
             let verb: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };
             for (db, key) in &expired {
