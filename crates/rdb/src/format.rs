@@ -4,6 +4,8 @@
 pub const VERSION: u16 = 80;
 /// The version for replicas that do not know [`VERSION`] (replication 1.6).
 pub const VERSION_LEGACY: u16 = 11;
+/// The oldest version that is written, for peers that report none.
+pub const VERSION_OLDEST_WRITTEN: u16 = 10;
 /// Versions from here to [`FOREIGN_LAST`] belong to other products (rdb 1.1).
 pub const FOREIGN_FIRST: u16 = 12;
 /// Last version of other products, and the last that goes with the `REDIS` magic.
@@ -19,8 +21,11 @@ pub enum VersionTarget {
     /// `VALKEY080`.
     #[default]
     Current,
-    /// `REDIS0011`, for replicas between 7.2 and 8.x or with unreported version (replication 1.6).
+    /// `REDIS0011`, for replicas that reported a version between 7.2 and 8.x (replication 1.6).
     Legacy,
+    /// `REDIS0010`, for replicas that report no version: Redis 7.0 never does, and takes nothing newer. Everybody who
+    /// takes 11 takes 10.
+    Oldest,
 }
 
 impl VersionTarget {
@@ -29,6 +34,7 @@ impl VersionTarget {
         match self {
             VersionTarget::Current => VERSION,
             VersionTarget::Legacy => VERSION_LEGACY,
+            VersionTarget::Oldest => VERSION_OLDEST_WRITTEN,
         }
     }
 
@@ -36,6 +42,7 @@ impl VersionTarget {
         match self {
             VersionTarget::Current => b"VALKEY080",
             VersionTarget::Legacy => b"REDIS0011",
+            VersionTarget::Oldest => b"REDIS0010",
         }
     }
 }

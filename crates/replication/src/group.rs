@@ -170,7 +170,7 @@ mod tests {
         let plan = planned(&all, SyncSettings::default());
         assert_eq!((plan.members, plan.rdb_version), (vec![1], RdbVersion::V80));
         let plan = planned(&[&old, &current], SyncSettings { diskless: false, ..SyncSettings::default() });
-        assert_eq!((plan.members, plan.rdb_version, plan.target), (vec![0], RdbVersion::V11, SnapshotTarget::Socket));
+        assert_eq!((plan.members, plan.rdb_version, plan.target), (vec![0], RdbVersion::V10, SnapshotTarget::Socket));
         let plan = planned(&[&filtered], SyncSettings { diskless: false, ..SyncSettings::default() });
         assert_eq!(plan.target, SnapshotTarget::Socket);
         assert!(super::plan([(0, &online)], &SyncSettings::default()).is_none());

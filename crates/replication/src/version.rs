@@ -44,7 +44,9 @@ impl fmt::Display for Version {
 /// A snapshot format to send.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum RdbVersion {
-    /// `REDIS0011`, for peers older than 9.0 and those that don't say. Can't hold hashes with field TTLs.
+    /// `REDIS0010`, for peers that don't say: Redis 7.0 never does, flushes its data on 11, and would ask again for ever.
+    V10,
+    /// `REDIS0011`, for peers between 7.2 and 8.x. Can't hold hashes with field TTLs.
     V11,
     /// `VALKEY080`, the current one.
     V80,
@@ -54,6 +56,7 @@ impl RdbVersion {
     /// Its number.
     pub fn number(self) -> u32 {
         match self {
+            RdbVersion::V10 => 10,
             RdbVersion::V11 => 11,
             RdbVersion::V80 => 80,
         }
@@ -65,7 +68,8 @@ impl RdbVersion {
         match version {
             _ if !capa_eof => RdbVersion::V80,
             Some(v) if v >= Version::new(9, 0, 0) => RdbVersion::V80,
-            _ => RdbVersion::V11,
+            Some(_) => RdbVersion::V11,
+            None => RdbVersion::V10,
         }
     }
 }
@@ -92,7 +96,7 @@ mod tests {
             (true, v(9, 1), RdbVersion::V80),
             (true, v(8, 1), RdbVersion::V11),
             (true, v(7, 2), RdbVersion::V11),
-            (true, None, RdbVersion::V11),
+            (true, None, RdbVersion::V10),
             (false, None, RdbVersion::V80),
             (false, v(7, 2), RdbVersion::V80),
         ] {

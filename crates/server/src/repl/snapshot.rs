@@ -152,6 +152,7 @@ fn produce(shared: &Arc<Shared>, mut job: Job, sink: &mut Sink<'_>) -> Result<()
 /// How a snapshot of this version is written under these settings.
 pub fn encoder_options(settings: &Settings, version: RdbVersion) -> EncoderOptions {
     let version = match version {
+        RdbVersion::V10 => VersionTarget::Oldest,
         RdbVersion::V11 => VersionTarget::Legacy,
         RdbVersion::V80 => VersionTarget::Current,
     };
