@@ -19,15 +19,19 @@ impl CommandId {
 /// The command with this name, in any case. A container is found as itself: see [`CommandSpec::subcommand`].
 #[inline]
 pub fn lookup(name: &[u8]) -> Option<&'static CommandSpec> {
-    let mut at = bucket(hash(name));
+    let folded = Folded::of(name);
+    let mut at = folded.bucket();
     loop {
         let i = INDEX[at];
         if i == EMPTY {
             return None;
         }
-        let spec = &COMMANDS[i as usize];
-        if spec.name.as_bytes().eq_ignore_ascii_case(name) {
-            return Some(spec);
+        let known = &FOLDED[i as usize];
+        if known.first == folded.first && known.last == folded.last && known.len == folded.len {
+            let spec = &COMMANDS[i as usize];
+            if known.exact || spec.name.as_bytes().eq_ignore_ascii_case(name) {
+                return Some(spec);
+            }
         }
         at = (at + 1) % INDEX.len();
     }
@@ -138,7 +142,7 @@ static INDEX: [u16; 1024] = {
     let mut out = [EMPTY; 1024];
     let mut i = 0;
     while i < COMMANDS_COUNT {
-        let mut at = bucket(hash(COMMANDS[i].name.as_bytes()));
+        let mut at = FOLDED[i].bucket();
         while out[at] != EMPTY {
             at = (at + 1) % out.len();
         }
@@ -150,21 +154,57 @@ static INDEX: [u16; 1024] = {
 
 const EMPTY: u16 = u16::MAX;
 
-const fn bucket(hash: u64) -> usize {
-    (hash >> 54) as usize
+/// The names of [`COMMANDS`], in the form in which they are compared.
+static FOLDED: [Folded; COMMANDS_COUNT] = {
+    let mut out = [Folded { first: 0, last: 0, len: 0, exact: false }; COMMANDS_COUNT];
+    let mut i = 0;
+    while i < COMMANDS_COUNT {
+        out[i] = Folded::of(COMMANDS[i].name.as_bytes());
+        out[i].exact = only_letters(COMMANDS[i].name.as_bytes()) && out[i].len <= 16;
+        i += 1;
+    }
+    out
+};
+
+/// A name without regard to case, in two words: its beginning and its end, which overlap or leave a gap. Bit 5 is set in every
+/// byte; that maps letters of both cases to one another, and no other byte to a letter.
+#[derive(Clone, Copy)]
+struct Folded {
+    first: u64,
+    last: u64,
+    len: usize,
+    /// Whether equal words mean equal names: no gap, and nothing but letters.
+    exact: bool,
 }
 
-/// Hash of a name without regard to case: bit 5 is set in every byte, which maps letters of both cases to one another.
-#[inline]
-const fn hash(name: &[u8]) -> u64 {
-    let (first, last) = match name.len() {
-        8.. => (word(name, 0), word(name, name.len() - 8)),
-        4..8 => (half(name, 0), half(name, name.len() - 4)),
-        0 => (0, 0),
-        n => (name[0] as u64 | (name[n / 2] as u64) << 8, name[n - 1] as u64),
-    };
-    let mixed = (first | FOLD).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (last | FOLD).rotate_left(29) ^ name.len() as u64;
-    mixed.wrapping_mul(0xD6E8_FEB8_6659_FD93)
+impl Folded {
+    #[inline]
+    const fn of(name: &[u8]) -> Folded {
+        let (first, last) = match name.len() {
+            8.. => (word(name, 0), word(name, name.len() - 8)),
+            4..8 => (half(name, 0), half(name, name.len() - 4)),
+            0 => (0, 0),
+            n => (name[0] as u64 | (name[n / 2] as u64) << 8, name[n - 1] as u64),
+        };
+        Folded { first: first | FOLD, last: last | FOLD, len: name.len(), exact: false }
+    }
+
+    #[inline]
+    const fn bucket(&self) -> usize {
+        let mixed = self.first.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ self.last.rotate_left(29) ^ self.len as u64;
+        (mixed.wrapping_mul(0xD6E8_FEB8_6659_FD93) >> 54) as usize
+    }
+}
+
+const fn only_letters(name: &[u8]) -> bool {
+    let mut i = 0;
+    while i < name.len() {
+        if !name[i].is_ascii_alphabetic() {
+            return false;
+        }
+        i += 1;
+    }
+    true
 }
 
 const FOLD: u64 = 0x2020_2020_2020_2020;

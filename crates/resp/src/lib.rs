@@ -2,7 +2,7 @@
 //! directions; knows no socket, no command and no clock.
 //!
 //! Reading order: [`Args`] (what a command sees of its request), [`RequestParser`] (bytes of a client to arguments),
-//! [`Out`] (the reply writer), [`decode`] (replies read back, for links, tools and tests).
+//! [`Out`] (the reply writer), [`decode()`] (replies read back, for links, tools and tests).
 
 mod args;
 pub mod decode;

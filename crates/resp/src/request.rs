@@ -156,7 +156,8 @@ impl RequestParser {
             Err(e) => Step::Fail(e),
             Ok(Some(consumed)) => {
                 ranges.extend_from_slice(&self.found);
-                self.found = Vec::new();
+                self.found.clear();
+                self.found.shrink_to(RANGES_KEPT);
                 self.at = 0;
                 Step::Complete { consumed, argc }
             }
@@ -297,6 +298,9 @@ impl RequestParser {
         }
     }
 }
+
+/// Ranges of a half-received request for which memory is kept between requests.
+const RANGES_KEPT: usize = 64;
 
 /// Reads the common form of a number line from its first digit on: up to nine digits, canonical, CR LF. Anything else is left
 /// to the slow path.

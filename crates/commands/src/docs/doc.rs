@@ -1,4 +1,4 @@
-//! COMMAND DOCS.
+//! COMMAND DOCS: what a record says about its command, for people and their tools. Never used for parsing.
 
 use baton_resp::{Args, Out};
 

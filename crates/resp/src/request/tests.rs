@@ -1,3 +1,5 @@
+//! Tests of the request parser: recorded errors, limits, and requests cut into pieces.
+
 use super::*;
 use proptest::prelude::*;
 
