@@ -37,7 +37,13 @@ pub fn promote_still(shared: &Arc<Shared>, _still: &Stillness<'_>, also: impl Fn
     let was_replica = shared.world.peek().role.is_replica();
     if was_replica {
         shared.repl.epoch.fetch_add(1, Ordering::SeqCst);
-        shared.repl.history.lock().promote(end, fresh_id());
+        let mut history = shared.repl.history.lock();
+        history.promote(end, fresh_id());
+        let (old, new, valid) = (history.replid2, history.replid, end.plus(1));
+        drop(history);
+        shared.log.notice(&format!(
+            "Setting secondary replication ID to {old}, valid up to offset: {valid}. New replication ID is {new}"
+        ));
         shared.journal.select_reset();
         shared.repl.link.store(Arc::default());
         shared.repl.down_since_us.store(u64::MAX, Ordering::Relaxed);

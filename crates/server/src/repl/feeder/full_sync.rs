@@ -113,7 +113,9 @@ impl Feeder {
         };
         let pid = std::process::id();
         log.notice(&match target {
-            SnapshotTarget::Socket => format!("Background RDB transfer started by pid {pid}"),
+            SnapshotTarget::Socket => {
+                format!("Background RDB transfer started by pid {pid} to pipe through parent process")
+            }
             SnapshotTarget::Disk => format!("Background saving started by pid {pid}"),
         });
         let mark = *ReplId::random(&mut self.rng).as_bytes();

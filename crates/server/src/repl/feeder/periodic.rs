@@ -22,7 +22,8 @@ const KEEPALIVE: Duration = Duration::from_secs(1);
 pub(super) struct Periods {
     tick_at: Mono,
     keepalive_at: Mono,
-    ping_at: Mono,
+    /// When something was last put into the stream as a sign of life.
+    pinged_at: Mono,
     /// Since when there has been no replica, or whom this node follows has been what it is, if that is shorter.
     pub(super) alone_since: Mono,
     /// [`ReplState::epoch`](crate::repl::ReplState::epoch) at that time.
@@ -31,7 +32,7 @@ pub(super) struct Periods {
 
 impl Periods {
     pub(super) fn new(now: Mono) -> Periods {
-        Periods { tick_at: now, keepalive_at: now, ping_at: now, alone_since: now, epoch: 0 }
+        Periods { tick_at: now, keepalive_at: now, pinged_at: Mono::ZERO, alone_since: now, epoch: 0 }
     }
 
     /// When the next one is.
@@ -71,9 +72,9 @@ impl Feeder {
             self.keep_alive();
             self.count_good(now);
         }
-        if now >= self.periods.ping_at {
-            let period = self.shared.world.peek().settings.uint(Id::ReplPingReplicaPeriod);
-            self.periods.ping_at = now + Duration::from_secs(period);
+        let period = Duration::from_secs(self.shared.world.peek().settings.uint(Id::ReplPingReplicaPeriod));
+        if now >= self.periods.pinged_at + period {
+            self.periods.pinged_at = now;
             self.feed(&[b"PING"], |feeder| !feeder.replicas.is_empty());
         }
     }

@@ -89,7 +89,7 @@ impl Load {
         let keys = self.keys;
         self.shared
             .log
-            .notice(&format!("Done loading RDB, keys loaded: {keys}, keys expired: 0, empty keys skipped: 0."));
+            .notice(&format!("Done loading RDB, keys loaded: {keys}, keys expired: 0, all fields expired hashes: 0."));
         self.loaded
     }
 }
