@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use baton_base::{Slot, WallMs};
+use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use crate::counters::Counters;
@@ -34,7 +35,8 @@ pub struct Store {
     pub(crate) counters: Counters,
     /// For each database the number it had at the running snapshot's cut.
     pub(crate) cut_dbs: Box<[AtomicU32]>,
-    pub(crate) walk_state: Mutex<WalkState>,
+    /// On a line of its own: the walker locks it all the time, and every command reads the fields around.
+    pub(crate) walk_state: CachePadded<Mutex<WalkState>>,
 }
 
 impl Store {
@@ -48,7 +50,7 @@ impl Store {
             databases: settings.databases,
             counters: Counters::new(settings.databases),
             cut_dbs: (0..settings.databases).map(AtomicU32::new).collect(),
-            walk_state: Mutex::new(WalkState::default()),
+            walk_state: CachePadded::new(Mutex::new(WalkState::default())),
         }
     }
 

@@ -401,7 +401,11 @@ impl Bench {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: if cfg!(miri) { 3 } else { ProptestConfig::default().cases },
+        max_shrink_iters: 2000,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn the_store_is_its_naive_twin(steps in prop::collection::vec(steps(), 1..120)) {
