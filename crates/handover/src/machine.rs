@@ -124,6 +124,8 @@ impl Handover {
     fn note_facts(&mut self, now: Mono, input: &Input) {
         match input {
             Input::Replicas(replicas) => self.facts.replicas.clone_from(replicas),
+            // At rest it may also go back: a node that took over another's history has that one's end.
+            Input::Offset(end) if matches!(self.state, State::Idle) => self.facts.end = *end,
             Input::Offset(end) | Input::Fenced { offset: end } => self.facts.end = self.facts.end.max(*end),
             Input::Quorum(true) => self.facts.quorum_lost_at = None,
             Input::Quorum(false) => {

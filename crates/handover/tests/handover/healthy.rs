@@ -188,3 +188,23 @@ proptest! {
         prop_assert_eq!(world.machine.phase(), if exits { Phase::Exited } else { Phase::Idle });
     }
 }
+
+/// A node that synchronised with a shorter history is where that one ends, not where it once was.
+#[test]
+fn a_shorter_history_has_a_nearer_end() {
+    let mut machine = Handover::new(Limits::default());
+    machine.handle(Mono::from_millis(1), Input::Offset(Offset(1_000_000)));
+    machine.handle(Mono::from_millis(2), Input::Offset(Offset(500)));
+    machine.handle(Mono::from_millis(3), Input::Replicas(vec![replica("a", 500, Mono::from_millis(3))]));
+    let request = Request {
+        kind: Kind::Command,
+        token: Token(1),
+        target: None,
+        promotion: Promotion::Order,
+        timeout: Duration::from_secs(5),
+        force: false,
+    };
+    machine.handle(Mono::from_millis(4), Input::Request(request));
+    machine.handle(Mono::from_millis(5), Input::Replicas(vec![replica("a", 500, Mono::from_millis(5))]));
+    assert_eq!(machine.phase(), Phase::Fence, "the replica has everything");
+}
