@@ -98,7 +98,7 @@ pub struct ReplicaSession {
     pub request: SnapshotRequest,
     /// The version it reported.
     pub version: Option<Version>,
-    /// The cluster node it is, if it said so.
+    /// The cluster node it is, if it said so. The node may have been unknown then, and be unknown still.
     pub node_id: Option<NodeId>,
     /// Synchronised by SYNC: no `+FULLRESYNC`, no acknowledgements are expected.
     pub pre_psync: bool,
@@ -188,8 +188,11 @@ impl ReplicaSession {
             ReplconfOption::SetRdbClientId(id) => return Err(ReplconfError::UnknownRdbClient(id)),
             ReplconfOption::SetClusterNodeId(_) if !env.cluster_enabled => return Err(ReplconfError::NoCluster),
             ReplconfOption::SetClusterNodeId(id) => {
-                let known = NodeId::parse(&id).ok().filter(|id| (env.knows_node)(id));
-                self.node_id = Some(known.ok_or_else(|| ReplconfError::UnknownNode(shown(&id)))?);
+                // It may become known a moment later, when the bus has introduced it; it doesn't announce itself again.
+                self.node_id = NodeId::parse(&id).ok().or(self.node_id);
+                if !self.node_id.is_some_and(|known| known.as_bytes() == id.as_slice() && (env.knows_node)(&known)) {
+                    return Err(ReplconfError::UnknownNode(shown(&id)));
+                }
             }
             ReplconfOption::Ack(_) | ReplconfOption::GetAck => {}
         }

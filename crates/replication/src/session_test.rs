@@ -98,6 +98,21 @@ fn what_the_environment_decides() {
     assert_eq!(session.handle_replconf(T(0), &args, &alone), Replconf::Error(ReplconfError::NoCluster));
 }
 
+/// A node that was introduced a moment ago may attach before the bus has told who it is.
+#[test]
+fn a_node_that_becomes_known_later_has_its_name() {
+    let mut session = ReplicaSession::new(7, None);
+    let stranger = ReplconfEnv { cluster_enabled: true, knows_node: &|_| false };
+    let id = [b'a'; 40];
+    let args: [&[u8]; 2] = [b"set-cluster-node-id", &id];
+    let answer = session.handle_replconf(T(0), &args, &stranger);
+    assert!(matches!(answer, Replconf::Error(ReplconfError::UnknownNode(_))));
+    assert_eq!(session.node_id.map(|id| *id.as_bytes()), Some(id));
+    let args: [&[u8]; 2] = [b"set-cluster-node-id", b"nonsense"];
+    assert!(matches!(session.handle_replconf(T(0), &args, &stranger), Replconf::Error(_)));
+    assert_eq!(session.node_id.map(|id| *id.as_bytes()), Some(id));
+}
+
 #[test]
 fn pairs_before_an_error_count() {
     let mut session = ReplicaSession::new(7, None);
