@@ -8,7 +8,7 @@ use baton_base::{Mono, NodeId, Slot, WallMs};
 use baton_cluster as cluster;
 use baton_cluster::{Cluster, Facts, LogLevel, Origin, Settings, Token};
 use baton_handover as handover;
-use baton_handover::{Kind, Level, Limits, Outcome, Phase, Promotion, Request};
+use baton_handover::{Kind, Level, Limits, Outcome, Phase, Promotion, Replica, Request};
 use std::time::Duration;
 
 /// More effects than one input can cause across both machines; reaching it is an own bug.
@@ -59,7 +59,10 @@ impl Node {
             Input::Stop { token, kind, timeout, force } => self.stop(at, token, kind, timeout, force),
             Input::HandOver { token, target, timeout } => self.hand_over(at, token, target, timeout),
             Input::Abort => self.handover.handle(at.now, H::Abort),
-            Input::Replicas(replicas) => self.handover.handle(at.now, H::Replicas(replicas)),
+            Input::Replicas(replicas) => {
+                let replicas = self.with_known_names(replicas);
+                self.handover.handle(at.now, H::Replicas(replicas));
+            }
             Input::Fenced { offset } => self.handover.handle(at.now, H::Fenced { offset }),
             Input::Redirected => self.handover.handle(at.now, H::Redirected),
             Input::ClientsLeft(count) => self.handover.handle(at.now, H::ClientsLeft(count)),
@@ -119,6 +122,16 @@ impl Node {
         let promotion = Promotion::Order;
         let request = Request { kind: Kind::Command, token, target, promotion, timeout, force: false };
         self.handover.handle(at.now, handover::Input::Request(request));
+    }
+
+    /// A replica can only be elected under a name that the cluster knows.
+    fn with_known_names(&self, mut replicas: Vec<Replica>) -> Vec<Replica> {
+        if let Some(topology) = self.topology() {
+            for replica in &mut replicas {
+                replica.id = replica.id.filter(|id| topology.nodes.iter().any(|node| node.id == *id));
+            }
+        }
+        replicas
     }
 
     /// Whether there is anything to hand over that an election can decide.
