@@ -343,3 +343,7 @@ impl Replica {
         self.reader.as_ref().map(Reader::position)
     }
 }
+
+#[cfg(test)]
+#[path = "replica_test.rs"]
+mod tests;
