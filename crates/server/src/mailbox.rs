@@ -26,7 +26,12 @@ struct Bell {
 }
 
 /// A mailbox whose receiver polls `registry`; its wake-ups appear there under `token`.
+///
+/// The queue has no bound of its own: threads write to each other in both directions, and two that wait for room in each
+/// other's full queues would wait for ever. What is queued is bounded by where it comes from: a message a connection, a
+/// message a command that waits, a change of state; and published messages by the output limits of their listeners.
 pub fn mailbox<T>(registry: &Registry, token: Token) -> io::Result<(Mailbox<T>, Inbox<T>)> {
+    #[expect(clippy::disallowed_methods, reason = "two threads with bounded queues to each other could wait for ever")]
     let (send, receive) = unbounded();
     let bell = Arc::new(Bell { rung: AtomicBool::new(false), waker: Waker::new(registry, token)? });
     Ok((Mailbox { queue: send, bell: Arc::clone(&bell) }, Inbox { queue: receive, bell }))
