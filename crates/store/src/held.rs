@@ -2,11 +2,11 @@
 
 use baton_base::Slot;
 
-use crate::raw::cell::{Cell, SlotGuard};
+use crate::slot_data::{SlotCell, SlotGuard};
 
 /// Guards of slots. Dropping it unlocks them.
 pub(crate) struct Held<'s> {
-    cells: &'s [Cell],
+    cells: &'s [SlotCell],
     /// The slot in `first`; none if that is empty.
     first_slot: Option<Slot>,
     first: Option<SlotGuard<'s>>,
@@ -19,13 +19,13 @@ pub(crate) struct Held<'s> {
 impl<'s> Held<'s> {
     /// Holds one slot.
     #[inline]
-    pub(crate) fn one(cells: &'s [Cell], slot: Slot) -> Held<'s> {
+    pub(crate) fn one(cells: &'s [SlotCell], slot: Slot) -> Held<'s> {
         let first = Some(cells[slot.index()].lock());
         Held { cells, first_slot: Some(slot), first, more: Vec::new(), all: false }
     }
 
     /// Holds several, given in ascending order without repetition.
-    pub(crate) fn many(cells: &'s [Cell], slots: &[Slot]) -> Held<'s> {
+    pub(crate) fn many(cells: &'s [SlotCell], slots: &[Slot]) -> Held<'s> {
         debug_assert!(slots.is_sorted_by(|a, b| a < b), "two views that lock in different orders could wait for ever");
         let mut slots = slots.iter().map(|&slot| (slot, cells[slot.index()].lock()));
         let (first_slot, first) = slots.next().unzip();
@@ -33,7 +33,7 @@ impl<'s> Held<'s> {
     }
 
     /// Holds none yet and locks what is reached.
-    pub(crate) fn all(cells: &'s [Cell]) -> Held<'s> {
+    pub(crate) fn all(cells: &'s [SlotCell]) -> Held<'s> {
         Held { cells, first_slot: None, first: None, more: Vec::new(), all: true }
     }
 

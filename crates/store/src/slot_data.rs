@@ -1,10 +1,21 @@
 //! What one slot holds: the table of database 0 in place, and everything that most slots don't have (tables of other
 //! databases, watchers, pre-images for a snapshot, an unfinished round of expiry) in a box beside it.
 
+use baton_base::WallMs;
+
 use crate::key::DbIndex;
+use crate::raw::cell::{Cell, Guard, HasTable};
 use crate::raw::record::Record;
 use crate::raw::table::Table;
 use crate::view::WatchFlag;
+
+/// One slot: its lock and its data.
+pub(crate) type SlotCell = Cell<SlotData>;
+
+/// Exclusive access to a slot; dropping it unlocks.
+pub(crate) type SlotGuard<'s> = Guard<'s, SlotData>;
+
+const _: () = assert!(size_of::<SlotCell>() == 64);
 
 /// The data of a slot.
 pub(crate) struct SlotData {
@@ -35,19 +46,13 @@ pub(crate) struct Watcher {
 pub(crate) struct ExpiryRound {
     pub(crate) db: DbIndex,
     pub(crate) place: u32,
-    pub(crate) earliest: Option<baton_base::WallMs>,
+    pub(crate) earliest: Option<WallMs>,
 }
 
 impl SlotData {
     /// A slot without keys.
     pub(crate) const fn new() -> SlotData {
         SlotData { first: Table::new(), side: None }
-    }
-
-    /// The table of database 0.
-    #[inline]
-    pub(crate) fn first_table(&self) -> &Table {
-        &self.first
     }
 
     /// The table of a database, if it has keys here.
@@ -162,6 +167,25 @@ impl SlotData {
                 self.tables().map(|(_, t)| t.bytes()).sum::<u64>()
                     + preimages.map(|(_, r)| r.as_ref().footprint() as u64).sum::<u64>()
             }
+        }
+    }
+}
+
+impl HasTable for SlotData {
+    #[inline]
+    fn main_table(&self) -> &Table {
+        &self.first
+    }
+}
+
+impl SlotGuard<'_> {
+    /// Remembers that a key of this slot expires then.
+    #[inline]
+    pub(crate) fn note_expiry(&mut self, at: WallMs) {
+        self.lower_due(at);
+        // A round under way lowers the bound to what it left; a key behind its back must count too.
+        if let Some(round) = self.side_if_any().and_then(|side| side.round.as_mut()) {
+            round.earliest = Some(round.earliest.map_or(at, |earliest| earliest.min(at)));
         }
     }
 }

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use crate::counters::Counters;
 use crate::hash::KeyHasher;
 use crate::key::{DbIndex, Key, KeyHash};
-use crate::raw::cell::{Cell, SlotGuard};
+use crate::slot_data::{SlotCell, SlotData, SlotGuard};
 use crate::snapshot::{SnapshotWalker, WalkState};
 use crate::view::{Expiry, View};
 use crate::walk::WalkWord;
@@ -28,7 +28,7 @@ pub struct StoreSettings {
 ///
 /// Locks are taken in this order: the state of the snapshot walk, then slots in ascending order.
 pub struct Store {
-    pub(crate) cells: Box<[Cell]>,
+    pub(crate) cells: Box<[SlotCell]>,
     pub(crate) hasher: KeyHasher,
     pub(crate) walk: WalkWord,
     databases: u32,
@@ -44,7 +44,7 @@ impl Store {
     pub fn new(settings: StoreSettings) -> Store {
         assert!(settings.databases > 0, "a store has a database");
         Store {
-            cells: (0..Slot::COUNT).map(|_| Cell::new()).collect(),
+            cells: (0..Slot::COUNT).map(|_| SlotCell::new(SlotData::new())).collect(),
             hasher: KeyHasher::new(settings.seed),
             walk: WalkWord::new(),
             databases: settings.databases,

@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 use baton_base::Slot;
 
 use crate::key::DbIndex;
-use crate::raw::cell::SlotGuard;
 use crate::raw::record::Record;
 use crate::raw::table::Table;
+use crate::slot_data::SlotGuard;
 use crate::snapshot::WalkState;
 use crate::store::Store;
 use crate::view::View;

@@ -22,6 +22,7 @@ use std::ptr::NonNull;
 use baton_base::WallMs;
 
 use super::block::Block;
+use super::length::{length_size, read_length, write_length};
 use super::size_class;
 use crate::value::Str;
 
@@ -478,56 +479,6 @@ unsafe fn write_value(record: NonNull<u8>, at: usize, value: NewValue<'_>) {
             }
         };
         record.write(encoding << 4);
-    }
-}
-
-/// Bytes that a length takes.
-#[inline]
-const fn length_size(n: usize) -> usize {
-    if n < 0x80 { 1 } else { (usize::BITS - n.leading_zeros()).div_ceil(7) as usize }
-}
-
-/// Writes a length; gives the address behind it.
-///
-/// # Safety
-/// `length_size(n)` bytes from `at` on may be written.
-#[expect(unsafe_code, reason = "writes at a raw address")]
-#[inline]
-unsafe fn write_length(mut at: NonNull<u8>, mut n: usize) -> NonNull<u8> {
-    // SAFETY: the loop writes `length_size(n)` bytes.
-    unsafe {
-        while n >= 0x80 {
-            at.write(n as u8 | 0x80);
-            at = at.add(1);
-            n >>= 7;
-        }
-        at.write(n as u8);
-        at.add(1)
-    }
-}
-
-/// Reads a length and how many bytes it takes.
-///
-/// # Safety
-/// `write_length` wrote one at `at`.
-#[expect(unsafe_code, reason = "reads at a raw address")]
-#[inline]
-unsafe fn read_length(at: NonNull<u8>) -> (usize, usize) {
-    // SAFETY: a written length ends with a byte below 0x80, so the loop stays inside it.
-    unsafe {
-        let first = at.read();
-        if first < 0x80 {
-            return (usize::from(first), 1);
-        }
-        let (mut n, mut size) = (usize::from(first & 0x7F), 1);
-        loop {
-            let byte = at.add(size).read();
-            n |= usize::from(byte & 0x7F) << (7 * size);
-            size += 1;
-            if byte < 0x80 {
-                return (n, size);
-            }
-        }
     }
 }
 
