@@ -1,0 +1,373 @@
+//! Reading a snapshot file into the store: at the start, before anybody is served, and for DEBUG RELOAD. A file that can't
+//! be read to its end is never half accepted at the start: the server does not start, and the file stays as it is.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use baton_base::WallMs;
+use baton_base::quote::quoted;
+use baton_config::{Id, Settings};
+use baton_rdb::{AuxFacts, Checksum, Decoder, Entry, Event, RdbError, RdbErrorKind, ReplicationPoint};
+use baton_replication::History;
+use baton_store::{DbIndex, Expiry, Store};
+
+use super::entries;
+use crate::log::Log;
+use crate::repl::role::{self, Demotion};
+use crate::shared::Shared;
+use crate::start::StartError;
+use crate::world::Role;
+
+/// Bytes read from the file at a time.
+const READ_BYTES: usize = 256 * 1024;
+
+/// What becomes of entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Keys that are due are left out: a primary would delete them first thing. A replica keeps them until its primary
+    /// says so.
+    pub drop_due: bool,
+    /// A key that is there already is replaced; else it is an error.
+    pub replace: bool,
+}
+
+/// What a file brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// Keys in the store.
+    pub keys: u64,
+    /// Keys that were due and left out.
+    pub expired: u64,
+}
+
+/// Why a file can't be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It can't be opened or read.
+    #[error("Fatal error: can't open the RDB file {path} for reading: {source}")]
+    System {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Its contents can't be accepted.
+    #[error("{}", damage(.path, .error, .last_key))]
+    Damaged {
+        /// The file.
+        path: String,
+        /// What is wrong and where.
+        error: RdbError,
+        /// The last key that was read whole; empty before the first.
+        last_key: Vec<u8>,
+    },
+    /// The same key twice.
+    #[error("RDB has duplicated key {} in DB {} (file {path})", quoted(.key), .db)]
+    Duplicate {
+        /// The file.
+        path: String,
+        /// The key.
+        key: Box<[u8]>,
+        /// Its database.
+        db: u32,
+    },
+}
+
+fn damage(path: &str, error: &RdbError, last_key: &[u8]) -> String {
+    let key = match &error.key {
+        Some(key) => format!(", key {}", quoted(key)),
+        None if last_key.is_empty() => String::new(),
+        None => format!(", after key {}", quoted(last_key)),
+    };
+    let what = match &error.kind {
+        RdbErrorKind::ShortRead => "Unexpected EOF reading RDB file".into(),
+        RdbErrorKind::WrongChecksum { .. } => "RDB CRC error".into(),
+        other => other.to_string(),
+    };
+    format!("Internal error in RDB reading offset {} of file {path}{key} -> {what}", error.offset)
+}
+
+impl LoadError {
+    /// The lines for the log, the most telling ones first as upstream has them.
+    fn lines(&self) -> Vec<String> {
+        let LoadError::Damaged { error, .. } = self else { return vec![self.to_string()] };
+        let kind = error.kind.to_string();
+        match &error.kind {
+            RdbErrorKind::ShortRead | RdbErrorKind::WrongChecksum { .. } => vec![kind, self.to_string()],
+            RdbErrorKind::UnknownType(_) => {
+                let text = "Unknown type or opcode when loading DB. Unrecoverable error, aborting now.";
+                vec![self.to_string(), text.into()]
+            }
+            _ if error.is_incompatible() => vec![kind],
+            _ => vec![self.to_string(), kind],
+        }
+    }
+}
+
+/// Told of what a file says while it is read.
+pub trait Listener {
+    /// Where the snapshot stands in a history; told before the first entry.
+    fn begins(&mut self, point: Option<ReplicationPoint>);
+    /// This key was due and is left out.
+    fn due(&mut self, db: u32, key: &[u8]);
+    /// A line for the log.
+    fn line(&mut self, text: &str);
+}
+
+/// Reads a whole file into the store. A file of no bytes is an empty dataset.
+pub fn read_file(
+    path: &Path,
+    settings: &Settings,
+    store: &Store,
+    now: WallMs,
+    rules: Rules,
+    listener: &mut dyn Listener,
+) -> Result<Loaded, LoadError> {
+    let name = path.display().to_string();
+    let system = |source| LoadError::System { path: name.clone(), source };
+    let mut file = File::open(path).map_err(system)?;
+    let decoder = Decoder::new(entries::decoder_options(settings, store.databases()));
+    let mut reading =
+        Reading { decoder, facts: AuxFacts::default(), began: false, loaded: Loaded::default(), last_key: Vec::new() };
+    let mut buf = vec![0; READ_BYTES];
+    let mut bytes = 0;
+    loop {
+        let n = match file.read(&mut buf) {
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(system(e)),
+        };
+        bytes += n;
+        if n == 0 {
+            break;
+        }
+        reading.decoder.feed(&buf[..n]);
+        let taken = reading.take_in(store, now, rules, listener);
+        taken.map_err(|bad| bad.in_file(&name, &reading.last_key))?;
+    }
+    if bytes == 0 {
+        listener.line(&format!("The RDB file {name} has no bytes: the dataset is empty."));
+        return Ok(Loaded::default());
+    }
+    match reading.decoder.end_of_input() {
+        None => Ok(reading.loaded),
+        Some(error) => Err(LoadError::Damaged { path: name, error, last_key: reading.last_key }),
+    }
+}
+
+/// What is wrong, before the file's name is added.
+enum Bad {
+    Rdb(RdbError),
+    Duplicate { key: Box<[u8]>, db: u32 },
+}
+
+impl Bad {
+    fn in_file(self, path: &str, last_key: &[u8]) -> LoadError {
+        let path = path.to_owned();
+        match self {
+            Bad::Rdb(error) => LoadError::Damaged { path, error, last_key: last_key.to_vec() },
+            Bad::Duplicate { key, db } => LoadError::Duplicate { path, key, db },
+        }
+    }
+}
+
+struct Reading {
+    decoder: Decoder,
+    facts: AuxFacts,
+    began: bool,
+    loaded: Loaded,
+    last_key: Vec<u8>,
+}
+
+impl Reading {
+    /// Acts on everything that is complete.
+    fn take_in(&mut self, store: &Store, now: WallMs, rules: Rules, listener: &mut dyn Listener) -> Result<(), Bad> {
+        loop {
+            let Some(event) = self.decoder.poll_event().map_err(Bad::Rdb)? else { return Ok(()) };
+            if matches!(event, Event::Entry(_) | Event::End(_)) && !self.began {
+                self.began = true;
+                listener.begins(self.facts.replication());
+            }
+            if let Event::Entry(entry) = &event {
+                self.last_key.clear();
+                self.last_key.extend_from_slice(entry.key);
+            }
+            match event {
+                Event::Entry(entry) if rules.drop_due && entry.expire_at.is_some_and(|at| at <= now) => {
+                    self.loaded.expired += 1;
+                    listener.due(entry.db, entry.key);
+                }
+                Event::Entry(entry) => {
+                    put(store, &entry, now, rules)?;
+                    self.loaded.keys += 1;
+                }
+                Event::Aux { name, value } => {
+                    self.facts.note(name, value);
+                    if let Some(line) = fact_line(name, value, now) {
+                        listener.line(&line);
+                    }
+                }
+                Event::End(Checksum::Disabled) => {
+                    listener.line("RDB file was saved with checksum disabled: no check performed.");
+                }
+                Event::Function(_) => listener.line("A function library in the RDB file is left out."),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn put(store: &Store, entry: &Entry<'_>, now: WallMs, rules: Rules) -> Result<(), Bad> {
+    let key = store.key(entry.key);
+    let mut view = store.view(key.slot, DbIndex(entry.db), now, Expiry::Ignore);
+    if !rules.replace && view.exists(&key) {
+        return Err(Bad::Duplicate { key: entry.key.into(), db: entry.db });
+    }
+    entries::to_store(&mut view, &key, entry);
+    Ok(())
+}
+
+/// The line that a fact makes in the log.
+fn fact_line(name: &[u8], value: &[u8], now: WallMs) -> Option<String> {
+    let text = String::from_utf8_lossy(value);
+    let number = || baton_base::num::parse_i64(value);
+    match name {
+        b"valkey-ver" => Some(format!("Loading RDB produced by Valkey version {text}")),
+        b"redis-ver" => Some(format!("Loading RDB produced by Redis version {text}")),
+        b"ctime" => number().map(|at| format!("RDB age {} seconds", (now.as_secs() as i64 - at).max(0))),
+        b"used-mem" => {
+            number().map(|n| format!("RDB memory usage when created {:.2} Mb", n as f64 / f64::from(1 << 20)))
+        }
+        [b'%', ..] => Some(format!("RDB '{}': {text}", String::from_utf8_lossy(name))),
+        _ => None,
+    }
+}
+
+/// Loads the snapshot file, if there is one, and goes on with the history that it names (replication 6). Nobody is
+/// served yet, and no other thread appends to the journal.
+pub fn load_at_start(shared: &Arc<Shared>) -> Result<(), StartError> {
+    let p = &shared.persist;
+    p.last_save_secs.store(shared.clock.wall().as_secs(), Ordering::Relaxed);
+    let world = shared.world.load();
+    let settings = &world.settings;
+    if settings.bool(Id::AppendOnly) {
+        shared.log.warning("appendonly is on, but there is no append-only file yet: the RDB file is loaded instead.");
+    }
+    let path = Path::new(settings.text(Id::DbFilename));
+    // A file that is there and can't be looked at is an error, not an empty dataset.
+    if matches!(path.try_exists(), Ok(false)) {
+        return Ok(());
+    }
+    let is_replica = world.role.is_replica() || (world.topology.is_none() && settings.replica_of().is_some());
+    let began = shared.clock.mono();
+    let mut start = AtStart { shared, is_replica, point: None };
+    let rules = Rules { drop_due: !is_replica, replace: false };
+    match read_file(path, settings, &shared.store, shared.clock.wall(), rules, &mut start) {
+        Ok(loaded) => {
+            let restored = start.point.is_some();
+            let seconds = shared.clock.mono().since(began).as_secs_f64();
+            note(shared, loaded);
+            shared.log.notice(&format!("DB loaded from disk: {seconds:.3} seconds"));
+            if restored {
+                follow_from_here(shared);
+            }
+            Ok(())
+        }
+        Err(e) => Err(refuse(&shared.log, &e)),
+    }
+}
+
+/// Publishes what was loaded.
+fn note(shared: &Shared, loaded: Loaded) {
+    let Loaded { keys, expired } = loaded;
+    shared.persist.load_keys.store(keys, Ordering::Relaxed);
+    shared.persist.load_expired.store(expired, Ordering::Relaxed);
+    shared.log.notice(&format!(
+        "Done loading RDB, keys loaded: {keys}, keys expired: {expired}, all fields expired hashes: 0."
+    ));
+}
+
+fn refuse(log: &Log, error: &LoadError) -> StartError {
+    error.lines().iter().for_each(|line| log.warning(line));
+    let text = "Fatal error loading the DB, check server logs. Exiting.";
+    log.warning(text);
+    StartError(text.into())
+}
+
+/// A node of a cluster was told whom to follow before it knew what its data is: it is told again.
+fn follow_from_here(shared: &Arc<Shared>) {
+    let role = shared.world.peek().role.clone();
+    if let Role::Replica { host, port } = role {
+        role::demote(shared, &host, port, Demotion { partial: true, takeover: false }, |_| {});
+    }
+}
+
+/// Takes the history over while the file is read.
+struct AtStart<'a> {
+    shared: &'a Arc<Shared>,
+    is_replica: bool,
+    point: Option<ReplicationPoint>,
+}
+
+impl Listener for AtStart<'_> {
+    fn begins(&mut self, point: Option<ReplicationPoint>) {
+        let Some(at) = point else { return };
+        self.point = point;
+        let shared = self.shared;
+        shared.journal.set_position(at.offset);
+        shared.journal.activate();
+        *shared.repl.history.lock() = if self.is_replica {
+            shared.journal.set_selected_db(at.stream_db);
+            History::restored_as_replica(at.id)
+        } else {
+            History::restored_as_primary(at.id, at.offset, role::fresh_id())
+        };
+    }
+
+    /// Whoever continues the history must lose the key, too.
+    fn due(&mut self, db: u32, key: &[u8]) {
+        let verb: &[u8] = if self.shared.world.peek().hot.lazy_expire { b"UNLINK" } else { b"DEL" };
+        self.shared.journal.append_op(db, &[verb, key]);
+    }
+
+    fn line(&mut self, text: &str) {
+        self.shared.log.notice(text);
+    }
+}
+
+/// Reads the snapshot file into the store that is in use. The caller keeps the world still. Tells whether it worked.
+pub fn reload(shared: &Shared, replace: bool) -> bool {
+    let world = shared.world.load();
+    let path = Path::new(world.settings.text(Id::DbFilename));
+    let rules = Rules { drop_due: !world.role.is_replica(), replace };
+    let now = shared.clock.wall();
+    match read_file(path, &world.settings, &shared.store, now, rules, &mut Lines(&shared.log)) {
+        Ok(loaded) => {
+            note(shared, loaded);
+            true
+        }
+        Err(e) => {
+            e.lines().iter().for_each(|line| shared.log.warning(line));
+            false
+        }
+    }
+}
+
+/// Hears only what goes to the log: the history of a running server is its own.
+struct Lines<'a>(&'a Log);
+
+impl Listener for Lines<'_> {
+    fn begins(&mut self, _point: Option<ReplicationPoint>) {}
+
+    fn due(&mut self, _db: u32, _key: &[u8]) {}
+
+    fn line(&mut self, text: &str) {
+        self.0.notice(text);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! Writing the keyspace, as it was at one instant, to a file. Reaches nothing but the store, so it is the same for every
+//! kind of save.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use baton_base::{Slot, WallMs};
+use baton_config::{Id, Settings};
+use baton_rdb::{Encoder, Preamble, ReplicationPoint};
+use baton_store::{DbIndex, SnapshotWalker, Store};
+
+use super::entries::{self, Beside};
+use super::file::{FileError, SnapshotFile};
+use crate::clock::Clock;
+use crate::node::connection::COMPATIBLE_VERSION;
+
+/// Bytes are handed to the file in pieces of about this size.
+const PIECE_BYTES: usize = 64 * 1024;
+/// Entries visited before the piece's size is looked at.
+const STEP_ENTRIES: usize = 64;
+/// While a save is slowed down on purpose, it looks this often whether it is to stop.
+const NAP: Duration = Duration::from_millis(5);
+
+/// Where the entries come from.
+pub enum Source {
+    /// The walk beside writers that began at the instant.
+    Walk(SnapshotWalker),
+    /// The store itself: the caller keeps the world still until everything is written.
+    Still(Arc<Store>),
+}
+
+/// What a snapshot says and how it is written, as things were at its instant.
+pub struct Plan {
+    /// Its place in the history of replication.
+    pub point: Option<ReplicationPoint>,
+    /// Keys and keys with an expiry of each database that has any.
+    pub sizes: Vec<(DbIndex, u64, u64)>,
+    /// The settings.
+    pub settings: Arc<Settings>,
+}
+
+impl Plan {
+    /// The plan for a store at this moment. The caller has stopped the world.
+    pub fn of(store: &Store, settings: Arc<Settings>, point: Option<ReplicationPoint>) -> Plan {
+        let sizes = (0..store.databases()).map(DbIndex).map(|db| (db, store.len(db), store.expires_len(db)));
+        Plan { point, sizes: sizes.filter(|(_, keys, _)| *keys > 0).collect(), settings }
+    }
+
+    /// Keys in all databases.
+    pub fn keys(&self) -> u64 {
+        self.sizes.iter().map(|(_, keys, _)| keys).sum()
+    }
+}
+
+/// Why a snapshot was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveError {
+    /// It is not wanted any more.
+    #[error("cancelled")]
+    Cancelled,
+    /// The file system refused.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// What a save in progress shows and hears.
+pub struct Watch<'a> {
+    /// The time.
+    pub clock: &'a Clock,
+    /// Set when the save is to stop.
+    pub cancel: &'a AtomicBool,
+    /// Keys written so far.
+    pub keys_done: &'a AtomicU64,
+}
+
+/// Writes everything to the file, up to the checksum.
+pub fn write(plan: &Plan, source: Source, file: &mut SnapshotFile, watch: &Watch<'_>) -> Result<(), SaveError> {
+    let mut encoder = Encoder::new(entries::encoder_options(&plan.settings));
+    encoder.preamble(&Preamble {
+        server_version: COMPATIBLE_VERSION,
+        created_at: watch.clock.wall(),
+        used_memory_bytes: crate::os_memory::used_bytes(),
+        replication: plan.point,
+        is_aof_base: false,
+    });
+    for (db, keys, expires) in &plan.sizes {
+        encoder.resize_db(db.0, *keys, *expires);
+    }
+    match source {
+        Source::Walk(walker) => write_walk(plan, walker, &mut encoder, file, watch)?,
+        Source::Still(store) => write_still(&store, &mut encoder, file, watch)?,
+    }
+    encoder.finish();
+    encoder.drain(|bytes| file.write(bytes))?;
+    Ok(())
+}
+
+fn write_walk(
+    plan: &Plan,
+    mut walker: SnapshotWalker,
+    encoder: &mut Encoder,
+    file: &mut SnapshotFile,
+    watch: &Watch<'_>,
+) -> Result<(), SaveError> {
+    let with_idle = entries::keeps_idle(&plan.settings);
+    let pace = Pace::of(plan.settings.int(Id::RdbKeySaveDelay));
+    let mut more = true;
+    while more {
+        if watch.cancel.load(Ordering::Relaxed) {
+            return Err(SaveError::Cancelled);
+        }
+        let before = encoder.pending_bytes();
+        let mut visited = 0;
+        more = walker.step(pace.step(), watch.clock.wall(), &mut |item| {
+            let idle_secs = with_idle.then_some(item.idle_secs);
+            let beside = Beside { db: item.db, expire_at: item.expire_at, idle_secs };
+            if let Some(entry) = entries::to_file(item.key, item.value, beside) {
+                encoder.entry(&entry);
+                visited += 1;
+            }
+        });
+        debug_assert!(visited == 0 || encoder.pending_bytes() > before, "an entry takes room");
+        watch.keys_done.fetch_add(visited, Ordering::Relaxed);
+        if encoder.pending_bytes() >= PIECE_BYTES {
+            encoder.drain(|bytes| file.write(bytes))?;
+        }
+        pace.rest(visited, watch.cancel);
+    }
+    Ok(())
+}
+
+/// Without a walk, idle times are left out: asking for every key, due ones included, leaves no time to measure them by.
+fn write_still(
+    store: &Store,
+    encoder: &mut Encoder,
+    file: &mut SnapshotFile,
+    watch: &Watch<'_>,
+) -> Result<(), SaveError> {
+    for db in (0..store.databases()).map(DbIndex).filter(|db| store.len(*db) > 0) {
+        for slot in Slot::all() {
+            let visited = store.scan_slot(db, slot, WallMs(0), &mut |key, entry| {
+                let beside = Beside { db, expire_at: entry.expire_at, idle_secs: None };
+                if let Some(entry) = entries::to_file(key, entry.value, beside) {
+                    encoder.entry(&entry);
+                }
+            });
+            watch.keys_done.fetch_add(visited as u64, Ordering::Relaxed);
+            if encoder.pending_bytes() >= PIECE_BYTES {
+                encoder.drain(|bytes| file.write(bytes))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `rdb-key-save-delay`: how much a save is slowed down, for tests of what happens meanwhile.
+struct Pace {
+    /// Microseconds after each key; a negative number is that many keys for one microsecond.
+    delay: i64,
+}
+
+impl Pace {
+    fn of(delay: i64) -> Pace {
+        Pace { delay }
+    }
+
+    fn step(&self) -> usize {
+        if self.delay > 0 { 1 } else { STEP_ENTRIES }
+    }
+
+    fn rest(&self, keys: u64, cancel: &AtomicBool) {
+        let micros = match u64::try_from(self.delay) {
+            Ok(delay) => delay.saturating_mul(keys),
+            Err(_) => keys / self.delay.unsigned_abs(),
+        };
+        let mut left = Duration::from_micros(micros);
+        while !left.is_zero() && !cancel.load(Ordering::Relaxed) {
+            let nap = left.min(NAP);
+            std::thread::sleep(nap);
+            left -= nap;
+        }
+    }
+}
