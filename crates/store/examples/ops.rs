@@ -4,6 +4,7 @@
 //! a thousand, what is left is the work of the processor itself.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use baton_base::{Rng, WallMs};
 use baton_store::{DbIndex, Expire, Expiry, Key, Store, StoreSettings, Value};
@@ -18,7 +19,7 @@ const DB: DbIndex = DbIndex(0);
 
 fn main() {
     let keys = std::env::args().nth(1).map_or(1_000_000, |n| n.parse().expect("a number of keys"));
-    let store = Store::new(StoreSettings { databases: 16, seed: 1 });
+    let store = Arc::new(Store::new(StoreSettings { databases: 16, seed: 1 }));
     let names: Vec<[u8; 16]> = (0..keys).map(name).collect();
     let insert = timed(|| names.iter().for_each(|n| set(&store, &store.key(n), 0)));
     println!("insert           {:6.1} ns", insert * OPS as f64 / keys as f64);
@@ -33,6 +34,15 @@ fn main() {
         println!("  get, batches   {:6.1} ns", timed(|| batches(&store, &order, get)));
         println!("  set, batches   {:6.1} ns", timed(|| batches(&store, &order, |s, k| set(s, k, 1))));
     }
+    let whole = |act: &mut dyn FnMut()| timed(act) * OPS as f64 / keys as f64;
+    let mut bytes = 0;
+    let scan = whole(&mut || {
+        store.scan(DB, 0, usize::MAX, NOW, &mut |key, _| bytes += key.len());
+    });
+    let mut walker = store.snapshot().expect("no other is running");
+    let walk = whole(&mut || while walker.step(1000, NOW, &mut |item| bytes += item.key.len()) {});
+    println!("a key in a scan {scan:6.1} ns, in a snapshot {walk:6.1} ns");
+    black_box(bytes);
     let other = self::order(2, keys);
     let [sets, gets] = std::thread::scope(|scope| {
         let sets = scope.spawn(|| timed(|| batches(&store, &order, |s, k| set(s, k, 2))));

@@ -269,6 +269,13 @@ impl Drop for SnapshotWalker {
     }
 }
 
+/// A walker is made by one thread and used by another, as is what a flush took out.
+const _: () = {
+    const fn is_send<T: Send>() {}
+    is_send::<SnapshotWalker>();
+    is_send::<crate::Garbage>();
+};
+
 fn item_of<'a>(record: RecordRef<'a>, slot: Slot, db: DbIndex, now: WallMs) -> SnapshotItem<'a> {
     let entry = entry_of(record, now);
     SnapshotItem {
