@@ -47,7 +47,7 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, command: N, args: Args<'_>
 }
 
 /// Hands a request to the control thread.
-fn ask(cx: &mut Context<'_>, client: &mut Client, command: ClusterCommand) -> Outcome {
+pub(super) fn ask(cx: &mut Context<'_>, client: &mut Client, command: ClusterCommand) -> Outcome {
     // Only requests that end up in the log with their sender need its description.
     let who = match command {
         ClusterCommand::Failover { .. } => client.meta.line(cx.now.mono),

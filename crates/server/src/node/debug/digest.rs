@@ -1,0 +1,137 @@
+//! DEBUG DIGEST and DIGEST-VALUE: signatures that are equal wherever the data are, whatever the order of keys in memory,
+//! and equal to those of a Valkey with the same data.
+//!
+//! Two operations build them. To *add* data to a signature is to combine it bitwise with the SHA-1 of the data: the order
+//! of additions does not matter. To *mix* data in is to add it and replace the signature by its SHA-1: the order matters.
+
+use baton_base::{Slot, WallMs};
+use baton_resp::Args;
+use baton_store::{DbIndex, Entry, Expiry, Store, Value};
+
+use super::data::while_still;
+use super::sha1::{BYTES, sha1};
+use crate::worker::client::Client;
+use crate::worker::context::Context;
+
+/// Added for every key that expires, whenever that is.
+const EXPIRES: &[u8] = b"!!expire!!";
+
+#[derive(Clone, Copy, Default)]
+pub(super) struct Digest([u8; BYTES]);
+
+impl Digest {
+    fn add(&mut self, data: &[u8]) {
+        self.0.iter_mut().zip(sha1(data)).for_each(|(byte, other)| *byte ^= other);
+    }
+
+    fn mix(&mut self, data: &[u8]) {
+        self.add(data);
+        self.0 = sha1(&self.0);
+    }
+
+    /// Mixes in the type, the value and whether it expires.
+    fn mix_value(&mut self, entry: &Entry<'_>) {
+        let Value::Str(text) = entry.value else { return };
+        self.mix(&0u32.to_be_bytes());
+        self.mix(text.bytes(&mut itoa::Buffer::new()));
+        if entry.expire_at.is_some() {
+            self.add(EXPIRES);
+        }
+    }
+
+    fn hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The signature of all databases. Nobody writes meanwhile.
+pub(super) fn of_store(store: &Store) -> Digest {
+    let mut all = Digest::default();
+    for db in (0..store.databases()).filter(|db| store.len(DbIndex(*db)) > 0) {
+        all.mix(&db.to_be_bytes());
+        for slot in Slot::all() {
+            // Keys that are due count as long as they are there.
+            store.scan_slot(DbIndex(db), slot, WallMs(0), &mut |name, entry| {
+                let mut one = Digest::default();
+                one.mix(name);
+                one.mix_value(&entry);
+                all.add(&one.0);
+            });
+        }
+    }
+    all
+}
+
+/// DIGEST.
+pub(super) fn all(cx: &mut Context<'_>, client: &mut Client) {
+    let digest = while_still(cx, |cx| of_store(&cx.shared.store));
+    client.out.simple(&digest.hex());
+}
+
+/// DIGEST-VALUE key ...: zeros for a key that is missing.
+pub(super) fn values(cx: &Context<'_>, client: &mut Client, names: Args<'_>) {
+    client.out.array(names.len());
+    let store = &cx.shared.store;
+    for name in names.iter() {
+        let key = store.key(name);
+        let mut digest = Digest::default();
+        if let Some(entry) = store.view(key.slot, client.db, cx.now.wall, Expiry::Ignore).peek(&key) {
+            digest.mix_value(&entry);
+        }
+        client.out.simple(&digest.hex());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use baton_store::{Expire, StoreSettings};
+
+    use super::*;
+
+    fn set(store: &Store, db: u32, name: &str, value: &str, expire: Expire) {
+        let key = store.key(name.as_bytes());
+        store.view(key.slot, DbIndex(db), WallMs(1), Expiry::Ignore).set_str(&key, value.as_bytes(), expire);
+    }
+
+    /// The numbers are those of Valkey 9.1.2 with the same data.
+    #[test]
+    fn equal_to_upstreams_step_by_step() {
+        let store = Store::new(StoreSettings { databases: 16, seed: 3 });
+        let mut steps = vec![of_store(&store).hex()];
+        set(&store, 0, "foo", "bar", Expire::Never);
+        steps.push(of_store(&store).hex());
+        set(&store, 0, "foo", "bar", Expire::At(WallMs(1_000_000)));
+        steps.push(of_store(&store).hex());
+        set(&store, 3, "bar", "10", Expire::Never);
+        steps.push(of_store(&store).hex());
+        set(&store, 3, "0", "hello", Expire::Never);
+        steps.push(of_store(&store).hex());
+        assert_eq!(
+            steps,
+            [
+                "0000000000000000000000000000000000000000",
+                "d2ab4820c1be0580ea28efbfe8bfa1dc05bb802a",
+                "8b0c6d22108f15467022bc27c005787072eb4c4b",
+                "71c4b4de68f171bbc6c87d54aa480fb71d5939e5",
+                "00ae8da97466811d9a5620f0ac7ede920877a095",
+            ]
+        );
+    }
+
+    #[test]
+    fn values_equal_upstreams() {
+        let store = Store::new(StoreSettings { databases: 1, seed: 3 });
+        set(&store, 0, "foo", "bar", Expire::Never);
+        set(&store, 0, "due", "bar", Expire::At(WallMs(1_000_000)));
+        set(&store, 0, "int", "10", Expire::Never);
+        let of = |name: &str| {
+            let key = store.key(name.as_bytes());
+            let mut digest = Digest::default();
+            digest.mix_value(&store.view(key.slot, DbIndex(0), WallMs(1), Expiry::Ignore).peek(&key).unwrap());
+            digest.hex()
+        };
+        assert_eq!(of("foo"), "68467c70ae30376e7ce005bcc8827f5ba7fd67dc");
+        assert_eq!(of("due"), "8ec3828f7209dd3abdf6ee448de8b0c0bd53265f");
+        assert_eq!(of("int"), "311acb99ec6c2ffc303176a787ecb8f8d91586ec");
+    }
+}
