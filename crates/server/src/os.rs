@@ -91,3 +91,15 @@ pub fn cpu_seconds() -> (f64, f64) {
     let secs = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
     (secs(usage.ru_utime), secs(usage.ru_stime))
 }
+
+/// Waits until a descriptor is readable, at most so long. Unlike an event loop's poll it counts in less than milliseconds.
+pub fn wait_readable(fd: std::os::fd::RawFd, at_most: std::time::Duration) {
+    let mut entry = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let time = libc::timespec {
+        tv_sec: i64::try_from(at_most.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(at_most.subsec_nanos()),
+    };
+    // SAFETY: both pointers are to live values and the count says that there is one entry; no mask is changed. A
+    // descriptor that is not open makes the call return at once.
+    unsafe { libc::ppoll(&mut entry, 1, &time, std::ptr::null()) };
+}

@@ -99,7 +99,9 @@ pub fn demote_still(
 /// Appends a request for acknowledgement and gives the offset behind it: the last bytes that a fence lets through. The
 /// caller has stopped the world. Without a backlog nothing is appended.
 pub fn ask_acks_still(shared: &Shared, _still: &Stillness<'_>) -> Offset {
-    shared.journal.append_unselected(&super::feeder::GETACK)
+    let end = shared.journal.append_unselected(&super::feeder::GETACK);
+    shared.threads().feeder.ring();
+    end
 }
 
 /// A new random id.
