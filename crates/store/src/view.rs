@@ -16,6 +16,7 @@ use crate::raw::table::Spot;
 use crate::slot_data::Watcher;
 use crate::store::Store;
 use crate::value::{Entry, Str, Value};
+use crate::wholesale::Garbage;
 
 /// What happens to a key whose time has come, when it is reached (replication 3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub struct ViewOutcome {
     pub hits: u64,
     /// Lookups that found none.
     pub misses: u64,
+    /// Very large values that were taken out, if any; dropping it frees them.
+    pub garbage: Option<Box<Garbage>>,
 }
 
 /// Access to the keys of the slots that a command declared. Dropping it unlocks them.
@@ -195,6 +198,8 @@ impl<'s> View<'s> {
     pub(crate) fn retire(&mut self, slot: Slot, record: Record) {
         if self.store.walk.keeps(record.as_ref().epoch()) {
             self.keep_preimage(slot, record);
+        } else if Garbage::is_worth(record.as_ref()) {
+            self.outcome.garbage.get_or_insert_default().add(record);
         }
     }
 

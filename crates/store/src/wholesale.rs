@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use baton_base::Slot;
 
 use crate::key::DbIndex;
-use crate::raw::record::Record;
+use crate::raw::record::{Record, RecordRef};
 use crate::raw::table::Table;
 use crate::slot_data::SlotGuard;
 use crate::snapshot::WalkState;
@@ -16,7 +16,32 @@ use crate::view::View;
 /// Memory that was taken out of the store and waits to be freed: drop it away from the data plane.
 #[derive(Default)]
 #[must_use = "dropping it frees memory, which may take long"]
-pub struct Garbage(Vec<Table>);
+pub struct Garbage {
+    tables: Vec<Table>,
+    records: Vec<Record>,
+}
+
+/// Records from this size on are worth a way to another thread: giving their pages back takes longer.
+const RECORD_BYTES_MIN: usize = 1 << 20;
+
+impl Garbage {
+    /// Whether freeing a record may take long.
+    #[inline]
+    pub(crate) fn is_worth(record: RecordRef<'_>) -> bool {
+        record.is_large() && record.footprint() >= RECORD_BYTES_MIN
+    }
+
+    /// Adds a record.
+    pub(crate) fn add(&mut self, record: Record) {
+        self.records.push(record);
+    }
+}
+
+impl std::fmt::Debug for Garbage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} tables and {} values to be freed", self.tables.len(), self.records.len())
+    }
+}
 
 impl Store {
     /// Empties one database, or all. The caller stops the world (exclusive gate). Watched keys are touched.
@@ -111,7 +136,7 @@ impl Store {
         }
         match state.adopt_table(slot, self.cut_db(db), table) {
             Ok(()) => {}
-            Err(table) => garbage.0.push(table),
+            Err(table) => garbage.tables.push(table),
         }
     }
 
@@ -158,7 +183,7 @@ impl View<'_> {
                     }
                 });
             } else {
-                garbage.0.push(table);
+                garbage.tables.push(table);
             }
         }
         guard.set_due(None);

@@ -91,6 +91,19 @@ fn large_values_are_shared_until_they_change() {
 }
 
 #[test]
+fn very_large_values_are_handed_out_for_freeing() {
+    let store = Store::new(StoreSettings { databases: 1, seed: 5 });
+    let mut v = view(&store);
+    let key = v.key(b"{t}a");
+    v.set_str(&key, &vec![b'x'; 1 << 20], Expire::Never);
+    v.set_str(&key, b"small", Expire::Never);
+    assert!(v.take_outcome().garbage.is_some());
+    v.set_str(&key, &vec![b'x'; 1 << 19], Expire::Never);
+    v.remove(&key);
+    assert!(v.take_outcome().garbage.is_none());
+}
+
+#[test]
 fn appending_byte_by_byte_moves_the_value_rarely() {
     let store = Store::new(StoreSettings { databases: 1, seed: 5 });
     let (mut moves, mut bytes) = (0, 0);
