@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -17,8 +16,8 @@ pub(crate) enum Error {
         what: String,
         /// How long.
         after: Duration,
-        /// Where the servers' logs are.
-        folder: Option<PathBuf>,
+        /// What the last look met, if a server did not answer it.
+        last: Option<Box<Error>>,
     },
     /// This machine refused something.
     Local {
@@ -60,7 +59,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Interrupted => f.write_str("interrupted; the servers are stopped and their folder is removed"),
-            Error::Overdue { what, after, .. } => write!(f, "waited {:.1} s in vain: {what}", after.as_secs_f64()),
+            Error::Overdue { what, after, last } => {
+                write!(f, "waited {:.1} s in vain: {what}", after.as_secs_f64())?;
+                last.as_ref().map_or(Ok(()), |last| write!(f, "; {last}"))
+            }
             Error::Local { doing, source } => write!(f, "can't {doing}: {source}"),
             Error::NoPorts => f.write_str("no six free ports were found on 127.0.0.1"),
             Error::Died { port, status, last_words } => {
@@ -89,14 +91,10 @@ impl Error {
     pub(crate) fn advice(&self) -> Option<String> {
         match self {
             Error::Interrupted => None,
-            Error::Overdue { folder: Some(folder), .. } => Some(format!(
-                "The servers are stopped; their logs (node-*.log) are kept in {}. On a busy machine try again, or with a \
-                 longer --node-timeout.",
-                folder.display()
-            )),
-            Error::Overdue { folder: None, .. } | Error::Link { .. } => {
-                Some("This machine may be very busy; try again when it is less so.".into())
-            }
+            Error::Overdue { .. } | Error::Link { .. } => Some(
+                "On a busy machine try again when it is less so, or with a longer --node-timeout; else the logs say more."
+                    .into(),
+            ),
             Error::Local { .. } => Some(
                 "Servers, ports on 127.0.0.1 and a folder below TMPDIR (or /tmp) are all that is needed; see that this \
                  user may have them."

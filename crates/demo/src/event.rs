@@ -5,6 +5,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use baton_base::Mono;
+use baton_cli::{Connection, Statistics};
 use rustix::process::Signal;
 
 use crate::cluster::{Cluster, is_following};
@@ -83,8 +84,8 @@ pub(crate) fn end_primary(
     screen: &mut Screen,
     patience: &Patience,
 ) -> Result<Report, Error> {
-    let mut eyes = cluster.server(observer).connect()?;
-    let view = Cluster::view_through(cluster.server(observer), &mut eyes)?;
+    let mut eyes = Eyes { observer, connection: None };
+    let view = eyes.look(cluster)?;
     let slots = view.0.get(&victim).map(|m| m.slots.clone()).unwrap_or_default();
     let slot = slots.first().map_or(0, |(first, _)| *first);
     let before = writers.statistics();
@@ -95,7 +96,7 @@ pub(crate) fn end_primary(
     let mut watch = Watch { began, pid, view, status: None, successor: None, settled: None };
     let what = format!("another node takes over from {victim} and the clients write again");
     patience.until(&what, EVENT_MAX, LOOK_EVERY, || {
-        let now_view = Cluster::view_through(cluster.server(observer), &mut eyes)?;
+        let now_view = eyes.look(cluster)?;
         watch.tell_news(now_view, slot, victim, observer, writers.now(), screen);
         watch.tell_end(cluster.server(victim).status()?, writers.now(), screen);
         let now = writers.now();
@@ -112,9 +113,26 @@ pub(crate) fn end_primary(
     tell_account(screen, &account, before, writers);
     // Both were seen, or the wait had not ended.
     let (Some(status), Some(successor)) = (watch.status, watch.successor) else {
-        return Err(Error::Overdue { what, after: EVENT_MAX, folder: None });
+        return Err(Error::Overdue { what, after: EVENT_MAX, last: None });
     };
     Ok(Report { way, account, status, successor })
+}
+
+/// A node through which the cluster is looked at, over one connection for as long as it answers.
+struct Eyes {
+    observer: u16,
+    connection: Option<Connection>,
+}
+
+impl Eyes {
+    fn look(&mut self, cluster: &mut Cluster) -> Result<View, Error> {
+        let server = cluster.server(self.observer);
+        // After a failure an answer that comes late must not be taken for that to the next question.
+        let mut connection = self.connection.take().map_or_else(|| server.connect(), Ok)?;
+        let view = Cluster::view_through(server, &mut connection)?;
+        self.connection = Some(connection);
+        Ok(view)
+    }
 }
 
 impl Watch {
@@ -152,7 +170,7 @@ pub(crate) fn progress(writers: &Writers, from: Mono, to: Mono) -> String {
     format!("{} writes/s, longest pause {}", grouped(account.rate as u64), ms(account.longest.length()))
 }
 
-fn tell_account(screen: &mut Screen, account: &Account, before: baton_cli::Statistics, writers: &Writers) {
+fn tell_account(screen: &mut Screen, account: &Account, before: Statistics, writers: &Writers) {
     let after = writers.statistics();
     let each: Vec<String> = account.each.iter().map(|d| ms(*d)).collect();
     let tone = if account.errors == 0 { Tone::Good } else { Tone::Bad };

@@ -53,10 +53,11 @@ impl Patience {
         self.clock.now()
     }
 
-    /// Looks again and again, with pauses of `every`, until there is something to see.
+    /// Looks again and again, with pauses of `every`, until there is something to see. A server that does not answer is
+    /// nothing to see.
     ///
     /// # Errors
-    /// What the look met, an interruption, or that `longest` is over.
+    /// What else the look met, an interruption, or that `longest` is over.
     pub(crate) fn until<T>(
         &self,
         what: &str,
@@ -70,12 +71,15 @@ impl Patience {
             if self.interrupted.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            if let Some(seen) = look()? {
-                return Ok(seen);
-            }
+            let last = match look() {
+                Ok(Some(seen)) => return Ok(seen),
+                Ok(None) => None,
+                Err(error @ Error::Link { .. }) => Some(Box::new(error)),
+                Err(error) => return Err(error),
+            };
             let now = self.now();
             if now >= deadline {
-                return Err(Error::Overdue { what: what.into(), after: now.since(began), folder: None });
+                return Err(Error::Overdue { what: what.into(), after: now.since(began), last });
             }
             thread::sleep(every.min(NAP_MAX));
         }
@@ -107,7 +111,10 @@ mod tests {
         assert_eq!(seen.unwrap(), 3);
         let none = |_: &mut ()| Ok::<Option<()>, Error>(None);
         let late = patience.until("never", Duration::ZERO, Duration::ZERO, || none(&mut ()));
-        assert!(matches!(late, Err(Error::Overdue { .. })));
+        assert!(matches!(late, Err(Error::Overdue { last: None, .. })));
+        let unanswered = || Err::<Option<()>, _>(Error::Link { port: 1, source: baton_cli::Error::Closed });
+        let late = patience.until("an answer", Duration::ZERO, Duration::ZERO, unanswered);
+        assert!(matches!(late, Err(Error::Overdue { last: Some(_), .. })));
         flag.store(true, Ordering::Relaxed);
         let ended = patience.until("never", Duration::from_secs(60), Duration::ZERO, || none(&mut ()));
         assert!(matches!(ended, Err(Error::Interrupted)));

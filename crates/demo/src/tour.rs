@@ -38,13 +38,13 @@ pub(crate) fn run(program: Program, options: Options, screen: &mut Screen, patie
             tell_how_to_go_on(&cluster, &path, screen);
         }
         Ok(true) | Err(Error::Interrupted) => {}
-        Ok(false) => {
+        Ok(false) | Err(_) => {
             cluster.keep_logs();
-            screen.line(Tone::Bad, &format!("the servers' logs are kept in {}", cluster.root().display()));
+            let root = cluster.root().display();
+            screen.line(Tone::Bad, &format!("the servers are stopped; their logs are kept: {root}/node-*.log"));
         }
-        Err(_) => cluster.keep_logs(),
     }
-    result.map_err(|error| with_folder(error, &cluster))
+    result
 }
 
 fn acts(cluster: &mut Cluster, screen: &mut Screen, patience: &Patience) -> Result<bool, Error> {
@@ -53,7 +53,7 @@ fn acts(cluster: &mut Cluster, screen: &mut Screen, patience: &Patience) -> Resu
     screen.block(&text::table(&view));
     let owners: Vec<u16> = view.shards().iter().map(|(port, _)| *port).collect();
     let [first, second, observer, ..] = owners[..] else {
-        return Err(Error::Overdue { what: "three primaries".into(), after: Duration::ZERO, folder: None });
+        return Err(Error::Overdue { what: "three primaries".into(), after: Duration::ZERO, last: None });
     };
     let seeds = cluster.endpoints();
 
@@ -130,14 +130,4 @@ fn tell_how_to_go_on(cluster: &Cluster, program: &str, screen: &mut Screen) {
         format!("stop it    kill -9 {}; rm -r {folder}", pids.join(" ")),
         format!("logs       {folder}/node-*.log"),
     ]);
-}
-
-/// Names the folder of the logs in an error that they may explain.
-fn with_folder(error: Error, cluster: &Cluster) -> Error {
-    match error {
-        Error::Overdue { what, after, folder: None } => {
-            Error::Overdue { what, after, folder: Some(cluster.root().to_path_buf()) }
-        }
-        other => other,
-    }
 }
