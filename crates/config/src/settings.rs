@@ -41,6 +41,20 @@ impl Settings {
         self
     }
 
+    /// The same settings with the working folder by its full path: `dir` is shown as it is, not as it was given.
+    #[must_use]
+    pub fn with_dir(mut self, path: String) -> Settings {
+        self.replace(Id::Dir, Value::Text(Some(path.into_bytes().into())));
+        self
+    }
+
+    /// The same settings with another number of clients: for a system that can't hold as many open files.
+    #[must_use]
+    pub fn with_clients_max(mut self, count: u32) -> Settings {
+        self.replace(Id::MaxClients, Value::Int(i64::from(count.max(1))));
+        self
+    }
+
     /// Stores a checked value, with what follows from it: rounds of background work are kept within bounds instead of
     /// refused, and `io-threads` sets `worker-threads` too.
     pub(crate) fn assign(&mut self, id: Id, value: Value) {

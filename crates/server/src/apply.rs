@@ -32,6 +32,15 @@ pub fn settings_changed(shared: &Arc<Shared>, settings: &Settings, changed: &[Ch
     Ok(())
 }
 
+/// The settings with `dir` as the full path of the working folder.
+pub fn with_current_dir(settings: Settings) -> Settings {
+    match std::env::current_dir() {
+        Ok(path) => settings.with_dir(path.to_string_lossy().into_owned()),
+        // The folder was removed: what was given is as good a name as any.
+        Err(_) => settings,
+    }
+}
+
 /// The shown text of a directive.
 pub fn text_of(settings: &Settings, id: Id) -> String {
     String::from_utf8_lossy(&settings.shown(id)).into_owned()

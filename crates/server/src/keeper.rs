@@ -11,20 +11,11 @@ use std::time::Duration;
 use baton_base::{Mono, Slot, WallMs};
 use baton_config::Id;
 use baton_store::{DbIndex, Expiry};
-use mio::net::{TcpListener, UnixListener};
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll, Token};
 
 use crate::conn::Conn;
 use crate::shared::Shared;
 use crate::worker::WorkerMessage;
-
-/// Where clients connect.
-pub struct Listeners {
-    /// Addresses of `bind` with the port.
-    pub tcp: Vec<TcpListener>,
-    /// `unixsocket`.
-    pub unix: Option<UnixListener>,
-}
 
 /// Keys expired under one pass through the gate.
 const EXPIRE_STEP: usize = 64;
@@ -36,7 +27,6 @@ const ACCEPTS_PER_TURN: usize = 1000;
 pub struct Keeper {
     shared: Arc<Shared>,
     poll: Poll,
-    listeners: Listeners,
     next_worker: usize,
     next_tick: Mono,
     next_slot: usize,
@@ -54,26 +44,18 @@ struct Sample {
 }
 
 impl Keeper {
-    /// A keeper of these listeners.
-    pub fn new(shared: Arc<Shared>, mut listeners: Listeners) -> io::Result<Keeper> {
-        let poll = Poll::new()?;
-        for (i, l) in listeners.tcp.iter_mut().enumerate() {
-            poll.registry().register(l, Token(i), Interest::READABLE)?;
-        }
-        if let Some(l) = &mut listeners.unix {
-            poll.registry().register(l, Token(usize::MAX), Interest::READABLE)?;
-        }
+    /// A keeper of the server's listeners, which are registered with this poll.
+    pub fn new(shared: Arc<Shared>, poll: Poll) -> Keeper {
         let now = shared.clock.mono();
-        Ok(Keeper {
+        Keeper {
             shared,
             poll,
-            listeners,
             next_worker: 0,
             next_tick: now,
             next_slot: 0,
             sample: Sample { at: now, ..Sample::default() },
             expired_unit: baton_journal::Unit::new(),
-        })
+        }
     }
 
     /// Keeps until the server stops.
@@ -95,20 +77,14 @@ impl Keeper {
                 continue;
             }
             for event in &events {
-                self.accept(event.token().0);
+                self.accept(event.token());
             }
         }
     }
 
-    fn accept(&mut self, which: usize) {
+    fn accept(&mut self, which: Token) {
         for _ in 0..ACCEPTS_PER_TURN {
-            let accepted = match self.listeners.tcp.get(which) {
-                Some(l) => l.accept().map(|(s, _)| Conn::Tcp(s)),
-                None => match &self.listeners.unix {
-                    Some(l) => l.accept().map(|(s, _)| Conn::Unix(s)),
-                    None => return,
-                },
-            };
+            let Some(accepted) = self.shared.listeners.accept(which) else { return };
             match accepted {
                 Ok(conn) => self.admit(conn),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,

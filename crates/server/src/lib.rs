@@ -11,6 +11,7 @@ pub mod conn;
 pub mod control;
 pub mod gate;
 pub mod keeper;
+pub mod listen;
 pub mod log;
 pub mod mailbox;
 pub mod node;

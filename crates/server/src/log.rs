@@ -102,16 +102,12 @@ impl Log {
         let role = char::from(self.role.load(Ordering::Relaxed));
         let settings = self.settings.lock();
         let line = if settings.json { json_line(level, role, text) } else { text_line(level, role, text) };
-        match &settings.file {
-            Some(path) => {
-                if let Ok(mut f) = OpenOptions::new().create(true).append(true).open(path) {
-                    let _ = f.write_all(line.as_bytes());
-                }
-            }
-            None => {
-                let _ = std::io::stdout().lock().write_all(line.as_bytes());
-            }
-        }
+        put(&settings, &line);
+    }
+
+    /// Writes text as it is, without time and level.
+    pub fn plain(&self, text: &str) {
+        put(&self.settings.lock(), text);
     }
 
     /// A line for developers.
@@ -132,6 +128,19 @@ impl Log {
     /// A line that operators must see.
     pub fn warning(&self, text: &str) {
         self.write(Level::Warning, text);
+    }
+}
+
+fn put(settings: &LogSettings, text: &str) {
+    match &settings.file {
+        Some(path) => {
+            if let Ok(mut f) = OpenOptions::new().create(true).append(true).open(path) {
+                let _ = f.write_all(text.as_bytes());
+            }
+        }
+        None => {
+            let _ = std::io::stdout().lock().write_all(text.as_bytes());
+        }
     }
 }
 

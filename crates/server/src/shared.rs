@@ -15,6 +15,7 @@ use crate::clients::{ClientId, Clients};
 use crate::clock::Clock;
 use crate::control::ControlMessage;
 use crate::gate::{Gate, Lane};
+use crate::listen::Listeners;
 use crate::log::Log;
 use crate::mailbox::Mailbox;
 use crate::persist::PersistState;
@@ -78,6 +79,8 @@ pub struct Shared {
     pub shutdown_deadline: ArcSwap<Option<Mono>>,
     /// Serialises CONFIG SET and REWRITE.
     pub config_write: Mutex<()>,
+    /// Where clients connect.
+    pub listeners: Listeners,
 }
 
 impl Shared {

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::net::ToSocketAddrs;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
@@ -13,15 +12,15 @@ use baton_config::{Action, Id, Settings};
 use baton_journal::Journal;
 use baton_replication::History;
 use baton_store::{Store, StoreSettings};
-use mio::net::{TcpListener, UnixListener};
+use mio::Poll;
 use parking_lot::Mutex;
-use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::control;
 use crate::gate::Gate;
-use crate::keeper::{Keeper, Listeners};
+use crate::keeper::Keeper;
+use crate::listen::Listeners;
 use crate::log::{Level, Log, LogSettings};
 use crate::persist::PersistState;
 use crate::pubsub::PubSub;
@@ -30,6 +29,8 @@ use crate::shared::{Shared, Threads};
 use crate::stats::Stats;
 use crate::worker::{self, Worker};
 use crate::world::{World, WorldCell};
+
+pub use crate::listen::listen_tcp;
 
 /// Runs the program for this command line.
 pub fn main(args: Vec<OsString>) -> ExitCode {
@@ -92,7 +93,8 @@ fn side_action(program: &str, action: &Action) -> ExitCode {
     match action {
         Action::Version => {
             let compatible = crate::node::connection::COMPATIBLE_VERSION;
-            println!("Valkey server v={compatible} (Baton {}) malloc=jemalloc bits=64", env!("CARGO_PKG_VERSION"));
+            let own = env!("CARGO_PKG_VERSION");
+            println!("Valkey server v={compatible} sha=00000000:0 malloc=jemalloc bits=64 build=baton-{own}");
             ExitCode::SUCCESS
         }
         Action::Help => {
@@ -136,11 +138,12 @@ impl baton_config::Files for ConfigFiles {
 }
 
 fn serve(program: &str, started: baton_config::Started) -> Result<ExitCode, StartError> {
-    let settings = started.loaded.settings;
+    let mut settings = started.loaded.settings;
     let config_file = started.config_file.map(Into::into);
     let log = open_log(&settings);
     let dir = settings.text(Id::Dir);
     std::env::set_current_dir(dir).map_err(|e| StartError(format!("Can't chdir to '{dir}': {e}")))?;
+    settings = crate::apply::with_current_dir(settings);
     if settings.bool(Id::Daemonize) {
         crate::os::daemonize().map_err(|e| StartError(format!("Can't go to the background: {e}")))?;
     }
@@ -157,10 +160,12 @@ fn serve(program: &str, started: baton_config::Started) -> Result<ExitCode, Star
         "Warning: no config file specified, using the default config."
     });
     started.loaded.notes.iter().for_each(|note| log.notice(note));
-    crate::os::raise_open_files(settings.uint(Id::MaxClients) + 64);
-    let listeners = listen(&settings, &log)?;
+    let settings = fit_open_files(settings, &log);
+    say_where(&settings, &log);
+    let poll = Poll::new()?;
+    let listeners = Listeners::open(&settings, poll.registry().try_clone()?, &log)?;
     write_pid_file(&settings, &log);
-    run_threads(program, Arc::new(settings), config_file, log, listeners)
+    run_threads(program, Arc::new(settings), config_file, log, listeners, poll)
 }
 
 /// Why the server did not start; shown to the operator.
@@ -189,6 +194,45 @@ fn open_log(settings: &Settings) -> Log {
     Log::new(level, LogSettings { file, json })
 }
 
+/// Files that are open besides those of clients: listeners, links, logs, snapshots.
+const OTHER_FILES: u64 = 32;
+
+/// Raises the limit of open files to what `maxclients` needs, or lowers `maxclients` to what the limit allows.
+fn fit_open_files(settings: Settings, log: &Log) -> Settings {
+    let clients = settings.uint(Id::MaxClients);
+    let wanted = clients + OTHER_FILES;
+    let limit = crate::os::raise_open_files(wanted);
+    if limit >= wanted {
+        return settings;
+    }
+    let reduced = limit.saturating_sub(OTHER_FILES).max(1);
+    log.warning(&format!("You requested maxclients of {clients} requiring at least {wanted} max file descriptors."));
+    log.warning(&format!("Server can't set maximum open files to {wanted} because of the limit of the system."));
+    log.warning(&format!(
+        "Current maximum open files is {limit}. maxclients has been reduced to {reduced} to compensate for low ulimit. \
+         If you need higher maxclients increase 'ulimit -n'."
+    ));
+    settings.with_clients_max(u32::try_from(reduced).unwrap_or(u32::MAX))
+}
+
+/// Says in which mode and where the server runs: one line, or the block that people and test suites look for the
+/// process id in.
+fn say_where(settings: &Settings, log: &Log) {
+    let mode = if settings.bool(Id::ClusterEnabled) { "cluster" } else { "standalone" };
+    let port = settings.port();
+    let to_terminal = settings.text(Id::LogFile).is_empty() && io::IsTerminal::is_terminal(&io::stdout());
+    if !to_terminal && !settings.bool(Id::AlwaysShowLogo) {
+        log.notice(&format!("Running mode={mode}, port={port}."));
+        return;
+    }
+    log.plain(&format!(
+        "\n    Baton {} (compatible with Valkey {}) 64 bit\n\n    Running in {mode} mode\n    Port: {port}\n    PID: {}\n\n",
+        env!("CARGO_PKG_VERSION"),
+        crate::node::connection::COMPATIBLE_VERSION,
+        std::process::id()
+    ));
+}
+
 fn write_pid_file(settings: &Settings, log: &Log) {
     let named = settings.text(Id::PidFile);
     let path = match (named.is_empty(), settings.bool(Id::Daemonize)) {
@@ -201,82 +245,17 @@ fn write_pid_file(settings: &Settings, log: &Log) {
     }
 }
 
-fn listen(settings: &Settings, log: &Log) -> Result<Listeners, StartError> {
-    let mut out = Listeners { tcp: Vec::new(), unix: None };
-    let (port, backlog) = (settings.port(), settings.int(Id::TcpBacklog) as i32);
-    if port != 0 {
-        out.tcp = listen_tcp(settings, port, backlog, log)?;
-        if out.tcp.is_empty() {
-            log.warning(&format!("Failed listening on port {port} (tcp), aborting."));
-            return Err(StartError(format!("Failed listening on port {port} (tcp), aborting.")));
-        }
-    }
-    let path = settings.text(Id::UnixSocket);
-    if !path.is_empty() {
-        // A socket file that an earlier process left behind would make binding fail.
-        let _ = std::fs::remove_file(path);
-        let listener =
-            UnixListener::bind(path).map_err(|e| StartError(format!("Failed opening Unix socket: bind: {e}")))?;
-        let mode = settings.int(Id::UnixSocketPerm);
-        if mode > 0 {
-            use std::os::unix::fs::PermissionsExt;
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode as u32))?;
-        }
-        out.unix = Some(listener);
-    }
-    Ok(out)
-}
-
-/// Listens on every address of `bind`. An address marked with `-` may be missing on this machine.
-pub fn listen_tcp(settings: &Settings, port: u16, backlog: i32, log: &Log) -> Result<Vec<TcpListener>, StartError> {
-    let mut out = Vec::new();
-    let everywhere: [Arc<str>; 2] = ["*".into(), "-::*".into()];
-    let names = if settings.bind().is_empty() { &everywhere[..] } else { settings.bind() };
-    for name in names {
-        let (optional, host) = match name.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, &**name),
-        };
-        let host = match host {
-            "*" => "0.0.0.0",
-            "::*" => "::",
-            h => h,
-        };
-        match bind_one(host, port, backlog) {
-            Ok(listener) => out.push(listener),
-            Err(e) if optional && e.kind() != io::ErrorKind::AddrInUse => {}
-            Err(e) => {
-                log.warning(&format!("Warning: Could not create server TCP listening socket {host}:{port}: bind: {e}"));
-                return Err(StartError(format!("Failed listening on port {port} (tcp), aborting.")));
-            }
-        }
-    }
-    Ok(out)
-}
-
-fn bind_one(host: &str, port: u16, backlog: i32) -> io::Result<TcpListener> {
-    let addr = (host, port).to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    if addr.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&addr.into())?;
-    socket.listen(backlog)?;
-    Ok(TcpListener::from_std(socket.into()))
-}
-
 fn run_threads(
     program: &str,
     settings: Arc<Settings>,
     config_file: Option<std::path::PathBuf>,
     log: Log,
     listeners: Listeners,
+    accepting: Poll,
 ) -> Result<ExitCode, StartError> {
     let workers = worker_count(&settings);
     let seed = random_seed();
-    let shared = Arc::new(make_shared(program, &settings, config_file, log, workers, seed));
+    let shared = Arc::new(make_shared(program, &settings, config_file, log, workers, seed, listeners));
     let seeds: Vec<_> = (0..workers).map(|_| worker::seed()).collect::<io::Result<_>>()?;
     let (boxes, worker_seeds): (Vec<_>, Vec<_>) = seeds.into_iter().unzip();
     let (control_box, control_seed) = control::seed()?;
@@ -296,7 +275,7 @@ fn run_threads(
     spawn("baton-feeder".into(), Box::new(move || repl::feeder::run(for_feeder, feeder_seed)))?;
     spawn("baton-link".into(), Box::new(move || repl::link::run(for_link, link_seed)))?;
     announce(&shared);
-    let keeper = Keeper::new(Arc::clone(&shared), listeners)?;
+    let keeper = Keeper::new(Arc::clone(&shared), accepting);
     spawn("baton-keeper".into(), Box::new(move || keeper.run()))?;
     Ok(control.run())
 }
@@ -333,6 +312,7 @@ fn make_shared(
     log: Log,
     workers: usize,
     seed: u64,
+    listeners: Listeners,
 ) -> Shared {
     let databases = if settings.bool(Id::ClusterEnabled) { Id::ClusterDatabases } else { Id::Databases };
     let store = Store::new(StoreSettings { databases: settings.uint(databases) as u32, seed });
@@ -360,5 +340,6 @@ fn make_shared(
         stopping: AtomicBool::new(false),
         shutdown_deadline: ArcSwap::default(),
         config_write: Mutex::new(()),
+        listeners,
     }
 }
