@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import pytest
 import resp
 
 START_SECONDS = 30
@@ -174,3 +175,9 @@ def fill(server, databases=SAMPLE_DATABASES):
             for number in range(100):
                 connection("SET", f"volatile:{number}", number, "PX", 1_000_000 + number)
     return databases * (len(values) + 600)
+
+
+def needs_command(server, name):
+    """Skips a test of a command that this version of the server does not have at all."""
+    if server("COMMAND", "INFO", name) in ([None], []):
+        pytest.skip(f"the server has no {name} yet")

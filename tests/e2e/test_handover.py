@@ -5,7 +5,7 @@ import threading
 import pytest
 import resp
 
-from servers import contents, eventually
+from servers import contents, eventually, needs_command
 
 FAST = ["--repl-diskless-sync-delay", "0"]
 
@@ -82,6 +82,7 @@ def test_redirect_capable_clients_are_sent_to_the_primary(trio):
 
 
 def test_failover_command_changes_roles_under_writes(trio):
+    needs_command(trio[0], "FAILOVER")
     primary, heir, sibling = trio
     follower = Follower(primary.port)
     follower.start()
@@ -98,6 +99,7 @@ def test_failover_command_changes_roles_under_writes(trio):
 
 
 def test_failover_errors(trio):
+    needs_command(trio[0], "FAILOVER")
     primary, replica, _ = trio
     with pytest.raises(resp.ErrorReply, match="ERR FAILOVER is not valid when server is a replica."):
         replica("FAILOVER")
@@ -109,6 +111,7 @@ def test_failover_errors(trio):
 
 def test_terminated_primary_hands_over(trio):
     """The promise of this project, without a cluster: no error, nothing lost, a clean exit, the sibling comes along."""
+    needs_command(trio[0], "FAILOVER")
     primary, first, second = trio
     follower = Follower(primary.port)
     follower.start()

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from servers import SAMPLE_DATABASES, contents, eventually, fill
+from servers import SAMPLE_DATABASES, contents, eventually, fill, needs_command
 
 
 def snapshot(server):
@@ -85,6 +85,8 @@ def test_a_damaged_file_is_refused(start, tmp_path):
 @pytest.mark.parametrize(("source", "target"), [("baton", "baton"), ("redis", "baton"), ("valkey", "baton"), ("baton", "valkey")])
 def test_values_travel_by_dump_and_restore(start, source, target):
     giver, taker = start(source), start(target)
+    needs_command(giver, "DUMP")
+    needs_command(taker, "RESTORE")
     fill(giver, databases=1)
     for key in (b"int8", b"int64", b"compressible", b"binary", b"long", b"empty"):
         taker("RESTORE", key, 0, giver("DUMP", key))

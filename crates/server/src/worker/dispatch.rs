@@ -103,7 +103,7 @@ fn check(
 ) -> Result<(), Refusal> {
     let flags = spec.flags;
     if client.transaction.is_some() && flags.contains(Flags::NO_MULTI) {
-        return Err("ERR Command not allowed inside a transaction".into());
+        return Err(format!("ERR Command '{}' not allowed inside a transaction", spec.name).into());
     }
     routing::check(cx, client, spec, args, asking)?;
     let writes = flags.contains(Flags::WRITE) || is_exec_with(client, spec, Flags::WRITE);
