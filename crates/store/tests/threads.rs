@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Barrier, RwLock};
+use std::sync::{Arc, RwLock};
 use std::thread;
 
 use baton_base::{Rng, Slot, WallMs};
@@ -121,27 +121,35 @@ fn change(store: &Store, rng: &mut Rng) {
     }
 }
 
+/// Lets the writers end, however the test ends.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_snapshot_walked_beside_writers_is_the_cut() {
     let store = store();
     let gate = RwLock::new(());
     let over = AtomicBool::new(false);
     let walks = AtomicU32::new(0);
-    let ready = Barrier::new(THREADS as usize + 1);
+    let mut rng = Rng::new(98);
+    (0..if cfg!(miri) { 50 } else { 8000 }).for_each(|_| change(&store, &mut rng));
     thread::scope(|scope| {
+        let _over = SetOnDrop(&over);
         for seed in 0..THREADS {
-            let (store, gate, over, ready) = (&store, &gate, &over, &ready);
+            let (store, gate, over) = (&store, &gate, &over);
             scope.spawn(move || {
                 let mut rng = Rng::new(seed);
-                (0..if cfg!(miri) { 20 } else { 2000 }).for_each(|_| change(store, &mut rng));
-                ready.wait();
                 while !over.load(Ordering::Relaxed) {
                     let _shared = gate.read().unwrap();
                     (0..16).for_each(|_| change(store, &mut rng));
                 }
             });
         }
-        ready.wait();
         let mut rng = Rng::new(99);
         for round in 0..if cfg!(miri) { 2 } else { 30 } {
             let (mut walker, cut) = {
@@ -170,7 +178,6 @@ fn a_snapshot_walked_beside_writers_is_the_cut() {
                 walks.fetch_add(1, Ordering::Relaxed);
             }
         }
-        over.store(true, Ordering::Relaxed);
     });
     assert!(walks.load(Ordering::Relaxed) > 0);
     let total = |store: &Store| (0..2).map(|db| store.len(DbIndex(db))).sum::<u64>();
