@@ -19,7 +19,7 @@ use crate::log::Log;
 use crate::repl::role::{self, Demotion};
 use crate::shared::Shared;
 use crate::start::StartError;
-use crate::world::Role;
+use crate::world::{Role, World};
 
 /// Bytes read from the file at a time.
 const READ_BYTES: usize = 256 * 1024;
@@ -261,7 +261,7 @@ pub fn load_at_start(shared: &Arc<Shared>) -> Result<(), StartError> {
     if matches!(path.try_exists(), Ok(false)) {
         return Ok(());
     }
-    let is_replica = world.role.is_replica() || (world.topology.is_none() && settings.replica_of().is_some());
+    let is_replica = starts_as_replica(&world);
     let began = shared.clock.mono();
     let mut start = AtStart { shared, is_replica, point: None };
     let rules = Rules { drop_due: !is_replica, replace: false };
@@ -277,6 +277,15 @@ pub fn load_at_start(shared: &Arc<Shared>) -> Result<(), StartError> {
             Ok(())
         }
         Err(e) => Err(refuse(&shared.log, &e)),
+    }
+}
+
+/// Whether this node is going to follow another one: by the cluster's file, or by the configuration.
+fn starts_as_replica(world: &World) -> bool {
+    match &world.topology {
+        _ if world.role.is_replica() => true,
+        Some(topology) => !topology.myself().is_primary,
+        None => world.settings.replica_of().is_some(),
     }
 }
 
