@@ -1,4 +1,4 @@
-//! INFO memory.
+//! INFO memory: what the program, its data and its buffers take, and what the machine has.
 
 use std::sync::atomic::Ordering;
 
