@@ -131,9 +131,10 @@ impl Cluster {
         losses
     }
 
-    /// Slots changed hands: the file, the state and the topology follow at the end of the turn.
+    /// Slots changed hands: the state and the topology follow at the end of the turn, the file some time later. Whoever
+    /// gives slots to this node itself has to make that durable besides.
     pub(crate) fn note_slots_changed(&mut self) {
-        self.todo.save_durably();
+        self.todo.save_lazily();
         self.todo.health = true;
         self.todo.publish = true;
     }
@@ -211,6 +212,7 @@ impl Cluster {
             if self.slots.owner(slot) != Some(self.me) {
                 self.slots.assign(slot, self.me);
                 self.bump_epoch();
+                self.todo.save_durably();
             }
             self.note_slots_changed();
         }
@@ -255,7 +257,6 @@ impl Cluster {
                 self.log(LogLevel::Notice, text);
                 let resync = if same_shard { Resync::Partial } else { Resync::Full };
                 self.follow(claimant, resync);
-                self.todo.save_durably();
                 self.todo.announce = true;
                 return;
             }
@@ -292,6 +293,7 @@ impl Cluster {
                     self.log(LogLevel::Notice, text);
                     self.slots.assign(slot, self.me);
                     self.note_slots_changed();
+                    self.todo.save_durably();
                 }
                 Some(owner) if owner != self.me => {
                     let text = format!(

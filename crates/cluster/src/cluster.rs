@@ -10,6 +10,7 @@ use crate::input::{Facts, Input};
 use crate::link::{Link, LinkId};
 use crate::manual::Manual;
 use crate::node::Node;
+use crate::record::{EpochRecord, Victory};
 use crate::settings::Settings;
 use crate::slots::SlotMap;
 use crate::state::HealthWatch;
@@ -69,6 +70,8 @@ pub struct Cluster {
     pub(crate) current_epoch: Epoch,
     /// Epoch of my last vote. Invariant: `last_vote_epoch <= current_epoch`.
     pub(crate) last_vote_epoch: Epoch,
+    /// The failover that made me primary, for as long as I am it: what the record beside the file says of it.
+    pub(crate) victory: Option<Victory>,
     pub(crate) health: HealthWatch,
     pub(crate) election: Election,
     pub(crate) manual: Manual,
@@ -88,8 +91,8 @@ pub struct Cluster {
     pub(crate) data_agreed: bool,
     /// Candidates that don't get my vote (see [`Input::RefuseVotes`]).
     pub(crate) refused: Vec<NodeId>,
-    /// Whom my latest vote went to; empty if this process cast none.
-    pub(crate) voted_for: Option<NodeId>,
+    /// Whom my latest vote went to, and when; empty if this process cast none.
+    pub(crate) voted_for: Option<(NodeId, Mono)>,
     /// Durable writes work. While false this node neither votes nor stands (S8).
     pub(crate) persist_ok: bool,
     topology: Arc<Topology>,
@@ -115,6 +118,7 @@ impl Cluster {
             outbound_count: 0,
             current_epoch: Epoch(0),
             last_vote_epoch: Epoch(0),
+            victory: None,
             health: HealthWatch::new(),
             election: Election::default(),
             manual: Manual::Idle,
@@ -216,7 +220,7 @@ impl Cluster {
 
     /// Whom the latest vote of this process went to.
     pub fn voted_for(&self) -> Option<NodeId> {
-        self.voted_for
+        self.voted_for.map(|(candidate, _)| candidate)
     }
 
     /// Whether the other voters are enough to elect somebody, so that this node's vote is not needed.
@@ -351,7 +355,24 @@ impl Cluster {
         self.slots.importing = restored.importing;
         self.current_epoch = restored.current_epoch;
         self.last_vote_epoch = restored.last_vote_epoch;
+        self.victory = restored.victory;
+        if self.victory.is_some_and(|won| !self.is_primary() || self.myself().config_epoch < won.epoch) {
+            self.forget_victory();
+        }
         self.log(LogLevel::Notice, format!("Node configuration loaded, I'm {}", self.me));
+    }
+
+    /// What the record beside the file is to say.
+    pub(crate) fn epoch_record(&self) -> EpochRecord {
+        let (node, current, last_vote) = (self.me, self.current_epoch, self.last_vote_epoch);
+        EpochRecord { node, current, last_vote, victory: self.victory }
+    }
+
+    /// What I won isn't mine any more: the record must not give it back to me after some later change of role.
+    pub(crate) fn forget_victory(&mut self) {
+        if self.victory.take().is_some() {
+            self.todo.renew_record();
+        }
     }
 
     /// A file written by hand or by another release may give a replica slots or no role; a slot without a primary as

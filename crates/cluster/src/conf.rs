@@ -2,6 +2,7 @@
 //! file is an error, because starting with a guess about epochs or slots could break the cluster.
 
 use crate::node::{Address, Labels};
+use crate::record::Victory;
 use baton_base::{Epoch, NodeId, ShardId, Slot, SlotBitmap};
 use baton_wire::{IpText, NodeFlags};
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,16 +47,10 @@ pub struct Restored {
     pub current_epoch: Epoch,
     /// lastVoteEpoch.
     pub last_vote_epoch: Epoch,
+    /// The victory of the record that was merged ([`Restored::merge`]); the file itself has none.
+    pub victory: Option<Victory>,
     /// What was repaired or skipped, for the log.
     pub notices: Vec<String>,
-}
-
-impl Restored {
-    /// Merges a record of [`Effect::SaveEpochs`](crate::Effect::SaveEpochs): the larger values count.
-    pub fn raise_epochs(&mut self, current: Epoch, last_vote: Epoch) {
-        self.current_epoch = self.current_epoch.max(current).max(last_vote);
-        self.last_vote_epoch = self.last_vote_epoch.max(last_vote);
-    }
 }
 
 /// Why the text is no configuration; each is fatal at start.
@@ -236,6 +231,7 @@ impl Reader {
             importing: self.importing,
             current_epoch: self.current_epoch.max(self.last_vote_epoch),
             last_vote_epoch: self.last_vote_epoch,
+            victory: None,
             notices: self.notices,
         })
     }

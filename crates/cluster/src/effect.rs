@@ -2,9 +2,10 @@
 
 use crate::input::Token;
 use crate::link::LinkId;
+use crate::record::EpochRecord;
 use crate::show::ClusterReply;
 use crate::topology::Topology;
-use baton_base::{Epoch, Mono, NodeId, SlotBitmap};
+use baton_base::{Mono, NodeId, SlotBitmap};
 use std::sync::Arc;
 
 /// Severity of a log line, as upstream's levels.
@@ -54,18 +55,14 @@ pub enum Effect {
     SaveConfig {
         /// The complete text.
         text: String,
-        /// It must be durable before any later effect is carried out.
+        /// It must be durable before any later effect is carried out. If false nothing waits for it: it should be durable
+        /// soon, and only the newest text of several needs to be.
         sync: bool,
     },
-    /// Record these two epochs durably before any later effect is carried out: a few bytes beside the configuration file
-    /// instead of all of it. At start the larger of file and record counts
-    /// ([`Restored::raise_epochs`](crate::conf::Restored::raise_epochs)). A shell may rewrite the whole file instead.
-    SaveEpochs {
-        /// currentEpoch.
-        current: Epoch,
-        /// lastVoteEpoch.
-        last_vote: Epoch,
-    },
+    /// Record this durably before any later effect is carried out: a few bytes beside the configuration file instead of
+    /// all of it. The newest record counts; at start it is merged into the file
+    /// ([`Restored::merge`](crate::conf::Restored::merge)).
+    SaveEpochs(EpochRecord),
     /// Make this snapshot the one that workers read.
     PublishTopology(Arc<Topology>),
     /// Stop serving as primary, drop what depends on it, and replicate from this node.

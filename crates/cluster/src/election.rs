@@ -4,6 +4,7 @@
 use crate::cluster::{Cluster, Turn};
 use crate::effect::LogLevel;
 use crate::node::Node;
+use crate::record::Victory;
 use baton_base::{Epoch, Mono, NodeId, Offset};
 use baton_wire::{Body, MsgFlags, NodeFlags};
 use std::collections::BTreeSet;
@@ -310,7 +311,7 @@ impl Cluster {
     }
 
     /// Becomes primary of my shard in this epoch and takes every slot of the old primary. Announced in this very turn,
-    /// after it is durable.
+    /// once the record of it is durable.
     pub(crate) fn take_over(&mut self, turn: &Turn<'_>, epoch: Epoch) {
         let Some(old) = self.my_primary().map(|n| n.id) else { return };
         let text = format!(
@@ -320,11 +321,16 @@ impl Cluster {
         );
         self.log(LogLevel::Notice, text);
         self.become_primary();
-        for slot in self.slots.of_or_empty(&old).iter() {
+        let won = self.slots.of_or_empty(&old);
+        for slot in won.iter() {
             self.slots.assign(slot, self.me);
         }
         let epoch = epoch.max(self.myself().config_epoch);
-        self.set_own_config_epoch(epoch);
+        self.myself_mut().config_epoch = epoch;
+        // The record alone makes it durable; with the file as it is, it tells all that is announced.
+        self.victory = Some(Victory::new(epoch, old, &won));
+        self.todo.save_epochs();
+        self.todo.announce = true;
         self.election.reset();
         self.update_health(turn);
         self.agree_with_data(turn);

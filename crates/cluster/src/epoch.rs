@@ -13,7 +13,7 @@ impl Cluster {
         if epoch > node.config_epoch {
             node.config_epoch = epoch;
             self.current_epoch = self.current_epoch.max(epoch);
-            self.todo.save_durably();
+            self.todo.save_lazily();
         }
     }
 

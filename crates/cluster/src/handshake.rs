@@ -113,7 +113,7 @@ impl Cluster {
         }
         self.nodes.insert(header.sender, node);
         self.log(LogLevel::Debug, format!("Handshake with node {} completed.", self.named(&header.sender)));
-        self.todo.save_durably();
+        self.todo.save_lazily();
         self.todo.health = true;
         self.todo.publish = true;
         Some(header.sender)

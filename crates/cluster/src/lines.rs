@@ -74,11 +74,12 @@ impl Cluster {
             let _ = if first == last { write!(out, " {first}") } else { write!(out, " {first}-{last}") };
         }
         if node.is_myself() {
-            for (slot, target) in &self.slots.migrating {
-                let _ = write!(out, " [{slot}->-{target}]");
-            }
-            for (slot, source) in &self.slots.importing {
-                let _ = write!(out, " [{slot}-<-{source}]");
+            let leaving = self.slots.migrating.iter().map(|(slot, node)| (*slot, "->-", *node));
+            let coming = self.slots.importing.iter().map(|(slot, node)| (*slot, "-<-", *node));
+            let mut open: Vec<_> = leaving.chain(coming).collect();
+            open.sort_unstable_by_key(|(slot, ..)| *slot);
+            for (slot, arrow, node) in open {
+                let _ = write!(out, " [{slot}{arrow}{node}]");
             }
         }
     }

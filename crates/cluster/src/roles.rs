@@ -42,7 +42,7 @@ impl Cluster {
     pub(crate) fn see_as_primary(&mut self, id: &NodeId) {
         let Some(node) = self.nodes.get_mut(id) else { return };
         node.set_primary_role();
-        self.todo.save_durably();
+        self.todo.save_lazily();
         self.todo.health = true;
         self.todo.publish = true;
         if *id == self.me {
@@ -178,7 +178,6 @@ impl Cluster {
         let resync = if self.same_shard(&self.me, &next) { Resync::Partial } else { Resync::Full };
         self.follow(next, resync);
         self.slots.close_all();
-        self.todo.save_durably();
         self.todo.announce = true;
     }
 
@@ -196,6 +195,7 @@ impl Cluster {
         me.config_epoch = baton_base::Epoch(0);
         self.reset_manual();
         self.election.reset();
+        self.forget_victory();
         self.replicate(primary, resync);
         self.unsubscribe_foreign();
         self.todo.save_lazily();

@@ -1,5 +1,6 @@
 //! Work that a turn collects and does once at its end, in the one order that keeps promises durable and writers single:
-//! health, failover, role, topology, writes released, deletions, save, announcements, replies (cluster-bus 6.8).
+//! health, failover, role, topology, writes released, deletions, promises made durable, announcements, replies, and last
+//! the file as far as nothing waits for it (cluster-bus 6.8).
 
 use crate::cluster::{Cluster, Turn};
 use crate::effect::Effect;
@@ -33,26 +34,34 @@ pub(crate) struct Todo {
     save: bool,
     /// The rewrite must be durable before anything is sent.
     save_durable: bool,
-    /// The two epochs must be durable before anything is sent.
+    /// The record of epochs must be durable before anything is sent.
     epochs_durable: bool,
+    /// The record says something that is over.
+    record_outdated: bool,
 }
 
 impl Todo {
-    /// Rewrite the file some time; nothing depends on it.
+    /// Rewrite the file soon; nothing waits for it. For what others told: they can tell it again.
     pub(crate) fn save_lazily(&mut self) {
         self.save = true;
     }
 
-    /// Rewrite the file before the next packet leaves.
+    /// Rewrite the file before the next packet leaves. For what I promise: my role, my slots, my epoch.
     pub(crate) fn save_durably(&mut self) {
         self.save = true;
         self.save_durable = true;
     }
 
-    /// Make currentEpoch and lastVoteEpoch durable before the next packet leaves; the file follows lazily.
+    /// Make the record of epochs durable before the next packet leaves; the file follows lazily. For what has to be fast:
+    /// votes, candidacies and victories.
     pub(crate) fn save_epochs(&mut self) {
         self.save = true;
         self.epochs_durable = true;
+    }
+
+    /// Write the record anew before the next packet leaves, behind the file if that is saved, too.
+    pub(crate) fn renew_record(&mut self) {
+        self.record_outdated = true;
     }
 }
 
@@ -61,9 +70,9 @@ impl Cluster {
     pub(crate) fn settle_promises(&mut self, turn: &Turn<'_>) {
         if self.todo.save_durable {
             self.save_config(turn, true);
-        } else if self.todo.epochs_durable {
-            self.todo.epochs_durable = false;
-            self.emit(Effect::SaveEpochs { current: self.current_epoch, last_vote: self.last_vote_epoch });
+        }
+        if take(&mut self.todo.epochs_durable) | take(&mut self.todo.record_outdated) {
+            self.emit(Effect::SaveEpochs(self.epoch_record()));
         }
     }
 
@@ -96,14 +105,14 @@ impl Cluster {
         }
         self.change_data_plane();
         self.settle_promises(turn);
-        if self.todo.save {
-            self.save_config(turn, false);
-        }
         if take(&mut self.todo.announce) {
             self.broadcast_pong(turn);
         }
         for reply in take(&mut self.todo.replies) {
             self.emit(reply);
+        }
+        if self.todo.save {
+            self.save_config(turn, false);
         }
     }
 

@@ -75,9 +75,20 @@ impl Cluster {
         Ok(())
     }
 
+    /// A vote may have left on a link whose other end had gone, as after a restart of the candidate. It is said again on
+    /// the next one (S16), as long as it can count.
+    pub(crate) fn repeat_vote(&mut self, turn: &Turn<'_>, candidate: &NodeId) {
+        let Some((voted_for, at)) = self.voted_for else { return };
+        let counts = turn.now.since(at) <= self.settings.election_timeout();
+        let newest = self.last_vote_epoch == self.current_epoch;
+        if voted_for == *candidate && counts && newest && !self.refused.contains(candidate) {
+            self.send_to(turn, candidate, MsgFlags::empty(), Body::AuthAck);
+        }
+    }
+
     fn grant(&mut self, turn: &Turn<'_>, candidate: NodeId) {
         self.last_vote_epoch = self.current_epoch;
-        self.voted_for = Some(candidate);
+        self.voted_for = Some((candidate, turn.now));
         self.todo.save_epochs();
         self.send_to(turn, &candidate, MsgFlags::empty(), Body::AuthAck);
         let text = format!("Failover auth granted to {} for epoch {}", self.named(&candidate), self.current_epoch);

@@ -346,6 +346,7 @@ fn promises_are_durable_before_they_leave() {
     let won = at(3, "become primary").unwrap();
     let after = &world.peers[3].effects[won..];
     let first = |word: &str| after.iter().position(|w| w == word).unwrap();
-    assert!(first("publish primary") < first("save durably"));
-    assert!(first("save durably") < first("send pong"), "the claim is announced once it is durable");
+    assert!(first("publish primary") < first("save epochs"));
+    assert!(first("save epochs") < first("send pong"), "the claim is announced once it is durable");
+    assert!(first("send pong") < first("save"), "and doesn't wait for the file");
 }

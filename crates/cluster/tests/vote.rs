@@ -4,7 +4,7 @@ mod lone;
 
 use baton_base::{Epoch, NodeId};
 use baton_cluster::{ClusterCommand, Effect, Input};
-use baton_wire::{Body, Header, MsgFlags};
+use baton_wire::{Body, Header, Kind, MsgFlags};
 use lone::{Lone, id, slots, three};
 
 /// Asks for a vote; tells whether it was granted.
@@ -27,12 +27,14 @@ fn a_sound_request_is_granted_and_durable_first() {
     let epoch = request.current_epoch;
     assert!(ask(&mut lone, request));
     assert_eq!(lone.cluster.last_vote_epoch(), epoch);
-    let saved = lone.effects.iter().position(
-        |e| matches!(e, Effect::SaveEpochs { current, last_vote } if *current == epoch && *last_vote == epoch),
-    );
-    let sent = lone.effects.iter().position(|e| matches!(e, Effect::Send { .. }));
+    let saved = lone
+        .effects
+        .iter()
+        .position(|e| matches!(e, Effect::SaveEpochs(record) if record.current == epoch && record.last_vote == epoch));
+    let is_vote = |e: &Effect| matches!(e, Effect::Send { bytes, .. } if Kind::of_packet(bytes) == Kind::AuthAck);
+    let sent = lone.effects.iter().position(is_vote);
     assert!(saved.unwrap() < sent.unwrap());
-    let (link, ack) = lone.sent().remove(0);
+    let (link, ack) = lone.sent().into_iter().find(|(_, m)| m.body == Body::AuthAck).unwrap();
     assert_eq!(link, lone.outbound[&id('4')], "on my own link to the candidate");
     assert_eq!(ack.header.current_epoch, epoch);
 }
@@ -72,6 +74,55 @@ fn rule_4_one_vote_per_epoch_whoever_asks() {
     assert!(ask(&mut lone, request.clone()));
     assert!(!ask(&mut lone, request));
     assert!(lone.logged("already voted for epoch 4"));
+}
+
+/// The vote may have left on a link whose other end was gone (15.3 S16).
+#[test]
+fn a_vote_is_said_again_on_a_new_link_and_is_the_same_vote() {
+    let mut lone = failing();
+    let request = lone.request();
+    let epoch = request.current_epoch;
+    assert!(ask(&mut lone, request));
+    lone.effects.clear();
+    let link = lone.outbound[&id('4')];
+    lone.give(Input::LinkClosed { link });
+    lone.pass(std::time::Duration::from_millis(100));
+    let link = lone.outbound[&id('4')];
+    lone.give(Input::LinkOpened { link, local_ip: "127.0.0.1".to_owned() });
+    let votes: Vec<_> = lone.sent().into_iter().filter(|(_, m)| m.body == Body::AuthAck).collect();
+    assert_eq!(votes.len(), 1);
+    assert_eq!((votes[0].0, votes[0].1.header.current_epoch), (link, epoch));
+    // Not to a candidate that was refused since.
+    lone.give(Input::RefuseVotes(vec![id('4')]));
+    lone.give(Input::LinkClosed { link });
+    lone.pass(std::time::Duration::from_millis(100));
+    lone.effects.clear();
+    let link = lone.outbound[&id('4')];
+    lone.give(Input::LinkOpened { link, local_ip: "127.0.0.1".to_owned() });
+    assert!(lone.sent().iter().all(|(_, m)| m.body != Body::AuthAck));
+}
+
+#[test]
+fn a_withdrawn_candidate_gets_no_vote() {
+    let mut lone = failing();
+    lone.give(Input::RefuseVotes(vec![id('4')]));
+    let request = lone.request();
+    assert!(!ask(&mut lone, request.clone()));
+    assert!(lone.logged("its promotion was withdrawn"));
+    lone.give(Input::RefuseVotes(Vec::new()));
+    assert!(ask(&mut lone, request));
+}
+
+/// A peer that connects anew may have been started anew, and my own link to it be dead.
+#[test]
+fn a_peer_that_connects_anew_is_pinged_at_once() {
+    let mut lone = failing();
+    lone.effects.clear();
+    let header = lone.header(id('2'));
+    lone.hear(id('2'), header, Body::Ping(Default::default()));
+    let link = lone.outbound[&id('2')];
+    let pings = lone.sent().into_iter().filter(|(l, m)| *l == link && matches!(m.body, Body::Ping(_))).count();
+    assert_eq!(pings, 1);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Everything the control plane of a node asks of its shell, as values. They are carried out strictly in their order.
 
 use baton_base::{Epoch, Mono, NodeId, SlotBitmap};
-use baton_cluster::{ClusterReply, LinkId, LogLevel, Token, Topology};
+use baton_cluster::{ClusterReply, EpochRecord, LinkId, LogLevel, Token, Topology};
 use baton_handover::{Outcome, Record};
 use std::sync::Arc;
 
@@ -38,17 +38,13 @@ pub enum Effect {
     SaveConfig {
         /// The complete text.
         text: String,
-        /// It must be durable before any later effect is carried out.
+        /// It must be durable before any later effect is carried out. If false nothing waits for it: it should be durable
+        /// soon, and only the newest text of several needs to be.
         sync: bool,
     },
-    /// Record these two epochs durably, beside the configuration file, before any later effect is carried out
-    /// ([`Restored::raise_epochs`](baton_cluster::conf::Restored::raise_epochs) merges them at start).
-    SaveEpochs {
-        /// currentEpoch.
-        current: Epoch,
-        /// lastVoteEpoch.
-        last_vote: Epoch,
-    },
+    /// Record this durably, beside the configuration file, before any later effect is carried out
+    /// ([`Restored::merge`](baton_cluster::conf::Restored::merge) merges it at start).
+    SaveEpochs(EpochRecord),
     /// Make this snapshot the one that workers read.
     PublishTopology(Arc<Topology>),
     /// Stop serving as primary, drop what depends on it, and replicate from this node. Given again when the primary or

@@ -8,7 +8,7 @@ use baton_base::{Mono, NodeId, Slot, WallMs};
 use baton_cluster as cluster;
 use baton_cluster::{Cluster, Facts, LogLevel, Origin, Settings, Token};
 use baton_handover as handover;
-use baton_handover::{Kind, Level, Limits, Outcome, Phase, Promotion, Replica, Request};
+use baton_handover::{Kind, Level, Limits, Outcome, Phase, Promotion, Request};
 use std::time::Duration;
 
 /// More effects than one input can cause across both machines; reaching it is an own bug.
@@ -60,8 +60,8 @@ impl Node {
             Input::HandOver { token, target, timeout } => self.hand_over(at, token, target, timeout),
             Input::Abort => self.handover.handle(at.now, H::Abort),
             Input::Replicas(replicas) => {
-                let replicas = self.with_known_names(replicas);
-                self.handover.handle(at.now, H::Replicas(replicas));
+                self.replicas = replicas;
+                self.tell_replicas(at);
             }
             Input::Fenced { offset } => self.handover.handle(at.now, H::Fenced { offset }),
             Input::Redirected => self.handover.handle(at.now, H::Redirected),
@@ -124,14 +124,22 @@ impl Node {
         self.handover.handle(at.now, handover::Input::Request(request));
     }
 
-    /// A replica can only be elected under a name that the cluster knows.
-    fn with_known_names(&self, mut replicas: Vec<Replica>) -> Vec<Replica> {
+    /// Shows the handover the attached replicas. One can only be elected under a name that the cluster knows, which it
+    /// may learn after the replica attached.
+    fn tell_replicas(&mut self, at: &Moment<'_>) {
+        let mut replicas = self.replicas.clone();
+        let mut strangers = false;
         if let Some(topology) = self.topology() {
             for replica in &mut replicas {
-                replica.id = replica.id.filter(|id| topology.nodes.iter().any(|node| node.id == *id));
+                let known = replica.id.is_none_or(|id| topology.nodes.iter().any(|node| node.id == id));
+                if !known {
+                    replica.id = None;
+                    strangers = true;
+                }
             }
         }
-        replicas
+        self.strangers = strangers;
+        self.handover.handle(at.now, handover::Input::Replicas(replicas));
     }
 
     /// Whether there is anything to hand over that an election can decide.
@@ -153,7 +161,11 @@ impl Node {
                 let primary = topology.myself().is_primary;
                 self.demoted |= self.was_primary && !primary;
                 self.was_primary = primary;
-                Effect::PublishTopology(topology)
+                self.effects.push_back(Effect::PublishTopology(topology));
+                if self.strangers {
+                    self.tell_replicas(at);
+                }
+                return;
             }
             C::BecomeReplicaOf { primary, host, port, full_sync } => {
                 self.effects.push_back(Effect::BecomeReplicaOf { primary, host, port, full_sync });
@@ -164,7 +176,7 @@ impl Node {
             C::Close { link } => Effect::Close { link },
             C::Send { link, bytes } => Effect::Send { link, bytes },
             C::SaveConfig { text, sync } => Effect::SaveConfig { text, sync },
-            C::SaveEpochs { current, last_vote } => Effect::SaveEpochs { current, last_vote },
+            C::SaveEpochs(record) => Effect::SaveEpochs(record),
             C::BecomePrimary => Effect::BecomePrimary,
             C::DeleteKeysInSlots(slots) => Effect::DeleteKeysInSlots(slots),
             C::FlushAllData => Effect::FlushAllData,

@@ -22,5 +22,7 @@ pub use effect::Effect;
 pub use input::{Input, StopKind};
 pub use node::{Boot, ClusterBoot, Node};
 
-pub use baton_cluster::{ClusterCommand, ClusterReply, Facts, LinkId, LogLevel, Origin, Settings, Token, Topology};
+pub use baton_cluster::{
+    ClusterCommand, ClusterReply, EpochRecord, Facts, LinkId, LogLevel, Origin, Settings, Token, Topology,
+};
 pub use baton_handover::{Failure, Limits, Outcome, Phase, Record, Replica, ReplicaState};

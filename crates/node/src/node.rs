@@ -6,7 +6,7 @@ use crate::glue::Moment;
 use crate::input::Input;
 use baton_base::{Mono, NodeId, Offset, WallMs};
 use baton_cluster::{Cluster, Facts, Topology};
-use baton_handover::{Handover, Limits, Phase};
+use baton_handover::{Handover, Limits, Phase, Replica};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -48,6 +48,10 @@ pub struct Node {
     /// The manual failover that the handover runs for a replica: who asked, and under which token of this node's own.
     pub(crate) manual: Option<(NodeId, baton_handover::Token)>,
     pub(crate) own_tokens: u64,
+    /// The attached replicas as the shell told.
+    pub(crate) replicas: Vec<Replica>,
+    /// Some of them have names that the cluster didn't know.
+    pub(crate) strangers: bool,
     /// Candidates whose promotion this handover withdrew.
     pub(crate) withdrawn: Vec<NodeId>,
     /// Exit is queued: nothing comes after it.
@@ -70,6 +74,8 @@ impl Node {
             demoted: false,
             manual: None,
             own_tokens: 0,
+            replicas: Vec::new(),
+            strangers: false,
             withdrawn: Vec::new(),
             exited: false,
             effects: VecDeque::new(),

@@ -120,7 +120,9 @@ impl Cluster {
         if hard {
             self.take_new_identity();
         }
+        self.forget_victory();
         self.note_slots_changed();
+        self.todo.save_durably();
         Ok(ClusterReply::Ok)
     }
 

@@ -33,6 +33,7 @@ impl Cluster {
             self.slots.assign(*slot, self.me);
         }
         self.note_slots_changed();
+        self.todo.save_durably();
         Ok(ClusterReply::Ok)
     }
 
@@ -45,6 +46,7 @@ impl Cluster {
             self.slots.unassign(*slot);
         }
         self.note_slots_changed();
+        self.todo.save_durably();
         Ok(ClusterReply::Ok)
     }
 
@@ -55,6 +57,7 @@ impl Cluster {
         let me = self.me;
         self.slots.unassign_all(&me);
         self.note_slots_changed();
+        self.todo.save_durably();
         Ok(ClusterReply::Ok)
     }
 
@@ -84,6 +87,7 @@ impl Cluster {
             SetSlot::Node(owner) => self.set_slot_owner(turn, slot, owner)?,
         }
         self.note_slots_changed();
+        self.todo.save_durably();
         Ok(ClusterReply::Ok)
     }
 

@@ -217,7 +217,7 @@ impl World {
                 }
                 Effect::Reply { token, result } => _ = self.peers[index].replies.insert(token.0, result),
                 Effect::Log { text, .. } => self.peers[index].log.push(text),
-                Effect::SaveEpochs { .. } | Effect::PublishTopology(_) | Effect::UnsubscribeSlots(_) => {}
+                Effect::SaveEpochs(_) | Effect::PublishTopology(_) | Effect::UnsubscribeSlots(_) => {}
             }
         }
     }
@@ -228,7 +228,7 @@ impl World {
             Effect::Send { bytes, .. } => format!("send {}", baton_wire::Kind::of_packet(bytes).token()),
             Effect::SaveConfig { sync: true, .. } => "save durably".to_owned(),
             Effect::SaveConfig { .. } => "save".to_owned(),
-            Effect::SaveEpochs { .. } => "save epochs".to_owned(),
+            Effect::SaveEpochs(_) => "save epochs".to_owned(),
             Effect::PublishTopology(t) if t.myself().is_primary => "publish primary".to_owned(),
             Effect::PublishTopology(_) => "publish replica".to_owned(),
             Effect::BecomePrimary => "become primary".to_owned(),

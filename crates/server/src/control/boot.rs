@@ -7,7 +7,7 @@ use baton_cluster::EndpointType;
 use baton_config::{Id, PreferredEndpoint, Settings};
 use baton_node::{Boot, ClusterBoot};
 
-use super::nodes_file::NodesFile;
+use super::nodes_file::{EpochsFile, NodesFile, NodesFileError};
 use crate::shared::Shared;
 use crate::start::StartError;
 
@@ -68,26 +68,26 @@ pub fn cluster_settings(s: &Settings) -> Result<baton_cluster::Settings, StartEr
     })
 }
 
-/// Reads the cluster's files and makes the machine's start of them. None in standalone mode.
-pub fn boot(shared: &Shared, seed: u64) -> Result<(Boot, Option<NodesFile>), StartError> {
+/// Reads the cluster's files and makes the machine's start of them. No files in standalone mode.
+pub fn boot(shared: &Shared, seed: u64) -> Result<(Boot, Option<(NodesFile, EpochsFile)>), StartError> {
     let settings = &shared.world.load().settings;
     let limits = baton_handover::Limits::default();
     if !settings.bool(Id::ClusterEnabled) {
         return Ok((Boot { cluster: None, limits }, None));
     }
     let name = settings.text(Id::ClusterConfigFile);
-    let (file, contents) = NodesFile::open(Path::new(name)).map_err(|e| {
+    let refused = |e: NodesFileError| {
         shared.log.warning(&e.to_string());
         StartError(e.to_string())
-    })?;
+    };
+    let (file, text) = NodesFile::open(Path::new(name)).map_err(refused)?;
+    let (epochs, record) = EpochsFile::open(Path::new(name)).map_err(refused)?;
     let tls = settings.bool(Id::TlsCluster);
-    let state = match conf::parse(&contents.text, tls) {
+    let state = match conf::parse(&text, tls) {
         Ok(mut restored) => {
-            restored.notices.iter().for_each(|n| shared.log.notice(n));
-            if let Some((current, vote)) = contents.epochs {
-                restored.raise_epochs(current, vote);
+            if let Some(record) = &record {
+                restored.merge(record);
             }
-            shared.log.notice(&format!("Node configuration loaded, I'm {}", restored.me));
             baton_cluster::Boot::Restored(Box::new(restored))
         }
         Err(ConfError::Empty) => baton_cluster::Boot::Fresh,
@@ -98,5 +98,5 @@ pub fn boot(shared: &Shared, seed: u64) -> Result<(Boot, Option<NodesFile>), Sta
         }
     };
     let cluster = ClusterBoot { settings: cluster_settings(settings)?, state, seed };
-    Ok((Boot { cluster: Some(cluster), limits }, Some(file)))
+    Ok((Boot { cluster: Some(cluster), limits }, Some((file, epochs))))
 }

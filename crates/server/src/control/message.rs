@@ -82,6 +82,8 @@ pub enum ControlMessage {
     Fenced(Offset),
     /// The roles have flipped and held clients are let go.
     Redirected,
+    /// How a save of the cluster's configuration went that nothing waited for.
+    ConfigSaved(std::io::Result<()>),
     /// Saving the cluster's configuration began to fail, or works again.
     PersistOutcome(bool),
     /// The answer to a final save.

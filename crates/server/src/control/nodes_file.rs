@@ -1,24 +1,31 @@
-//! The cluster configuration file and, beside it, the record of epochs: what a node must remember to never vote twice.
+//! The cluster configuration file and, beside it, the record of epochs: what a node must remember to never vote twice,
+//! and to be again what it won.
 //!
 //! The file is replaced whole (written beside, renamed over); the lock that keeps a second process away is taken on the
-//! new file before it takes the old one's place, so it never guards a file that is gone. A vote changes only two
-//! numbers, and they are written to a small file of two alternating records, of which one is whole at any time.
+//! new file before it takes the old one's place, so it never guards a file that is gone. A vote or a won failover
+//! changes a few words, and they are written to a small file of two alternating records, of which one is whole at any
+//! time. The two files are separate values, so that writing one never waits for the other.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use baton_base::Epoch;
+use baton_cluster::EpochRecord;
 use rustix::fs::{FlockOperation, flock};
 
-/// The two files of a cluster node.
+/// The configuration file.
 pub struct NodesFile {
     path: PathBuf,
     /// Holds the lock for as long as the node lives.
     locked: File,
-    epochs: File,
-    next_record: u64,
+}
+
+/// The record of epochs.
+pub struct EpochsFile {
+    file: File,
+    /// Number of the newest record.
+    newest: u64,
 }
 
 /// Why the node can't use its file.
@@ -40,19 +47,12 @@ pub enum NodesFileError {
     },
 }
 
-/// What the files hold.
-pub struct Contents {
-    /// Text of the configuration file; empty if it is new.
-    pub text: Vec<u8>,
-    /// The larger of the recorded epochs: current and last vote.
-    pub epochs: Option<(Epoch, Epoch)>,
-}
-
-const RECORD_BYTES: usize = 64;
+const RECORD_BYTES: usize = 256;
+const _: () = assert!(EpochRecord::TEXT_MAX + 2 * 21 < RECORD_BYTES);
 
 impl NodesFile {
-    /// Opens, locks and reads the files in the working directory, creating them if they are missing.
-    pub fn open(path: &Path) -> Result<(NodesFile, Contents), NodesFileError> {
+    /// Opens and locks the file, creating it if it is missing; gives its text, too.
+    pub fn open(path: &Path) -> Result<(NodesFile, Vec<u8>), NodesFileError> {
         let fail = |source| NodesFileError::System { path: path.to_owned(), source };
         let locked = open_rw(path).map_err(fail)?;
         lock(&locked).map_err(|e| match e.kind() {
@@ -60,12 +60,7 @@ impl NodesFile {
             _ => fail(e),
         })?;
         let text = std::fs::read(path).map_err(fail)?;
-        let epochs = open_rw(&epochs_path(path)).map_err(fail)?;
-        let records: Vec<_> = (0..2).map(|i| read_record(&epochs, i)).collect();
-        let newest = records.iter().flatten().max().copied();
-        let next_record = u64::from(records[0].is_some() && records[0] == newest);
-        let file = NodesFile { path: path.to_owned(), locked, epochs, next_record };
-        Ok((file, Contents { text, epochs: newest }))
+        Ok((NodesFile { path: path.to_owned(), locked }, text))
     }
 
     /// Replaces the configuration file.
@@ -91,20 +86,34 @@ impl NodesFile {
         self.locked = file;
         if sync { crate::persist::sync_folder(&self.path) } else { Ok(()) }
     }
-
-    /// Records the epochs durably. When it returns, a vote may be sent.
-    pub fn save_epochs(&mut self, current: Epoch, last_vote: Epoch) -> io::Result<()> {
-        self.epochs.write_all_at(&record(current, last_vote), self.next_record * RECORD_BYTES as u64)?;
-        self.epochs.sync_data()?;
-        self.next_record ^= 1;
-        Ok(())
-    }
 }
 
-fn epochs_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".epochs");
-    name.into()
+impl EpochsFile {
+    /// Opens the record that belongs to a configuration file, creating it if it is missing. Whoever holds that file's lock
+    /// may.
+    pub fn open(nodes: &Path) -> Result<(EpochsFile, Option<EpochRecord>), NodesFileError> {
+        let mut name = nodes.as_os_str().to_owned();
+        name.push(".epochs");
+        let path = PathBuf::from(name);
+        let fail = |source| NodesFileError::System { path: path.clone(), source };
+        let file = open_rw(&path).map_err(fail)?;
+        let newest = (0..2).filter_map(|at| read_record(&file, at)).max_by_key(|(number, _)| *number);
+        if newest.is_none() {
+            // From here on writing a record changes no length, so that syncing it is one write.
+            file.write_all_at(&[b' '; 2 * RECORD_BYTES], 0).and_then(|()| file.sync_all()).map_err(fail)?;
+        }
+        let number = newest.as_ref().map_or(0, |(number, _)| *number);
+        Ok((EpochsFile { file, newest: number }, newest.map(|(_, record)| record)))
+    }
+
+    /// Makes the record durable. When it returns, what it says may be spoken of.
+    pub fn save(&mut self, record: &EpochRecord) -> io::Result<()> {
+        let number = self.newest + 1;
+        self.file.write_all_at(&framed(number, record), number % 2 * RECORD_BYTES as u64)?;
+        self.file.sync_data()?;
+        self.newest = number;
+        Ok(())
+    }
 }
 
 fn open_rw(path: &Path) -> io::Result<File> {
@@ -115,9 +124,9 @@ fn lock(file: &File) -> io::Result<()> {
     Ok(flock(file, FlockOperation::NonBlockingLockExclusive)?)
 }
 
-/// `current last_vote checksum`, padded with blanks and ended by a newline: readable, and never half trusted.
-fn record(current: Epoch, last_vote: Epoch) -> [u8; RECORD_BYTES] {
-    let text = format!("{current} {last_vote}");
+/// `number record checksum`, padded with blanks and ended by a newline: readable, and never half trusted.
+fn framed(number: u64, record: &EpochRecord) -> [u8; RECORD_BYTES] {
+    let text = format!("{number} {record}");
     let line = format!("{text} {:04x}", baton_base::slot::crc16(text.as_bytes()));
     let mut out = [b' '; RECORD_BYTES];
     out[..line.len()].copy_from_slice(line.as_bytes());
@@ -125,17 +134,21 @@ fn record(current: Epoch, last_vote: Epoch) -> [u8; RECORD_BYTES] {
     out
 }
 
-fn read_record(file: &File, index: u64) -> Option<(Epoch, Epoch)> {
+/// The record in one of the two places, with its number, if it is whole.
+fn read_record(file: &File, at: u64) -> Option<(u64, EpochRecord)> {
     let mut bytes = [0; RECORD_BYTES];
-    file.read_exact_at(&mut bytes, index * RECORD_BYTES as u64).ok()?;
-    let text = std::str::from_utf8(&bytes).ok()?;
-    let mut words = text.split_ascii_whitespace();
-    let (current, last_vote) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    (record(Epoch(current), Epoch(last_vote)) == bytes).then_some((Epoch(current), Epoch(last_vote)))
+    file.read_exact_at(&mut bytes, at * RECORD_BYTES as u64).ok()?;
+    let text = std::str::from_utf8(&bytes).ok()?.trim_ascii_end();
+    let (text, _) = text.rsplit_once(' ')?;
+    let (number, record) = text.split_once(' ')?;
+    let (number, record) = (number.parse().ok()?, EpochRecord::parse(record)?);
+    (framed(number, &record) == bytes).then_some((number, record))
 }
 
 #[cfg(test)]
 mod tests {
+    use baton_base::{Epoch, NodeId};
+
     use super::*;
 
     fn folder(name: &str) -> PathBuf {
@@ -145,35 +158,39 @@ mod tests {
         dir
     }
 
+    fn record(current: u64) -> EpochRecord {
+        let node = NodeId::parse(&[b'a'; 40]).unwrap();
+        EpochRecord { node, current: Epoch(current), last_vote: Epoch(1), victory: None }
+    }
+
     #[test]
     fn a_torn_record_leaves_the_older_one() {
         let path = folder("torn").join("nodes.conf");
-        let (mut f, contents) = NodesFile::open(&path).unwrap();
-        assert!(contents.text.is_empty() && contents.epochs.is_none());
-        f.save_epochs(Epoch(1), Epoch(1)).unwrap();
-        f.save_epochs(Epoch(2), Epoch(1)).unwrap();
-        f.save_epochs(Epoch(3), Epoch(3)).unwrap();
-        drop(f);
-        let (f, contents) = NodesFile::open(&path).unwrap();
-        assert_eq!(contents.epochs, Some((Epoch(3), Epoch(3))));
-        // The newest record is the first one; tear it.
-        f.epochs.write_all_at(b"9", 3).unwrap();
-        drop(f);
-        let (mut f, contents) = NodesFile::open(&path).unwrap();
-        assert_eq!(contents.epochs, Some((Epoch(2), Epoch(1))));
-        f.save_epochs(Epoch(4), Epoch(4)).unwrap();
-        drop(f);
-        assert_eq!(NodesFile::open(&path).unwrap().1.epochs, Some((Epoch(4), Epoch(4))));
+        let (mut f, found) = EpochsFile::open(&path).unwrap();
+        assert_eq!(found, None);
+        // A later record counts even if its numbers are smaller, as after a hard reset.
+        for current in [7, 8, 3] {
+            f.save(&record(current)).unwrap();
+        }
+        let (f, found) = EpochsFile::open(&path).unwrap();
+        assert_eq!(found, Some(record(3)));
+        // The newest record stands in the second place; tear it.
+        f.file.write_all_at(b"9", RECORD_BYTES as u64 + 3).unwrap();
+        let (mut f, found) = EpochsFile::open(&path).unwrap();
+        assert_eq!(found, Some(record(8)));
+        f.save(&record(9)).unwrap();
+        assert_eq!(EpochsFile::open(&path).unwrap().1, Some(record(9)));
     }
 
     #[test]
     fn the_lock_outlives_a_save() {
         let path = folder("lock").join("nodes.conf");
-        let (mut f, _) = NodesFile::open(&path).unwrap();
+        let (mut f, text) = NodesFile::open(&path).unwrap();
+        assert!(text.is_empty());
         f.save("one\n", true).unwrap();
         f.save("two\n", false).unwrap();
         assert!(matches!(NodesFile::open(&path), Err(NodesFileError::Locked(_))));
         drop(f);
-        assert_eq!(NodesFile::open(&path).unwrap().1.text, b"two\n");
+        assert_eq!(NodesFile::open(&path).unwrap().1, b"two\n");
     }
 }

@@ -14,6 +14,7 @@ use baton_store::{DbIndex, Expiry};
 
 use super::message::{Answer, ControlMessage};
 use super::run::Control;
+use super::saver::Saver;
 use crate::log::Level;
 use crate::repl::role::{self, Demotion};
 use crate::shared::Shared;
@@ -25,12 +26,13 @@ const SAVE_FAILURE_LOG_EVERY: Duration = Duration::from_secs(30);
 impl Control {
     /// Carries out everything that is queued.
     pub(super) fn carry_out(&mut self) {
+        // Before replicas are asked for acknowledgements: the answers may be here before the next line is.
+        let handing_over = self.node.phase() != baton_handover::Phase::Idle;
+        self.shared.repl.watch_acks.store(handing_over, std::sync::atomic::Ordering::SeqCst);
         while let Some(effect) = self.node.poll_effect() {
             self.perform(effect);
         }
         self.persist.drop_sends = false;
-        let handing_over = self.node.phase() != baton_handover::Phase::Idle;
-        self.shared.repl.watch_acks.store(handing_over, std::sync::atomic::Ordering::SeqCst);
         self.shared.shutdown_deadline.store(Arc::new(self.node.shutdown_deadline()));
     }
 
@@ -51,8 +53,13 @@ impl Control {
                     bus.send(link, &bytes, &mut self.events);
                 }
             }
-            Effect::SaveConfig { text, sync } => self.save(|f| f.save(&text, sync)),
-            Effect::SaveEpochs { current, last_vote } => self.save(|f| f.save_epochs(current, last_vote)),
+            Effect::SaveConfig { text, sync: true } => self.save(|saver| saver.save_now(&text)),
+            Effect::SaveConfig { text, sync: false } => {
+                if let Some(saver) = &self.saver {
+                    saver.save_soon(text);
+                }
+            }
+            Effect::SaveEpochs(record) => self.save(|saver| saver.save_epochs(&record)),
             Effect::Log { level, text } => self.shared.log.write(log_level(level), &text),
             Effect::Reply { token, result } => self.reply(token, result),
             other => self.perform_on_data(other),
@@ -112,9 +119,16 @@ impl Control {
         }
     }
 
-    fn save(&mut self, write: impl FnOnce(&mut super::nodes_file::NodesFile) -> std::io::Result<()>) {
-        let Some(file) = &mut self.file else { return };
-        match write(file) {
+    fn save(&mut self, write: impl FnOnce(&mut Saver) -> std::io::Result<()>) {
+        let Some(saver) = &mut self.saver else { return };
+        let outcome = write(saver);
+        self.persist.drop_sends |= outcome.is_err();
+        self.note_saved(outcome);
+    }
+
+    /// How a save went.
+    pub(super) fn note_saved(&mut self, outcome: std::io::Result<()>) {
+        match outcome {
             Ok(()) if self.persist.failed => {
                 self.persist.failed = false;
                 self.shared.threads().control.send(ControlMessage::PersistOutcome(true));
@@ -138,7 +152,6 @@ impl Control {
             log.warning("Cluster config updated even though writing the cluster config file to disk failed.");
             self.persist.logged = Some(now);
         }
-        self.persist.drop_sends = true;
         if !self.persist.failed {
             self.persist.failed = true;
             self.shared.threads().control.send(ControlMessage::PersistOutcome(false));

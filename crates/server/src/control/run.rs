@@ -17,7 +17,7 @@ use mio::{Events, Poll, Token as PollToken};
 use super::boot;
 use super::bus::{Bus, BusEvent};
 use super::message::{ControlMessage, ReplyTo, ShutdownRequest};
-use super::nodes_file::NodesFile;
+use super::saver::Saver;
 use crate::mailbox::{Inbox, Mailbox, mailbox};
 use crate::shared::Shared;
 use crate::start::StartError;
@@ -34,7 +34,7 @@ pub struct Control {
     inbox: Inbox<ControlMessage>,
     pub(super) node: Node,
     pub(super) bus: Option<Bus>,
-    pub(super) file: Option<NodesFile>,
+    pub(super) saver: Option<Saver>,
     pub(super) persist: PersistHealth,
     /// Who waits for which answer of the machines.
     pub(super) waiting: BTreeMap<Token, ReplyTo>,
@@ -87,14 +87,27 @@ impl KeyCounts for StoreKeys<'_> {
 impl Control {
     /// Takes the control plane's files and sockets into use.
     pub fn start(shared: Arc<Shared>, seed: ControlSeed, rng_seed: u64) -> Result<Control, StartError> {
-        let (boot, file) = boot::boot(&shared, rng_seed)?;
+        let (boot, files) = boot::boot(&shared, rng_seed)?;
         let bus = match &boot.cluster {
             None => None,
             Some(cluster) => {
                 let settings = &shared.world.load().settings;
                 let backlog = settings.int(Id::TcpBacklog) as i32;
-                let listeners = crate::start::listen_tcp(settings, cluster.settings.bus_port, backlog, &shared.log)?;
+                let port = cluster.settings.bus_port;
+                let listeners = crate::start::listen_tcp(settings, port, backlog, &shared.log).map_err(|_| {
+                    let text = format!("Failed listening on port {port} (cluster), aborting.");
+                    shared.log.warning(&text);
+                    StartError(text)
+                })?;
                 Some(Bus::new(listeners, seed.poll.registry(), FIRST_BUS_TOKEN)?)
+            }
+        };
+        let saver = match files {
+            None => None,
+            Some((nodes, epochs)) => {
+                let control = Arc::clone(&shared);
+                let report = move |outcome| control.threads().control.send(ControlMessage::ConfigSaved(outcome));
+                Some(Saver::start(nodes, epochs, report)?)
             }
         };
         let node = Node::new(boot, shared.clock.mono(), shared.clock.wall());
@@ -104,7 +117,7 @@ impl Control {
             inbox: seed.inbox,
             node,
             bus,
-            file,
+            saver,
             persist: PersistHealth::default(),
             waiting: BTreeMap::new(),
             next_token: 0,
@@ -251,6 +264,7 @@ impl Control {
             ControlMessage::Signal(signal) => self.on_signal(signal),
             ControlMessage::Fenced(offset) => self.feed(Input::Fenced { offset }),
             ControlMessage::Redirected => self.feed(Input::Redirected),
+            ControlMessage::ConfigSaved(outcome) => self.note_saved(outcome),
             ControlMessage::PersistOutcome(ok) => self.feed(Input::PersistOutcome { ok }),
             ControlMessage::Saved(ok) => self.feed(Input::Saved { ok }),
             // Only a standalone FAILOVER asks a peer to be promoted.

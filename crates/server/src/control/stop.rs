@@ -93,7 +93,6 @@ impl Control {
         let seconds = self.shared.world.peek().settings.uint(Id::ShutdownTimeout);
         let timeout = if request.now { Duration::ZERO } else { Duration::from_secs(seconds) };
         let token = self.expect_answer(reply);
-        self.shared.repl.watch_acks.store(true, Ordering::SeqCst);
         self.feed_replicas();
         self.feed(Input::Stop { token, kind, timeout, force: request.force });
     }
@@ -164,9 +163,6 @@ impl Control {
     pub(super) fn leave(&mut self, code: ExitCode) {
         let settings = Arc::clone(&self.shared.world.peek().settings);
         self.shared.stopping.store(true, Ordering::Release);
-        if self.file.is_some() {
-            self.shared.log.notice("Saving the cluster configuration file before exiting.");
-        }
         let pid_file = settings.text(Id::PidFile);
         if !pid_file.is_empty() {
             self.shared.log.notice("Removing the pid file.");
