@@ -4,6 +4,7 @@
 mod data;
 mod digest;
 mod protocol;
+mod restart;
 mod sha1;
 
 use std::sync::Arc;
@@ -58,6 +59,8 @@ const HELP: &[&str] = &[
     "    Write the snapshot file, forget all data and load the file.",
     "REPLICATE <word> [<word> ...]",
     "    Put a command into the replication stream without running it.",
+    "RESTART [<milliseconds>]",
+    "    Save configuration and data, and begin anew.",
     "SET-ACTIVE-EXPIRE <0|1>",
     "    Whether keys are deleted when their time comes, or only when they are met.",
     "SLEEP <seconds>",
@@ -100,6 +103,7 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
             let words: Vec<&[u8]> = args.skip(2).iter().collect();
             cx.shared.journal.append_unselected(&words);
         }
+        (b"restart", 2 | 3) => restart::restart(cx, args.get(2))?,
         (b"help", 2) => {
             client.out.array(HELP.len());
             HELP.iter().for_each(|line| client.out.simple(line));
