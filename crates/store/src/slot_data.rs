@@ -158,6 +158,14 @@ impl SlotData {
         }
     }
 
+    /// Makes the next round over the keys with an expiry begin anew: tables were exchanged behind its back.
+    pub(crate) fn forget_round(&mut self) {
+        if let Some(side) = self.side_if_any() {
+            side.round = None;
+        }
+        self.tidy_side();
+    }
+
     /// Bytes of memory in all tables and pre-images of a database, or of all.
     pub(crate) fn bytes(&self, db: Option<DbIndex>) -> u64 {
         match db {

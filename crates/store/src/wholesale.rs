@@ -83,6 +83,7 @@ impl Store {
                 self.count_in(db, &table);
                 guard.put_table(db, table);
             }
+            guard.forget_round();
         }
         let cut_a = self.cut_dbs[a.0 as usize].load(Ordering::Relaxed);
         let cut_b = self.cut_dbs[b.0 as usize].swap(cut_a, Ordering::Relaxed);
@@ -119,10 +120,9 @@ impl Store {
             }
             guard.copy_due(&new);
             if let Some(side) = guard.side_if_any() {
-                side.round = None;
                 state.adopt_preimages(slot, std::mem::take(&mut side.preimages));
             }
-            guard.tidy_side();
+            guard.forget_round();
         }
         state.end_live(&other);
         self.walk.adopt(&other.walk);

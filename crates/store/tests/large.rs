@@ -91,6 +91,35 @@ fn large_values_are_shared_until_they_change() {
 }
 
 #[test]
+fn a_swap_in_the_middle_of_a_slot_hides_nothing_from_a_snapshot() {
+    let store = Arc::new(Store::new(StoreSettings { databases: 2, seed: 5 }));
+    let slot = Slot::of_key(b"t");
+    for (db, n) in (0..2).flat_map(|db| (0..300).map(move |n| (db, n))) {
+        let mut v = store.view(slot, DbIndex(db), NOW, Expiry::Delete);
+        v.set_int(&v.key(format!("{{t}}{n}").as_bytes()), db.into());
+    }
+    for swap_after in [1, 100, 299, 301, 450, 599] {
+        let mut walker = store.snapshot().unwrap();
+        let before = store.slot_len(DbIndex(0), slot);
+        let mut given = Vec::new();
+        let mut swapped = false;
+        while walker.step(1, NOW, &mut |item| {
+            let Value::Str(value) = item.value else { panic!("all are integers") };
+            given.push((value.as_i64(), item.db, item.key.to_vec()));
+        }) {
+            if !swapped && given.len() >= swap_after {
+                store.swap_dbs(DbIndex(0), DbIndex(1));
+                swapped = true;
+            }
+        }
+        assert_eq!((given.len(), before), (600, 300));
+        assert_eq!(given.iter().collect::<HashSet<_>>().len(), 600);
+        let homes: HashSet<_> = given.iter().map(|(value, db, _)| (value, db)).collect();
+        assert_eq!(homes.len(), 2, "each entry comes with the database it was in at the cut");
+    }
+}
+
+#[test]
 fn very_large_values_are_handed_out_for_freeing() {
     let store = Store::new(StoreSettings { databases: 1, seed: 5 });
     let mut v = view(&store);

@@ -192,21 +192,18 @@ fn walks_that_end_early_never_confuse_the_epochs() {
     let store = store();
     let key = store.key(b"old");
     store.view(key.slot, DB, NOW, Expiry::Delete).set_str(&key, b"v", Expire::Never);
-    for n in 0..700 {
-        let mut walker = store.snapshot().unwrap();
-        assert!(store.snapshot().is_none(), "one walk at a time");
-        if n % 7 == 0 {
-            walker.step(1, NOW, &mut |_| {});
+    // The byte of an epoch comes back to its value after 256 walks.
+    for unfinished in if cfg!(miri) { 0..1 } else { 253..258 } {
+        for _ in 0..unfinished {
+            let _ends_at_once = store.snapshot().unwrap();
+            assert!(store.snapshot().is_none(), "one walk at a time");
         }
-        drop(walker);
         let mut walker = store.snapshot().unwrap();
         let mut seen = 0;
-        if n % 250 == 0 {
-            while walker.step(10, NOW, &mut |item| {
-                assert_eq!((item.key, Str::Bytes(b"v")), (&b"old"[..], Str::Bytes(&text(item.value))));
-                seen += 1;
-            }) {}
-            assert_eq!(seen, 1, "after {n} walks that ended early");
-        }
+        while walker.step(10, NOW, &mut |item| {
+            assert_eq!((item.key, Str::Bytes(b"v")), (&b"old"[..], Str::Bytes(&text(item.value))));
+            seen += 1;
+        }) {}
+        assert_eq!(seen, 1, "after {unfinished} walks that ended early");
     }
 }
