@@ -91,6 +91,8 @@ pub struct ClientMeta {
     pub queued: AtomicI64,
     /// Protocol version, 2 or 3.
     pub resp: AtomicU32,
+    /// Bytes of its queued commands.
+    pub multi_bytes: AtomicU64,
     /// Bytes of its query that wait.
     pub query_bytes: AtomicU64,
     /// Bytes of replies that wait.
@@ -237,6 +239,7 @@ impl Clients {
             watched: AtomicU32::new(0),
             queued: AtomicI64::new(-1),
             resp: AtomicU32::new(2),
+            multi_bytes: AtomicU64::new(0),
             query_bytes: AtomicU64::new(0),
             output_bytes: AtomicU64::new(0),
             net_in: AtomicU64::new(0),

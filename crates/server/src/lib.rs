@@ -21,6 +21,7 @@ pub mod persist;
 pub mod pubsub;
 pub mod repl;
 pub mod shared;
+pub mod slow_log;
 pub mod start;
 pub mod stats;
 pub mod worker;

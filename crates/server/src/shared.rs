@@ -21,6 +21,7 @@ use crate::mailbox::Mailbox;
 use crate::persist::PersistState;
 use crate::pubsub::{PubSub, Push, Subscriber};
 use crate::repl::{FeederMessage, LinkMessage, ReplState};
+use crate::slow_log::SlowLog;
 use crate::stats::Stats;
 use crate::worker::WorkerMessage;
 use crate::world::{World, WorldCell};
@@ -53,6 +54,8 @@ pub struct Shared {
     pub pubsub: PubSub,
     /// All counters.
     pub stats: Stats,
+    /// Commands that took long.
+    pub slow_log: SlowLog,
     /// The log.
     pub log: Log,
     /// The clocks.

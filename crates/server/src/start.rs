@@ -26,6 +26,7 @@ use crate::persist::PersistState;
 use crate::pubsub::PubSub;
 use crate::repl::{self, ReplState};
 use crate::shared::{Shared, Threads};
+use crate::slow_log::SlowLog;
 use crate::stats::Stats;
 use crate::worker::{self, Worker};
 use crate::world::{World, WorldCell};
@@ -327,6 +328,7 @@ fn make_shared(
         clients: Clients::default(),
         pubsub: PubSub::default(),
         stats: Stats::new(lanes, baton_commands::count()),
+        slow_log: SlowLog::default(),
         log,
         clock: Clock::start(),
         repl: ReplState::new(History::fresh(ReplId::random(&mut rng))),

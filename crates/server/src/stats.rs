@@ -1,6 +1,7 @@
 //! What the server counts. Each worker writes only its own line of counters; readers add them up.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
@@ -16,6 +17,13 @@ impl Count {
     pub fn add(&self, n: u64) {
         // A plain load and store instead of a locked addition: there is one writer.
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// Sets it to `n` if that is more.
+    pub fn raise(&self, n: u64) {
+        if n > self.value() {
+            self.set(n);
+        }
     }
 
     /// Adds from any thread.
@@ -64,6 +72,77 @@ pub struct WorkerStats {
     pub reads: Count,
     /// Writes to sockets.
     pub writes: Count,
+    /// Turns of the event loop.
+    pub turns: Count,
+    /// Microseconds of all turns, waiting excluded.
+    pub turn_micros: Count,
+    /// Microseconds of the longest turn.
+    pub turn_micros_max: Count,
+    /// Nanoseconds in commands.
+    pub command_nanos: Count,
+    /// Most requests executed in one go.
+    pub batch_max: Count,
+}
+
+/// How often something took how long: each octave of nanoseconds in sixteen parts, so that a percentile is off by 6 % at
+/// the most.
+#[derive(Debug)]
+pub struct Times(Box<[Count]>);
+
+const PARTS_BITS: u32 = 4;
+/// Everything above 68 seconds counts as that.
+const OCTAVES: u32 = 36;
+
+impl Default for Times {
+    fn default() -> Times {
+        Times((0..OCTAVES << PARTS_BITS).map(|_| Count::default()).collect())
+    }
+}
+
+impl Times {
+    /// Adds `n` executions that took so many nanoseconds each.
+    #[inline]
+    pub fn add(&self, nanos: u64, n: u64) {
+        self.0[Times::part_of(nanos)].add(n);
+    }
+
+    fn part_of(nanos: u64) -> usize {
+        let octave = nanos.max(1).ilog2();
+        let part = if octave >= PARTS_BITS { nanos >> (octave - PARTS_BITS) } else { nanos << (PARTS_BITS - octave) };
+        let index = (octave << PARTS_BITS) as usize + (part as usize & ((1 << PARTS_BITS) - 1));
+        index.min((OCTAVES << PARTS_BITS) as usize - 1)
+    }
+
+    /// The longest time, in nanoseconds, that counts into this part.
+    fn top_of(part: usize) -> u64 {
+        let (octave, part) = ((part >> PARTS_BITS) as u32, (part & ((1 << PARTS_BITS) - 1)) as u64);
+        let next = ((1 << PARTS_BITS) + part + 1) << octave >> PARTS_BITS;
+        (next - 1).max(1)
+    }
+
+    /// The times below which so many per cent of the executions lie, in nanoseconds; none if there were no executions.
+    pub fn percentiles(all: &[&Times], wanted: &[f64]) -> Option<Vec<u64>> {
+        let parts = (OCTAVES << PARTS_BITS) as usize;
+        let sums: Vec<u64> = (0..parts).map(|i| all.iter().map(|t| t.0[i].value()).sum()).collect();
+        let total: u64 = sums.iter().sum();
+        if total == 0 {
+            return None;
+        }
+        let time_at = |percent: f64| {
+            let rank = ((percent / 100.0 * total as f64).ceil() as u64).max(1);
+            let mut seen = 0;
+            let part = sums.iter().position(|n| {
+                seen += n;
+                seen >= rank
+            });
+            Times::top_of(part.unwrap_or(parts - 1))
+        };
+        Some(wanted.iter().map(|percent| time_at(*percent)).collect())
+    }
+
+    fn reset(&self) {
+        self.0.iter().for_each(Count::reset);
+    }
 }
 
 /// Calls of one command.
@@ -77,17 +156,41 @@ pub struct CommandStats {
     pub rejected: Count,
     /// Ended with an error.
     pub failed: Count,
+    times: OnceLock<Box<Times>>,
 }
 
 impl CommandStats {
+    /// How long executions took. Made at the first.
+    #[inline]
+    pub fn times(&self) -> &Times {
+        self.times.get_or_init(Box::default)
+    }
+
+    /// How long executions took, if there were any.
+    pub fn times_if_any(&self) -> Option<&Times> {
+        self.times.get().map(|times| &**times)
+    }
+
     fn reset(&self) {
         [&self.calls, &self.nanos, &self.rejected, &self.failed].into_iter().for_each(Count::reset);
+        if let Some(times) = self.times.get() {
+            times.reset();
+        }
     }
 }
 
 impl WorkerStats {
     fn new(commands: usize) -> WorkerStats {
         WorkerStats { by_command: (0..commands).map(|_| CommandStats::default()).collect(), ..WorkerStats::default() }
+    }
+
+    /// Everything but the changes to the dataset, which saves are counted by.
+    fn reset(&self) {
+        let traffic = [&self.commands, &self.net_in, &self.net_out, &self.reads, &self.writes];
+        let keys = [&self.hits, &self.misses, &self.expired, &self.errors];
+        let turns = [&self.turns, &self.turn_micros, &self.turn_micros_max, &self.command_nanos, &self.batch_max];
+        traffic.into_iter().chain(keys).chain(turns).for_each(Count::reset);
+        self.by_command.iter().for_each(CommandStats::reset);
     }
 }
 
@@ -113,6 +216,10 @@ pub struct Stats {
     pub repl_in: Count,
     /// Bytes sent to replicas.
     pub repl_out: Count,
+    /// Connections closed because they did not read their replies.
+    pub output_limit_closed: Count,
+    /// Connections closed because of a request too large.
+    pub query_limit_closed: Count,
     /// Failed password checks.
     pub auth_failures: Count,
     /// Commands a second of the latest sample.
@@ -139,6 +246,8 @@ impl Stats {
             sync_partial_err: Count::default(),
             repl_in: Count::default(),
             repl_out: Count::default(),
+            output_limit_closed: Count::default(),
+            query_limit_closed: Count::default(),
             auth_failures: Count::default(),
             ops_per_sec: Count::default(),
             in_per_sec: Count::default(),
@@ -152,32 +261,54 @@ impl Stats {
         self.lanes.iter().map(|l| of(l).value()).sum()
     }
 
-    /// Counts an error reply by its first word. At most 128 different words are told apart.
-    pub fn count_error(&self, lane: usize, text: &str) {
+    /// Counts an error reply by its first word; the text has no leading `-`. At most 128 different words are told apart.
+    pub fn count_error(&self, lane: usize, text: &[u8]) {
         self.lanes[lane].errors.add(1);
-        let word = text.split([' ', '\r', '\n']).next().unwrap_or("ERR");
+        let word = text.split(|b| matches!(b, b' ' | b'\r' | b'\n')).next().unwrap_or(b"ERR");
+        let word = String::from_utf8_lossy(&word[..word.len().min(64)]);
         let mut words = self.error_words.lock();
-        if let Some(n) = words.get_mut(word) {
+        if let Some(n) = words.get_mut(&*word) {
             *n += 1;
         } else if words.len() < 128 {
-            words.insert(word.to_owned(), 1);
+            words.insert(word.into_owned(), 1);
         }
     }
 
     /// CONFIG RESETSTAT.
     pub fn reset(&self) {
         for lane in &self.lanes {
-            let l: &WorkerStats = lane;
-            for c in
-                [&l.commands, &l.net_in, &l.net_out, &l.hits, &l.misses, &l.expired, &l.errors, &l.reads, &l.writes]
-            {
-                c.reset();
-            }
-            l.by_command.iter().for_each(CommandStats::reset);
+            lane.reset();
         }
         self.error_words.lock().clear();
         let all = [&self.connections, &self.rejected, &self.sync_full, &self.sync_partial_ok, &self.sync_partial_err];
-        let more = [&self.repl_in, &self.repl_out, &self.auth_failures];
-        all.into_iter().chain(more).for_each(Count::reset);
+        let more = [&self.repl_in, &self.repl_out, &self.auth_failures, &self.output_limit_closed];
+        all.into_iter().chain(more).chain([&self.query_limit_closed]).for_each(Count::reset);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_is_off_by_one_part_at_the_most() {
+        for nanos in [1, 2, 15, 16, 17, 1000, 123_456_789, 1 << 40] {
+            let times = Times::default();
+            times.add(nanos, 3);
+            let shown = Times::percentiles(&[&times], &[50.0]).unwrap()[0];
+            assert!(shown >= nanos.min(1 << 36) && shown <= nanos + nanos / 16 + 1, "{nanos} {shown}");
+        }
+    }
+
+    #[test]
+    fn percentiles_go_by_rank() {
+        let times = Times::default();
+        times.add(100, 98);
+        times.add(10_000, 1);
+        times.add(1_000_000, 1);
+        let shown = Times::percentiles(&[&times], &[0.0, 50.0, 99.0, 100.0]).unwrap();
+        assert!(shown[0] < 110 && shown[1] < 110, "{shown:?}");
+        assert!((10_000..11_000).contains(&shown[2]) && shown[3] >= 1_000_000, "{shown:?}");
+        assert!(Times::percentiles(&[&Times::default()], &[50.0]).is_none());
     }
 }

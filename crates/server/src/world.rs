@@ -143,6 +143,12 @@ pub struct Hot {
     pub lazy_user_flush: bool,
     /// `cluster-enabled`.
     pub cluster: bool,
+    /// `maxmemory`; 0 is no limit.
+    pub memory_max: u64,
+    /// Commands that take at least so long, in nanoseconds, are written to the slow log.
+    pub slow_nanos: u64,
+    /// `latency-tracking`.
+    pub latency_tracking: bool,
 }
 
 impl Hot {
@@ -161,7 +167,18 @@ impl Hot {
             lazy_server_del: s.bool(Id::LazyfreeLazyServerDel),
             lazy_user_flush: s.bool(Id::LazyfreeLazyUserFlush),
             cluster: s.bool(Id::ClusterEnabled),
+            memory_max: s.uint(Id::MaxMemory),
+            slow_nanos: slow_nanos(s),
+            latency_tracking: s.bool(Id::LatencyTracking),
         }
+    }
+}
+
+/// The threshold of the slow log in nanoseconds; a negative one, or none to be kept, switches it off.
+fn slow_nanos(s: &Settings) -> u64 {
+    match u64::try_from(s.int(Id::CommandlogExecutionSlowerThan)) {
+        Ok(micros) if s.uint(Id::CommandlogSlowExecutionMaxLen) > 0 => micros.saturating_mul(1000),
+        _ => u64::MAX,
     }
 }
 
@@ -184,6 +201,8 @@ pub struct World {
     pub loading: Option<Loading>,
     /// Active expiry is on (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expire: bool,
+    /// Replies to clients that have to authenticate count from the first byte (DEBUG CLIENT-ENFORCE-REPLY-LIST).
+    pub no_free_output: bool,
     /// What commands on keys depend on; follows from the rest.
     pub env: Arc<Env>,
     /// Nothing stands between an authenticated client and a command of its own node; follows from the rest. The checks
@@ -204,6 +223,7 @@ impl World {
             holds: Holds::default(),
             loading: None,
             active_expire: true,
+            no_free_output: false,
             env: Arc::new(Env::default()),
             plain: false,
         }
@@ -228,7 +248,8 @@ impl World {
             && self.topology.is_none()
             && self.holds.scope().is_none()
             && self.loading.is_none()
-            && self.hot.min_replicas_to_write == 0;
+            && self.hot.min_replicas_to_write == 0
+            && self.hot.memory_max == 0;
         self
     }
 

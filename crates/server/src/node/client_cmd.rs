@@ -335,7 +335,7 @@ fn unblock(cx: &Context<'_>, client: &mut Client, args: Args<'_>) -> Result<(), 
 }
 
 /// Whether CLIENT REPLY hides the reply of the command that just ran; moves SKIP on.
-pub fn hide_reply(client: &mut Client) -> bool {
+pub fn hides_reply(client: &mut Client) -> bool {
     match client.reply_mode {
         ReplyMode::On => false,
         ReplyMode::Off => true,

@@ -1,7 +1,5 @@
 //! The connection family: PING, ECHO, AUTH, HELLO, RESET, SELECT, QUIT, TIME, READONLY, READWRITE, ASKING.
 
-use std::sync::atomic::Ordering;
-
 use baton_base::num::parse_i64;
 use baton_resp::{Args, Proto};
 use baton_store::DbIndex;
@@ -215,7 +213,9 @@ pub fn asking(cx: &Context<'_>, client: &mut Client) -> Outcome {
     Ok(Flow::Next)
 }
 
-/// Counts a connection's commands.
-pub fn count_command(client: &Client) {
-    client.meta.commands.store(client.meta.commands.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+/// ACL WHOAMI.
+pub fn acl_whoami(client: &mut Client) -> Outcome {
+    let user = client.meta.labels.lock().user.clone();
+    client.out.bulk(user.as_bytes());
+    Ok(Flow::Next)
 }

@@ -12,6 +12,7 @@ pub mod info;
 pub mod persistence;
 pub mod pubsub;
 pub mod replication;
+pub mod slowlog;
 
 use std::borrow::Cow;
 
@@ -105,6 +106,9 @@ fn run_server(
     match command {
         N::ConfigGet | N::ConfigSet | N::ConfigRewrite | N::ConfigResetstat => config::run(cx, client, args),
         N::Info => info::run(cx, client, args),
+        N::SlowlogGet | N::SlowlogLen | N::SlowlogReset => slowlog::run(cx, client, command, args),
+        N::LatencyHistory | N::LatencyLatest | N::LatencyReset => slowlog::run(cx, client, command, args),
+        N::AclWhoami => connection::acl_whoami(client),
         N::Debug => debug::run(cx, client, args),
         N::Replicaof | N::Slaveof => replication::replica_of(cx, client, args),
         N::Role => replication::role(cx, client),

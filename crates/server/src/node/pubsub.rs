@@ -56,12 +56,6 @@ fn reply_count(out: &mut Out, verb: &str, name: Option<&[u8]>, count: usize) {
     out.int(count as i64);
 }
 
-/// Whether a listener has let more replies pile up than its class may.
-pub fn over_limit(shared: &Shared, client: &Client) -> bool {
-    let limit = shared.world.peek().settings.output_limit(baton_config::ClientClass::PubSub);
-    limit.hard_bytes > 0 && client.output_bytes() as u64 > limit.hard_bytes
-}
-
 /// Ends all subscriptions of a connection that goes away.
 pub fn leave_all(shared: &Shared, client: &mut Client, worker: u32) {
     let Some(subs) = client.subscriptions.take() else { return };
@@ -145,7 +139,7 @@ pub fn publish(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>, sharde
     let count = listeners.len();
     for (to, push) in listeners {
         if to.client == client.meta.id {
-            write_push(client, &push);
+            cx.local.own_pushes.push(push);
         } else if to.worker == cx.local.index {
             cx.local.deliveries.push((to.client, push));
         } else {

@@ -13,13 +13,26 @@ use crate::clients::{ClientFlags, ClientMeta};
 use crate::conn::{Conn, Moved};
 use crate::repl::ReplicaHandshake;
 
+/// Commands of a transaction, in order.
+pub type Queued = Vec<(&'static CommandSpec, OwnedArgs)>;
+
 /// Commands queued between MULTI and EXEC.
 #[derive(Default)]
 pub struct Transaction {
     /// In order.
-    pub queue: Vec<(&'static CommandSpec, OwnedArgs)>,
+    pub queue: Queued,
+    /// Bytes of their arguments.
+    pub bytes: usize,
     /// A command could not be queued: EXEC discards.
     pub broken: bool,
+}
+
+impl Transaction {
+    /// Queues a command.
+    pub fn push(&mut self, spec: &'static CommandSpec, args: OwnedArgs) {
+        self.bytes += args.as_args().iter().map(<[u8]>::len).sum::<usize>();
+        self.queue.push((spec, args));
+    }
 }
 
 /// Watched keys and the flag that their slots set.
@@ -141,6 +154,8 @@ pub struct Client {
     pub waiting: Waiting,
     /// Close it once its replies are written.
     pub closing: bool,
+    /// Since when it has been over its soft output limit.
+    pub over_soft_since: Option<Mono>,
     /// End of the stream after its latest write, for WAIT.
     pub last_write: Offset,
     /// What it said of itself as a replica (REPLCONF).
@@ -175,6 +190,7 @@ impl Client {
             subscriptions: None,
             waiting: Waiting::No,
             closing: false,
+            over_soft_since: None,
             last_write: Offset(0),
             replica: None,
             psync: None,
@@ -209,7 +225,10 @@ impl Client {
                     self.written += n;
                     total += n;
                 }
-                Moved::WouldBlock => return Ok(total),
+                Moved::WouldBlock => {
+                    self.forget_written();
+                    return Ok(total);
+                }
                 Moved::Closed => return Err(PeerGone),
             }
         }
@@ -220,6 +239,14 @@ impl Client {
             self.out.buf.shrink_to(KEPT_OUTPUT_BYTES);
         }
         Ok(total)
+    }
+
+    /// Gives back the room of what is written, for a reader that never catches up entirely.
+    fn forget_written(&mut self) {
+        if self.written >= KEPT_OUTPUT_BYTES && self.written > self.out.buf.len() / 2 {
+            self.out.buf.drain(..self.written);
+            self.written = 0;
+        }
     }
 
     /// Bytes of replies that wait.
@@ -244,7 +271,9 @@ impl Client {
         m.shard_channels.store(s as u32, Relaxed);
         m.set_flags(ClientFlags::PUBSUB, c + p + s > 0);
         m.set_flags(ClientFlags::MULTI, self.transaction.is_some());
+        m.multi_bytes.store(self.transaction.as_ref().map_or(0, |t| t.bytes as u64), Relaxed);
         m.set_flags(ClientFlags::BLOCKED, self.waiting != Waiting::No);
+        m.set_flags(ClientFlags::HELD, self.waiting == Waiting::Hold);
         m.set_flags(ClientFlags::DIRTY_CAS, self.watches.as_ref().is_some_and(|w| w.flag.is_set()));
         m.set_flags(ClientFlags::READONLY, self.readonly);
         m.set_flags(ClientFlags::NO_TOUCH, self.no_touch);

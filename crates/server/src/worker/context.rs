@@ -1,6 +1,7 @@
 //! What a command runs in: the pass through the gate, the world of this batch, the times, and the thread's own scratch.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arc_swap::Guard;
 use baton_base::{Rng, Slot};
@@ -10,6 +11,7 @@ use smallvec::SmallVec;
 
 use super::Now;
 use super::client::Waiting;
+use super::count::Oddity;
 use super::input::BatchBuffers;
 use crate::clients::ClientId;
 use crate::gate::{Lane, Pass, Stillness};
@@ -33,6 +35,12 @@ pub struct Local {
     pub slots: SmallVec<[Slot; 8]>,
     /// Messages for connections of this very worker.
     pub deliveries: Vec<(ClientId, Push)>,
+    /// Messages that the running command published to its own connection; written behind its reply.
+    pub own_pushes: Vec<Push>,
+    /// Number of the running request within its batch.
+    pub request: usize,
+    /// Requests of the batch that don't count like the others.
+    pub oddities: Vec<Oddity>,
     /// Buffers of the batch.
     pub batch: BatchBuffers,
 }
@@ -48,6 +56,9 @@ impl Local {
             unit: Unit::new(),
             slots: SmallVec::new(),
             deliveries: Vec::new(),
+            own_pushes: Vec::new(),
+            request: 0,
+            oddities: Vec::new(),
             batch: BatchBuffers::default(),
         }
     }
@@ -78,6 +89,8 @@ pub struct Context<'a> {
     pub world: Guard<Arc<World>>,
     /// The times of this batch.
     pub now: Now,
+    /// Nothing stands between an authenticated client and a command: [`World::plain`], and saving works.
+    pub plain: bool,
     /// A transaction is being executed: nothing may wait.
     pub in_transaction: bool,
 }
@@ -87,18 +100,21 @@ impl<'a> Context<'a> {
     pub fn enter(shared: &'a Arc<Shared>, local: &'a mut Local, now: Now) -> Context<'a> {
         let pass = shared.gate.enter(local.lane);
         let world = shared.world.peek();
-        Context { shared, local, pass: Some(pass), still: None, world, now, in_transaction: false }
+        let plain = is_plain(shared, &world);
+        Context { shared, local, pass: Some(pass), still: None, world, plain, now, in_transaction: false }
     }
 
-    /// Leaves the gate, stops the world, does something, and enters again. Whoever calls holds no slot lock.
+    /// Leaves the gate, stops the world, does something, and enters again. Whoever calls holds no slot lock. Inside a
+    /// transaction that stopped the world already, just does it.
     pub fn stop_world<T>(&mut self, act: impl FnOnce(&mut Context<'a>) -> T) -> T {
+        if self.still.is_some() {
+            return act(self);
+        }
         self.pass = None;
-        self.still = Some(self.shared.gate.stop_world());
-        // The world may have changed between leaving and stopping.
-        self.world = self.shared.world.peek();
+        self.become_still();
         let out = act(self);
         self.still = None;
-        self.reenter();
+        self.enter_again();
         out
     }
 
@@ -106,19 +122,29 @@ impl<'a> Context<'a> {
     /// was. Whoever calls holds no slot lock, and has appended what was done so far: the role may change meanwhile.
     pub fn step_outside<T>(&mut self, act: impl FnOnce(&Arc<Shared>) -> T) -> T {
         self.pass = None;
-        let stopped = self.still.take().is_some();
+        let was_still = self.still.take().is_some();
         let out = act(self.shared);
-        if stopped {
-            self.still = Some(self.shared.gate.stop_world());
-            self.world = self.shared.world.peek();
-        } else {
-            self.reenter();
-        }
+        if was_still { self.become_still() } else { self.enter_again() }
         out
     }
 
-    fn reenter(&mut self) {
-        self.pass = Some(self.shared.gate.enter(self.local.lane));
-        self.world = self.shared.world.peek();
+    fn become_still(&mut self) {
+        self.still = Some(self.shared.gate.stop_world());
+        self.look();
     }
+
+    fn enter_again(&mut self) {
+        self.pass = Some(self.shared.gate.enter(self.local.lane));
+        self.look();
+    }
+
+    /// Looks at the world anew: it may have changed while this thread was not inside.
+    pub fn look(&mut self) {
+        self.world = self.shared.world.peek();
+        self.plain = is_plain(self.shared, &self.world);
+    }
+}
+
+fn is_plain(shared: &Shared, world: &World) -> bool {
+    world.plain && !shared.persist.last_failed.load(Ordering::Relaxed)
 }

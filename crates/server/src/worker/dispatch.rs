@@ -20,27 +20,18 @@ pub fn run(
     key: Option<Key<'_>>,
 ) -> Flow {
     let before = client.out.buf.len();
-    let flow = match admit(cx, client, spec, args, key) {
-        Ok(flow) => flow,
-        Err(Refusal(text)) => {
-            client.out.error(&text);
-            count_failure(cx, client, before, spec);
-            Flow::Next
-        }
-    };
-    if client.reply_mode != ReplyMode::On && node::client_cmd::hide_reply(client) {
-        client.out.buf.truncate(before);
+    let flow = admit(cx, client, spec, args, key);
+    if client.reply_mode != ReplyMode::On {
+        hide_reply(client, spec, before);
     }
     flow
 }
 
+/// CLIENT REPLY OFF and SKIP hide replies, but not what is pushed: subscriptions are confirmed all the same.
 #[cold]
-fn count_failure(cx: &Context<'_>, client: &Client, before: usize, spec: Option<&'static CommandSpec>) {
-    let lane = cx.local.lane.0;
-    let text = String::from_utf8_lossy(client.out.buf.get(before + 1..).unwrap_or_default()).into_owned();
-    cx.shared.stats.count_error(lane, &text);
-    if let Some(spec) = spec {
-        cx.shared.stats.lanes[lane].by_command[spec.id().index()].failed.add(1);
+fn hide_reply(client: &mut Client, spec: Option<&'static CommandSpec>, before: usize) {
+    if node::client_cmd::hides_reply(client) && !spec.is_some_and(is_subscribing) {
+        client.out.buf.truncate(before);
     }
 }
 
@@ -52,24 +43,38 @@ fn admit(
     spec: Option<&'static CommandSpec>,
     args: Args<'_>,
     key: Option<Key<'_>>,
-) -> Outcome {
+) -> Flow {
     if !client.authenticated && !spec.is_some_and(|s| s.flags.contains(Flags::NO_AUTH)) {
-        return Err("NOAUTH Authentication required.".into());
+        return cx.reject(client, spec, b"NOAUTH Authentication required.");
     }
-    let spec = match resolve(spec, args) {
-        Ok(spec) => spec,
-        Err(fail) => return refuse(client, Refusal(String::from_utf8_lossy(&fail.text()).into_owned().into())),
+    let spec = match spec {
+        Some(spec) if spec.subcommands.is_empty() && spec.arity_fits(args.len()) => spec,
+        other => match resolve(cx, other, args) {
+            Ok(spec) => spec,
+            Err((spec, fail)) => return cx.reject(client, spec, &fail.text()),
+        },
     };
-    if cx.world.plain && client.is_plain() {
+    if cx.plain && client.is_plain() {
         return execute(cx, client, spec, args, key);
     }
     let asking = std::mem::take(&mut client.asking);
-    if let Err(refusal) = check(cx, client, spec, args, asking) {
-        return refuse(client, refusal);
+    if let Err(Refusal(text)) = route(cx, client, spec, args, asking) {
+        if is_exec(spec) {
+            transaction::discard(cx.shared, client);
+        }
+        return cx.reject(client, Some(spec), text.as_bytes());
+    }
+    if let Err(Refusal(text)) = check(cx, client, spec) {
+        if is_exec(spec) && client.transaction.is_some() {
+            transaction::discard(cx.shared, client);
+            let text = format!("EXECABORT Transaction discarded because of: {text}");
+            return cx.reject(client, Some(spec), text.as_bytes());
+        }
+        return cx.reject(client, Some(spec), text.as_bytes());
     }
     if held(cx, client, spec) {
         client.asking = asking;
-        return Ok(Flow::Wait(Waiting::Hold));
+        return Flow::Wait(Waiting::Hold);
     }
     if client.transaction.is_some() && transaction::is_queued(spec) {
         return queue(client, spec, args);
@@ -77,61 +82,73 @@ fn admit(
     execute(cx, client, spec, args, key)
 }
 
-/// The command or subcommand, its number of arguments checked.
-#[inline]
-fn resolve(spec: Option<&'static CommandSpec>, args: Args<'_>) -> Result<&'static CommandSpec, Fail> {
-    match spec {
-        Some(spec) if spec.subcommands.is_empty() && spec.arity_fits(args.len()) => Ok(spec),
-        _ => baton_commands::find(args),
+/// The subcommand of a request, or why there is none, with the command that the refusal is counted for.
+#[cold]
+fn resolve(
+    cx: &mut Context<'_>,
+    spec: Option<&'static CommandSpec>,
+    args: Args<'_>,
+) -> Result<&'static CommandSpec, (Option<&'static CommandSpec>, Fail)> {
+    match baton_commands::find(args) {
+        Ok(found) => {
+            cx.local.counts_as(found);
+            Ok(found)
+        }
+        Err(fail) => {
+            let named = spec.and_then(|s| if s.subcommands.is_empty() { Some(s) } else { s.subcommand(args.get(1)?) });
+            Err((named, fail))
+        }
     }
 }
 
-/// A refusal inside a transaction spoils it.
-fn refuse(client: &mut Client, refusal: Refusal) -> Outcome {
-    if let Some(t) = &mut client.transaction {
-        t.broken = true;
-    }
-    Err(refusal)
-}
-
-fn check(
+/// Refuses what is served elsewhere.
+fn route(
     cx: &Context<'_>,
-    client: &mut Client,
+    client: &Client,
     spec: &'static CommandSpec,
     args: Args<'_>,
     asking: bool,
 ) -> Result<(), Refusal> {
-    let flags = spec.flags;
-    if client.transaction.is_some() && flags.contains(Flags::NO_MULTI) {
+    if client.transaction.is_some() && spec.flags.contains(Flags::NO_MULTI) {
         return Err(format!("ERR Command '{}' not allowed inside a transaction", spec.name).into());
     }
     routing::check(cx, client, spec, args, asking)?;
-    let writes = flags.contains(Flags::WRITE) || is_exec_with(client, spec, Flags::WRITE);
     let world = &cx.world;
     if let (Role::Replica { host, port }, true) = (&world.role, client.capa_redirect && world.topology.is_none()) {
-        let reads = flags.contains(Flags::READONLY) || is_exec_with(client, spec, Flags::READONLY);
-        if writes || (reads && !client.readonly) {
-            if is_exec(spec) {
-                transaction::discard(cx.shared, client);
-            }
+        let reads = is_or_execs(client, spec, Flags::READONLY);
+        if is_or_execs(client, spec, Flags::WRITE) || (reads && !client.readonly) {
             return Err(format!("REDIRECT {host}:{port}").into());
         }
     }
-    if writes && !world.role.is_replica() && lacks_replicas(cx) {
+    Ok(())
+}
+
+/// Refuses what can't be done in the present state of the node and the connection.
+fn check(cx: &Context<'_>, client: &Client, spec: &'static CommandSpec) -> Result<(), Refusal> {
+    let (flags, world) = (spec.flags, &cx.world);
+    let writes = is_or_execs(client, spec, Flags::WRITE);
+    let replica = world.role.is_replica();
+    if world.hot.memory_max > 0 && is_or_execs(client, spec, Flags::DENYOOM) && over_memory(cx) {
+        return Err("OOM command not allowed when used memory > 'maxmemory'.".into());
+    }
+    let pings = matches!(spec.run, Run::Node(NodeCommand::Ping));
+    if (writes || pings) && !replica && cx.shared.persist.refuses_writes(&world.settings) {
+        return Err(crate::persist::MISCONF.into());
+    }
+    if writes && !replica && lacks_replicas(cx) {
         return Err("NOREPLICAS Not enough good replicas to write.".into());
     }
-    if writes && world.role.is_replica() && world.hot.replica_read_only {
+    if writes && replica && world.hot.replica_read_only {
         return Err("READONLY You can't write against a read only replica.".into());
     }
     if client.in_subscribed_mode() && !allowed_while_subscribed(spec) {
-        let name = spec.name.replace('|', " ");
+        let name = spec.name;
         return Err(format!(
             "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
         )
         .into());
     }
-    if world.role.is_replica() && !world.link_up && !world.hot.replica_serve_stale_data && !flags.contains(Flags::STALE)
-    {
+    if replica && !world.link_up && !world.hot.replica_serve_stale_data && !flags.contains(Flags::STALE) {
         return Err("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.".into());
     }
     if world.loading.is_some() && !flags.contains(Flags::LOADING) {
@@ -142,13 +159,20 @@ fn check(
     Ok(())
 }
 
+/// Whether more memory is used than `maxmemory` allows. A replica leaves that to its primary.
+fn over_memory(cx: &Context<'_>) -> bool {
+    let exempt = cx.world.role.is_replica() && cx.world.settings.bool(baton_config::Id::ReplicaIgnoreMaxmemory);
+    !exempt && crate::os_memory::used_bytes() > cx.world.hot.memory_max
+}
+
 fn is_exec(spec: &CommandSpec) -> bool {
     matches!(spec.run, Run::Node(NodeCommand::Exec))
 }
 
-/// EXEC is judged by the commands that were queued.
-fn is_exec_with(client: &Client, spec: &CommandSpec, flag: Flags) -> bool {
-    is_exec(spec) && client.transaction.as_ref().is_some_and(|t| t.queue.iter().any(|(s, _)| s.flags.contains(flag)))
+/// Whether a command has this flag. EXEC is judged by the commands that were queued.
+fn is_or_execs(client: &Client, spec: &CommandSpec, flag: Flags) -> bool {
+    let queued = |t: &transaction::Queued| t.iter().any(|(s, _)| s.flags.intersects(flag));
+    spec.flags.intersects(flag) || (is_exec(spec) && client.transaction.as_ref().is_some_and(|t| queued(&t.queue)))
 }
 
 fn lacks_replicas(cx: &Context<'_>) -> bool {
@@ -156,51 +180,40 @@ fn lacks_replicas(cx: &Context<'_>) -> bool {
     wanted > 0 && cx.shared.good_replicas.load(std::sync::atomic::Ordering::Relaxed) < wanted
 }
 
-fn allowed_while_subscribed(spec: &CommandSpec) -> bool {
+fn is_subscribing(spec: &CommandSpec) -> bool {
     use NodeCommand as N;
     matches!(
         spec.run,
         Run::Node(
-            N::Subscribe
-                | N::Unsubscribe
-                | N::Psubscribe
-                | N::Punsubscribe
-                | N::Ssubscribe
-                | N::Sunsubscribe
-                | N::Ping
-                | N::Quit
-                | N::Reset
+            N::Subscribe | N::Unsubscribe | N::Psubscribe | N::Punsubscribe | N::Ssubscribe | N::Sunsubscribe
         )
     )
 }
 
+fn allowed_while_subscribed(spec: &CommandSpec) -> bool {
+    use NodeCommand as N;
+    is_subscribing(spec) || matches!(spec.run, Run::Node(N::Ping | N::Quit | N::Reset))
+}
+
 /// Whether a hold keeps this command back (replication 8).
 fn held(cx: &Context<'_>, client: &Client, spec: &CommandSpec) -> bool {
-    let changing = Flags::WRITE.union(Flags::MAY_REPLICATE);
     match cx.world.holds.scope() {
         None => false,
         Some(HoldScope::All) => !matches!(spec.run, Run::Node(NodeCommand::Replconf)),
-        Some(HoldScope::Writes) => {
-            spec.flags.intersects(changing)
-                || (is_exec(spec)
-                    && client
-                        .transaction
-                        .as_ref()
-                        .is_some_and(|t| t.queue.iter().any(|(s, _)| s.flags.intersects(changing))))
-        }
+        Some(HoldScope::Writes) => is_or_execs(client, spec, Flags::WRITE.union(Flags::MAY_REPLICATE)),
     }
 }
 
-fn queue(client: &mut Client, spec: &'static CommandSpec, args: Args<'_>) -> Outcome {
+fn queue(client: &mut Client, spec: &'static CommandSpec, args: Args<'_>) -> Flow {
     if let Some(t) = &mut client.transaction {
-        t.queue.push((spec, OwnedArgs::from(args)));
+        t.push(spec, OwnedArgs::from(args));
         client.out.simple("QUEUED");
         client.publish_state();
     }
-    Ok(Flow::Next)
+    Flow::Next
 }
 
-/// Runs a command that may run.
+/// Runs a command that may run. Its reply or error is in the output afterwards.
 #[inline]
 pub(super) fn execute(
     cx: &mut Context<'_>,
@@ -208,18 +221,43 @@ pub(super) fn execute(
     spec: &'static CommandSpec,
     args: Args<'_>,
     key: Option<Key<'_>>,
-) -> Outcome {
+) -> Flow {
     match spec.run {
         Run::Keyspace(run) => exec::keyspace(cx, client, spec, run, args, key),
-        Run::Store(run) => exec::store(cx, client, run, args),
-        Run::World(run) => exec::world(cx, client, run, args),
+        Run::Store(run) => exec::store(cx, client, spec, run, args),
+        Run::World(run) => exec::world(cx, client, spec, run, args),
         Run::Registry(run) => {
             if let Err(fail) = run(args, &mut client.out) {
-                fail.write(&mut client.out);
+                cx.fail(client, spec, &fail.text());
             }
-            Ok(Flow::Next)
+            Flow::Next
         }
-        Run::Node(command) => node::run(cx, client, command, spec, args),
-        Run::Container => Err(format!("ERR wrong number of arguments for '{}' command", spec.name).into()),
+        Run::Node(command) => execute_node(cx, client, command, spec, args),
+        Run::Container => {
+            let text = format!("ERR wrong number of arguments for '{}' command", spec.name);
+            cx.reject(client, Some(spec), text.as_bytes())
+        }
     }
+}
+
+fn execute_node(
+    cx: &mut Context<'_>,
+    client: &mut Client,
+    command: NodeCommand,
+    spec: &'static CommandSpec,
+    args: Args<'_>,
+) -> Flow {
+    // CLIENT LIST shows what each connection does, this one included.
+    client.meta.last_command.store(spec.id().index() as i64, std::sync::atomic::Ordering::Relaxed);
+    let outcome: Outcome = node::run(cx, client, command, spec, args);
+    let flow = outcome.unwrap_or_else(|Refusal(text)| {
+        cx.fail(client, spec, text.as_bytes());
+        Flow::Next
+    });
+    if !cx.in_transaction && !cx.local.own_pushes.is_empty() {
+        for push in std::mem::take(&mut cx.local.own_pushes) {
+            node::pubsub::write_push(client, &push);
+        }
+    }
+    flow
 }

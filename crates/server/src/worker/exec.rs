@@ -1,7 +1,6 @@
 //! Keyspace commands: lock the slots of the declared keys, run the command on a view of them, and append its effects to
 //! the journal before the locks are given back. That order makes the journal a history that every replica can follow.
 
-use baton_base::Slot;
 use baton_commands::{CommandSpec, Exec, Fail, Propagate, StoreExec, WorldExec, key_positions};
 use baton_resp::Args;
 use baton_store::{Expiry, Key, View};
@@ -9,7 +8,6 @@ use smallvec::SmallVec;
 
 use super::client::Client;
 use super::context::{Context, Flow};
-use crate::node::Outcome;
 
 type RunOnView = fn(&mut Exec<'_, '_>) -> Result<(), Fail>;
 type RunOnStore = fn(&mut StoreExec<'_>) -> Result<(), Fail>;
@@ -24,19 +22,16 @@ pub(super) fn keyspace(
     run: RunOnView,
     args: Args<'_>,
     key: Option<Key<'_>>,
-) -> Outcome {
+) -> Flow {
     let (rule, wall, db) = (cx.world.expiry_rule(), cx.now.wall, client.db);
     let store = &cx.shared.store;
     if let Some(key) = key.or_else(|| Some(store.key(args.get(spec.single_key()?)?))) {
         let mut view = store.view(key.slot, db, wall, rule);
-        on_view(cx, client, &mut view, run, args, &[key]);
+        on_view(cx, client, spec, &mut view, run, args, &[key]);
         finish(cx, client, &mut view, args, true);
-        return Ok(Flow::Next);
+        return Flow::Next;
     }
-    let keys = match declared_keys(cx, spec, args) {
-        Ok(keys) => keys,
-        Err(fail) => return fail_reply(cx, client, &fail),
-    };
+    let keys = declared_keys(cx, spec, args);
     cx.local.slots.clear();
     cx.local.slots.extend(keys.iter().map(|k| k.slot));
     cx.local.slots.sort_unstable();
@@ -44,32 +39,22 @@ pub(super) fn keyspace(
     let slots = std::mem::take(&mut cx.local.slots);
     if !slots.is_empty() {
         let mut view = cx.shared.store.view_many(&slots, db, wall, rule);
-        on_view(cx, client, &mut view, run, args, &keys);
+        on_view(cx, client, spec, &mut view, run, args, &keys);
         finish(cx, client, &mut view, args, true);
     } else {
-        // Without keys there is nothing to lock: such a command only refuses its arguments.
-        let mut view = cx.shared.store.view(Slot::default(), db, wall, rule);
-        on_view(cx, client, &mut view, run, args, &keys);
+        // Such a command only refuses its arguments. Should it look at keys all the same, it may look at any.
+        let mut view = cx.shared.store.view_all(db, wall, rule);
+        on_view(cx, client, spec, &mut view, run, args, &keys);
         finish(cx, client, &mut view, args, true);
     }
     cx.local.slots = slots;
-    Ok(Flow::Next)
+    Flow::Next
 }
 
-/// The keys that the registry finds in a request.
-pub(super) fn declared_keys<'k>(
-    cx: &Context<'_>,
-    spec: &CommandSpec,
-    args: Args<'k>,
-) -> Result<SmallVec<[Key<'k>; 4]>, Fail> {
-    let positions = key_positions(spec, args).map_err(|_| Fail::Text("ERR Invalid arguments specified for command"))?;
-    Ok(positions.iter().map(|p| cx.shared.store.key(args.at(p.index as usize))).collect())
-}
-
-fn fail_reply(cx: &Context<'_>, client: &mut Client, fail: &Fail) -> Outcome {
-    let _ = cx;
-    fail.write(&mut client.out);
-    Ok(Flow::Next)
+/// The keys that the registry finds in a request; none where its arguments hide them: the command refuses those itself.
+pub(super) fn declared_keys<'k>(cx: &Context<'_>, spec: &CommandSpec, args: Args<'k>) -> SmallVec<[Key<'k>; 4]> {
+    let positions = key_positions(spec, args).unwrap_or_default();
+    positions.iter().map(|p| cx.shared.store.key(args.at(p.index as usize))).collect()
 }
 
 /// Runs a command on a view that may hold more slots than its own; its reply or error is in the output afterwards.
@@ -77,6 +62,7 @@ fn fail_reply(cx: &Context<'_>, client: &mut Client, fail: &Fail) -> Outcome {
 pub(super) fn on_view(
     cx: &mut Context<'_>,
     client: &mut Client,
+    spec: &'static CommandSpec,
     view: &mut View<'_>,
     run: RunOnView,
     args: Args<'_>,
@@ -89,8 +75,7 @@ pub(super) fn on_view(
         Exec { view, args, keys, out, effects: &mut cx.local.effects, env: &cx.world.env, touch: !client.no_touch };
     if let Err(fail) = run(&mut exec) {
         client.out.buf.truncate(before);
-        fail.write(&mut client.out);
-        cx.shared.stats.count_error(cx.local.lane.0, &String::from_utf8_lossy(&fail.text()));
+        cx.fail(client, spec, &fail.text());
     }
 }
 
@@ -156,7 +141,13 @@ fn words(args: Args<'_>) -> SmallVec<[&[u8]; 8]> {
 }
 
 /// Runs a command that goes over the whole keyspace, locking slot after slot by itself.
-pub(super) fn store(cx: &mut Context<'_>, client: &mut Client, run: RunOnStore, args: Args<'_>) -> Outcome {
+pub(super) fn store(
+    cx: &mut Context<'_>,
+    client: &mut Client,
+    spec: &'static CommandSpec,
+    run: RunOnStore,
+    args: Args<'_>,
+) -> Flow {
     let before = client.out.buf.len();
     let mut exec = StoreExec {
         store: &cx.shared.store,
@@ -172,10 +163,10 @@ pub(super) fn store(cx: &mut Context<'_>, client: &mut Client, run: RunOnStore, 
     let due = exec.due;
     if let Err(fail) = result {
         client.out.buf.truncate(before);
-        fail.write(&mut client.out);
+        cx.fail(client, spec, &fail.text());
     }
     delete_due(cx, client, &due);
-    Ok(Flow::Next)
+    Flow::Next
 }
 
 /// Deletes keys that a scan met although their time had come, each in a unit of its own. Only where keys that are due are
@@ -195,17 +186,24 @@ fn delete_due(cx: &mut Context<'_>, client: &Client, due: &[Box<[u8]>]) {
 }
 
 /// Runs a command for which the world has to stand still.
-pub(super) fn world(cx: &mut Context<'_>, client: &mut Client, run: RunOnWorld, args: Args<'_>) -> Outcome {
-    if cx.pass.is_some() {
-        cx.stop_world(|cx| on_world(cx, client, run, args, true));
-    } else {
-        // Inside a transaction that stopped the world already.
-        on_world(cx, client, run, args, false);
-    }
-    Ok(Flow::Next)
+pub(super) fn world(
+    cx: &mut Context<'_>,
+    client: &mut Client,
+    spec: &'static CommandSpec,
+    run: RunOnWorld,
+    args: Args<'_>,
+) -> Flow {
+    cx.stop_world(|cx| on_world(cx, client, spec, run, args));
+    Flow::Next
 }
 
-fn on_world(cx: &mut Context<'_>, client: &mut Client, run: RunOnWorld, args: Args<'_>, append: bool) {
+fn on_world(
+    cx: &mut Context<'_>,
+    client: &mut Client,
+    spec: &'static CommandSpec,
+    run: RunOnWorld,
+    args: Args<'_>,
+) {
     let before = client.out.buf.len();
     cx.local.effects.clear();
     let mut exec = WorldExec {
@@ -224,7 +222,7 @@ fn on_world(cx: &mut Context<'_>, client: &mut Client, run: RunOnWorld, args: Ar
     let (dirty, garbage, free_now) = (exec.dirty, exec.garbage, exec.free_now);
     if let Err(fail) = result {
         client.out.buf.truncate(before);
-        fail.write(&mut client.out);
+        cx.fail(client, spec, &fail.text());
     }
     cx.shared.stats.lanes[cx.local.lane.0].dirty.add(dirty);
     let propagate = cx.local.effects.propagate(dirty);
@@ -234,7 +232,7 @@ fn on_world(cx: &mut Context<'_>, client: &mut Client, run: RunOnWorld, args: Ar
             Propagate::Ops => effects.ops().for_each(|(db, op)| unit.push(db.unwrap_or(client.db).0, &words(op))),
             _ => unit.push(client.db.0, &words(args)),
         }
-        if append {
+        if !cx.in_transaction {
             client.last_write = cx.shared.journal.append(&cx.local.unit);
             cx.local.unit.clear();
         }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use baton_commands::CommandSpec;
 use baton_resp::{ArgRange, Args, OwnedArgs, ProtocolError, Step};
@@ -10,6 +11,7 @@ use baton_store::{DbIndex, Key, Store};
 
 use super::client::{Client, Waiting};
 use super::context::{Context, Flow};
+use super::count::{Ran, is_timed_alone, nanos_since};
 use super::{Now, Worker, dispatch};
 use crate::conn::Moved;
 use crate::shared::Shared;
@@ -19,8 +21,13 @@ const BATCH_MAX: usize = 64;
 /// Buffers of idle connections are given back above this size.
 const KEPT_INPUT_BYTES: usize = 32 * 1024;
 
+/// Replies that are sent before more requests of the same batch run, in bytes.
+const OUTPUT_BYTES_OF_BATCH: usize = 1 << 20;
+/// Where the slow log asks for times below this, in nanoseconds, every command is timed by itself.
+const TIMED_ALL_BELOW_NANOS: u64 = 1_000_000;
+
 /// One parsed request of a batch.
-struct Request {
+pub(super) struct Request {
     /// Where it begins in the buffer.
     start: usize,
     /// Where the next one begins.
@@ -31,7 +38,12 @@ struct Request {
 }
 
 impl Request {
-    fn args<'a>(&'a self, data: &'a [u8], batch: &'a BatchBuffers) -> Args<'a> {
+    /// The command of its first word.
+    pub(super) fn spec(&self) -> Option<&'static CommandSpec> {
+        self.spec
+    }
+
+    pub(super) fn args<'a>(&'a self, data: &'a [u8], batch: &'a BatchBuffers) -> Args<'a> {
         match &self.args {
             RequestArgs::Ranges { first, count } => {
                 Args::new(&data[self.start..], &batch.ranges[*first..first + count])
@@ -51,6 +63,12 @@ enum RequestArgs {
 pub struct BatchBuffers {
     requests: Vec<Request>,
     ranges: Vec<ArgRange>,
+}
+
+impl BatchBuffers {
+    pub(super) fn requests(&self) -> &[Request] {
+        &self.requests
+    }
 }
 
 /// How parsing a batch ended.
@@ -82,7 +100,7 @@ impl Worker {
             } else {
                 self.run_buffered(shared, client, now)
             };
-            if !alive || !self.flush_and_check(shared, client) {
+            if !alive || !self.send(shared, client) {
                 return false;
             }
             if client.closing || client.adopt {
@@ -141,22 +159,6 @@ impl Worker {
         self.within_query_limit(shared, client)
     }
 
-    fn within_query_limit(&self, shared: &Shared, client: &Client) -> bool {
-        if client.input.len() < 1 << 20 || client.input.len() <= shared.world.peek().hot.query_buffer_limit {
-            return true;
-        }
-        let line = client.meta.line(shared.clock.mono());
-        shared.log.warning(&format!("Closing client that reached max query buffer length: {line}"));
-        false
-    }
-
-    fn flush_and_check(&mut self, shared: &Shared, client: &mut Client) -> bool {
-        if client.output_bytes() == 0 {
-            return !client.closing;
-        }
-        self.flush(shared, client) && !(client.closing && client.output_bytes() == 0)
-    }
-
     /// Runs requests from the front of `data`; gives how many bytes are done with.
     fn run_requests(&mut self, shared: &Arc<Shared>, client: &mut Client, data: &[u8], now: Now) -> usize {
         let mut batch = std::mem::take(&mut self.local.batch);
@@ -173,13 +175,18 @@ impl Worker {
             if stopped_at.is_some() {
                 // Whatever the parser knew of later requests is void: they are parsed again when it is their turn.
                 client.parser = baton_resp::RequestParser::new();
+                if flow == Flow::Next && self.send(shared, client) {
+                    continue;
+                }
                 break;
             }
             match ended {
                 BatchEnd::Full => {}
                 BatchEnd::Drained => break,
                 BatchEnd::Broken(e) => {
-                    client.out.error_bytes(&e.text());
+                    let text = e.text();
+                    client.out.error_bytes(&text);
+                    shared.stats.count_error(self.local.lane.0, &text);
                     client.closing = true;
                     pos = data.len();
                     break;
@@ -204,48 +211,44 @@ impl Worker {
         }
         let keys = prefetch(&shared.store, client.db, data, batch);
         let mut cx = Context::enter(shared, &mut self.local, now);
-        let began = std::time::Instant::now();
+        let many = batch.requests.len() > 1;
+        let all_timed = many && cx.world.hot.slow_nanos < TIMED_ALL_BELOW_NANOS;
+        let began = Instant::now();
         let mut outcome = (None, Flow::Next);
-        let mut ran = 0;
+        let mut count = 0;
         for (request, key) in batch.requests.iter().zip(&keys) {
-            let flow = dispatch::run(&mut cx, client, request.spec, request.args(data, batch), *key);
-            ran += 1;
+            cx.local.request = count;
+            let args = request.args(data, batch);
+            let flow = if all_timed || (many && request.spec.is_some_and(is_timed_alone)) {
+                let began = Instant::now();
+                let flow = dispatch::run(&mut cx, client, request.spec, args, *key);
+                cx.local.took(nanos_since(began));
+                flow
+            } else {
+                dispatch::run(&mut cx, client, request.spec, args, *key)
+            };
             match flow {
-                Flow::Next => {}
                 Flow::Wait(Waiting::Hold) => {
-                    outcome = (Some(request.start), Flow::Wait(Waiting::Hold));
+                    outcome = (Some(request.start), flow);
                     break;
                 }
-                flow @ (Flow::Wait(_) | Flow::Stop) => {
+                Flow::Next if client.out.buf.len() < OUTPUT_BYTES_OF_BATCH => count += 1,
+                Flow::Next => {
+                    // What large replies take has to be sent, and held against the limits, before more are made.
+                    count += 1;
+                    outcome = (Some(request.end), Flow::Next);
+                    break;
+                }
+                Flow::Wait(_) | Flow::Stop => {
+                    count += 1;
                     outcome = (Some(request.end), flow);
                     break;
                 }
             }
         }
         drop(cx);
-        let nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.count_batch(shared, client, &batch.requests[..ran], nanos);
+        self.count_batch(shared, client, &Ran { data, batch, count, nanos: nanos_since(began) });
         outcome
-    }
-
-    /// Counts the commands of a batch. Its time is measured as a whole and shared out equally: reading a clock around
-    /// each command would cost more than many a command.
-    fn count_batch(&mut self, shared: &Shared, client: &Client, ran: &[Request], nanos: u64) {
-        let lane = &shared.stats.lanes[self.local.lane.0];
-        lane.commands.add(ran.len() as u64);
-        let share = nanos / ran.len().max(1) as u64;
-        for request in ran {
-            if let Some(spec) = request.spec {
-                let counts = &lane.by_command[spec.id().index()];
-                counts.calls.add(1);
-                counts.nanos.add(share);
-            }
-        }
-        let meta = &client.meta;
-        meta.commands.store(meta.commands.load(Ordering::Relaxed) + ran.len() as u64, Ordering::Relaxed);
-        if let Some(spec) = ran.last().and_then(|r| r.spec) {
-            meta.last_command.store(spec.id().index() as i64, Ordering::Relaxed);
-        }
     }
 }
 

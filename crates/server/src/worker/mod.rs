@@ -2,13 +2,15 @@
 //! parses every request in it, prefetches their keys, executes them under slot locks, and writes all replies at once.
 //!
 //! Reading order: [`client`] (a connection), [`input`] (bytes to requests), [`dispatch`] (may this command run now),
-//! [`exec`] (keyspace commands on a view), [`transaction`], [`waiting`] (commands that wait), then the loop below.
+//! [`exec`] (keyspace commands on a view), [`transaction`], [`count`], [`waiting`] (commands that wait), then the loop below.
 
 pub mod client;
 pub mod context;
+pub mod count;
 pub mod dispatch;
 pub mod exec;
 pub mod input;
+pub mod limits;
 pub mod routing;
 pub mod transaction;
 pub mod waiting;
@@ -89,6 +91,8 @@ pub struct Worker {
     read_buf: Box<[u8]>,
     /// Connections that wait for something with a deadline or for a hold.
     waiting: usize,
+    /// Connections that are over their soft output limit.
+    over_soft: usize,
     last_idle_check: Mono,
 }
 
@@ -128,6 +132,7 @@ impl Worker {
             local: Local::new(index as u32, Lane(index), rng_seed),
             read_buf: vec![0; READ_BYTES].into_boxed_slice(),
             waiting: 0,
+            over_soft: 0,
             last_idle_check: now,
             shared,
         }
@@ -165,7 +170,7 @@ impl Worker {
 
     fn tick(&self, shared: &Shared) -> Duration {
         let idle_limit = shared.world.peek().settings.int(baton_config::Id::Timeout);
-        if self.waiting > 0 || idle_limit > 0 { TICK } else { Duration::from_secs(60) }
+        if self.waiting + self.over_soft > 0 || idle_limit > 0 { TICK } else { Duration::from_secs(60) }
     }
 
     fn now(&self) -> Now {
@@ -202,6 +207,7 @@ impl Worker {
         self.by_id.remove(&client.meta.id);
         self.free.push(index);
         self.set_waiting(client, Waiting::No);
+        self.forget_soft_limit(client);
     }
 
     fn end(&mut self, shared: &Arc<Shared>, index: usize, mut client: Box<Client>) {
@@ -237,6 +243,7 @@ impl Worker {
         stats.net_out.add(bytes as u64);
         stats.writes.add(1);
         client.meta.net_out.store(client.meta.net_out.load(Ordering::Relaxed) + bytes as u64, Ordering::Relaxed);
+        client.meta.output_bytes.store(client.output_bytes() as u64, Ordering::Relaxed);
         true
     }
 
@@ -286,18 +293,9 @@ impl Worker {
     }
 
     fn deliver(&mut self, shared: &Arc<Shared>, id: ClientId, push: &Push) {
-        let lane = self.local.lane.0;
         self.with(shared, id, |worker, client| {
             crate::node::pubsub::write_push(client, push);
-            let over = crate::node::pubsub::over_limit(shared, client);
-            if over {
-                shared.log.warning(&format!(
-                    "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
-                    client.meta.line(shared.clock.mono())
-                ));
-            }
-            debug_assert_eq!(lane, worker.local.lane.0, "a worker keeps its lane");
-            !over && worker.flush(shared, client)
+            worker.send(shared, client)
         });
     }
 
@@ -317,7 +315,11 @@ impl Worker {
         self.last_idle_check = now.mono;
         let idle_limit = shared.world.peek().settings.int(baton_config::Id::Timeout);
         let mut ended: Vec<ClientId> = Vec::new();
+        let mut lagging: Vec<ClientId> = Vec::new();
         for client in self.clients.iter().flatten() {
+            if client.over_soft_since.is_some() {
+                lagging.push(client.meta.id);
+            }
             let idle = now.mono.since(client.last_active).as_secs();
             let exempt = client.waiting != Waiting::No || client.subscriptions.is_some();
             if idle_limit > 0 && !exempt && idle > idle_limit as u64 {
@@ -327,6 +329,9 @@ impl Worker {
         for id in ended {
             shared.log.verbose("Closing idle client");
             self.with(shared, id, |_, _| false);
+        }
+        for id in lagging {
+            self.with(shared, id, |worker, client| !worker.over_output_limit(shared, client));
         }
         if self.waiting > 0 {
             self.expire_waits(shared, now);

@@ -3,17 +3,20 @@
 //! world.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use baton_base::Slot;
 use baton_commands::{CommandSpec, NodeCommand, Run};
 use baton_resp::{Args, OwnedArgs};
 use baton_store::View;
 
-use super::client::{Client, Transaction, Watches};
+use super::client::{Client, Watches};
 use super::context::{Context, Flow};
-use super::{dispatch, exec};
-use crate::node::{self, Outcome, Refusal};
+use super::{count, dispatch, exec};
+use crate::node::{self, Outcome};
 use crate::shared::Shared;
+
+pub use super::client::Queued;
 
 /// Whether a command between MULTI and EXEC is queued rather than run.
 pub(super) fn is_queued(spec: &CommandSpec) -> bool {
@@ -50,7 +53,7 @@ pub(super) fn discard(shared: &Shared, client: &mut Client) {
 }
 
 /// WATCH key [key ...].
-pub fn watch(cx: &Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
+pub fn watch(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
     if client.transaction.is_some() {
         return Err("ERR WATCH inside MULTI is not allowed".into());
     }
@@ -62,7 +65,10 @@ pub fn watch(cx: &Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
         }
         let key = cx.shared.store.key(name);
         let mut view = cx.shared.store.view(key.slot, db, cx.now.wall, cx.world.expiry_rule());
+        // A key whose time has come already is missing from the start: its removal later is no change.
+        view.exists(&key);
         view.watch(&key, &watches.flag);
+        exec::propagate_expired(cx, &mut view);
         watches.keys.push((db, name.into()));
     }
     client.publish_state();
@@ -115,13 +121,14 @@ pub fn exec_command(cx: &mut Context<'_>, client: &mut Client) -> Outcome {
     }
     client.out.array(transaction.queue.len());
     cx.in_transaction = true;
+    let mut flow = Flow::Next;
     if transaction.queue.iter().all(|(spec, _)| runs_on_view(spec)) {
-        run_on_slots(cx, client, &transaction);
+        run_on_slots(cx, client, &transaction.queue);
     } else {
-        run_on_world(cx, client, &transaction);
+        flow = run_on_world(cx, client, &transaction.queue);
     }
     cx.in_transaction = false;
-    Ok(Flow::Next)
+    Ok(flow)
 }
 
 /// Whether a command can run while the transaction's slots are locked.
@@ -134,10 +141,13 @@ fn runs_on_view(spec: &CommandSpec) -> bool {
 }
 
 /// Runs the queue with all its slots locked.
-fn run_on_slots(cx: &mut Context<'_>, client: &mut Client, transaction: &Transaction) {
+fn run_on_slots(cx: &mut Context<'_>, client: &mut Client, queue: &Queued) {
     let mut slots: Vec<Slot> = Vec::new();
-    for (spec, args) in &transaction.queue {
-        slots.extend(exec::declared_keys(cx, spec, args.as_args()).unwrap_or_default().iter().map(|k| k.slot));
+    let mut hidden = false;
+    for (spec, args) in queue {
+        let keys = exec::declared_keys(cx, spec, args.as_args());
+        hidden |= keys.is_empty() && matches!(spec.run, Run::Keyspace(_));
+        slots.extend(keys.iter().map(|k| k.slot));
     }
     slots.sort_unstable();
     slots.dedup();
@@ -145,21 +155,30 @@ fn run_on_slots(cx: &mut Context<'_>, client: &mut Client, transaction: &Transac
         slots.push(Slot::default());
     }
     let shared = Arc::clone(cx.shared);
-    let mut view = shared.store.view_many(&slots, client.db, cx.now.wall, cx.world.expiry_rule());
-    for (spec, args) in &transaction.queue {
+    let (wall, rule) = (cx.now.wall, cx.world.expiry_rule());
+    let mut view = if hidden {
+        shared.store.view_all(client.db, wall, rule)
+    } else {
+        shared.store.view_many(&slots, client.db, wall, rule)
+    };
+    for (spec, args) in queue {
         run_one(cx, client, spec, args, Some(&mut view));
     }
     append(cx, client);
 }
 
 /// Runs the queue with the world standing still; each command takes what locks it needs and gives them back.
-fn run_on_world(cx: &mut Context<'_>, client: &mut Client, transaction: &Transaction) {
+fn run_on_world(cx: &mut Context<'_>, client: &mut Client, queue: &Queued) -> Flow {
     cx.stop_world(|cx| {
-        for (spec, args) in &transaction.queue {
-            run_one(cx, client, spec, args, None);
+        let mut flow = Flow::Next;
+        for (spec, args) in queue {
+            if run_one(cx, client, spec, args, None) == Flow::Stop {
+                flow = Flow::Stop;
+            }
         }
         append(cx, client);
-    });
+        flow
+    })
 }
 
 fn append(cx: &mut Context<'_>, client: &mut Client) {
@@ -175,29 +194,29 @@ fn run_one(
     spec: &'static CommandSpec,
     args: &OwnedArgs,
     view: Option<&mut View<'_>>,
-) {
+) -> Flow {
     let args = args.as_args();
-    if let Run::Keyspace(run) = spec.run {
-        let keys = match exec::declared_keys(cx, spec, args) {
-            Ok(keys) => keys,
-            Err(fail) => return fail.write(&mut client.out),
-        };
-        let shared = Arc::clone(cx.shared);
-        match view {
-            Some(view) => {
-                view.select(client.db);
-                exec::on_view(cx, client, view, run, args, &keys);
-                exec::finish(cx, client, view, args, false);
+    let began = Instant::now();
+    let flow = match spec.run {
+        Run::Keyspace(run) => {
+            let keys = exec::declared_keys(cx, spec, args);
+            let shared = Arc::clone(cx.shared);
+            match view {
+                Some(view) => {
+                    view.select(client.db);
+                    exec::on_view(cx, client, spec, view, run, args, &keys);
+                    exec::finish(cx, client, view, args, false);
+                }
+                None => {
+                    let mut view = shared.store.view_all(client.db, cx.now.wall, cx.world.expiry_rule());
+                    exec::on_view(cx, client, spec, &mut view, run, args, &keys);
+                    exec::finish(cx, client, &mut view, args, false);
+                }
             }
-            None => {
-                let mut view = shared.store.view_all(client.db, cx.now.wall, cx.world.expiry_rule());
-                exec::on_view(cx, client, &mut view, run, args, &keys);
-                exec::finish(cx, client, &mut view, args, false);
-            }
+            Flow::Next
         }
-        return;
-    }
-    if let Err(Refusal(text)) = dispatch::execute(cx, client, spec, args, None) {
-        client.out.error(&text);
-    }
+        _ => dispatch::execute(cx, client, spec, args, None),
+    };
+    cx.count_inner(client, spec, args, count::nanos_since(began));
+    flow
 }

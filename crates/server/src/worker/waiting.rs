@@ -8,14 +8,13 @@ use super::{Now, Worker};
 use crate::clients::{ClientId, UnblockHow};
 use crate::control::Answer;
 use crate::shared::Shared;
+use crate::stats::{CommandStats, Count};
 
 impl Worker {
     /// Ends a wait and goes on with the requests behind it. False if the connection is to end.
     fn resume(&mut self, shared: &Arc<Shared>, client: &mut Client, now: Now) -> bool {
         self.set_waiting(client, Waiting::No);
-        self.run_buffered(shared, client, now)
-            && self.flush(shared, client)
-            && !(client.closing && client.output_bytes() == 0)
+        self.run_buffered(shared, client, now) && self.send(shared, client)
     }
 
     /// Ids of the connections whose wait fulfils a condition, in order of arrival.
@@ -74,15 +73,40 @@ impl Worker {
             if how == UnblockHow::Timeout {
                 return worker.give_up_waiting(shared, client, now);
             }
-            client.out.error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+            worker.end_wait_with(shared, client, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
             worker.resume(shared, client, now)
         });
+    }
+
+    /// Answers a command that waited with an error.
+    fn end_wait_with(&self, shared: &Shared, client: &mut Client, text: &str) {
+        let before = client.out.buf.len();
+        client.out.error(text);
+        self.count_late_error(shared, client, before, |counts| &counts.rejected);
+    }
+
+    /// Counts an error that a command got after its batch was over.
+    fn count_late_error(
+        &self,
+        shared: &Shared,
+        client: &Client,
+        before: usize,
+        kind: impl Fn(&CommandStats) -> &Count,
+    ) {
+        let lane = self.local.lane.0;
+        shared.stats.count_error(lane, &client.out.buf[before + 1..]);
+        let last = client.meta.last_command.load(std::sync::atomic::Ordering::Relaxed);
+        if let Some(counts) = usize::try_from(last).ok().and_then(|id| shared.stats.lanes[lane].by_command.get(id)) {
+            kind(counts).add(1);
+        }
     }
 
     pub(super) fn on_demoted(&mut self, shared: &Arc<Shared>, now: Now) {
         for id in self.waiters(|c| c.waiting.is_for_replicas() && !c.readonly) {
             self.with(shared, id, |worker, client| {
-                client.out.error(
+                worker.end_wait_with(
+                    shared,
+                    client,
                     "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
                 );
                 client.closing = true;
@@ -96,7 +120,11 @@ impl Worker {
             if client.waiting != Waiting::Control {
                 return true;
             }
+            let before = client.out.buf.len();
             crate::node::write_answer(shared, client, answer);
+            if client.out.buf.get(before) == Some(&b'-') {
+                worker.count_late_error(shared, client, before, |counts| &counts.failed);
+            }
             worker.resume(shared, client, now)
         });
     }

@@ -1,0 +1,225 @@
+//! What requests are counted as: calls, times, refusals, failures, and entries of the slow log.
+//!
+//! A batch is timed as a whole and its time shared out equally: reading a clock around each command would cost more than
+//! many a command. Commands that may take long are timed by themselves, and so is everything when the slow log asks for
+//! times that short.
+
+use std::time::Instant;
+
+use baton_commands::{CommandSpec, Flags, Group};
+use baton_resp::Args;
+
+use super::Worker;
+use super::client::Client;
+use super::context::{Context, Flow, Local};
+use super::input::{BatchBuffers, Request};
+use crate::clients::ClientMeta;
+use crate::shared::Shared;
+use crate::stats::{CommandStats, WorkerStats};
+
+/// What is special about one request of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Oddity {
+    /// Its number in the batch.
+    request: usize,
+    /// What it counts as, if that is not the command of its first word.
+    spec: Option<&'static CommandSpec>,
+    /// It was refused before it ran.
+    rejected: bool,
+    /// Its own time.
+    nanos: Option<u64>,
+}
+
+impl Local {
+    /// What is special about the running request.
+    pub(super) fn oddity(&mut self) -> &mut Oddity {
+        if self.oddities.last().is_none_or(|o| o.request != self.request) {
+            self.oddities.push(Oddity { request: self.request, spec: None, rejected: false, nanos: None });
+        }
+        self.oddities.last_mut().expect("there is one now")
+    }
+
+    /// The running request counts as this subcommand.
+    #[cold]
+    pub(super) fn counts_as(&mut self, spec: &'static CommandSpec) {
+        self.oddity().spec = Some(spec);
+    }
+
+    /// The running request took this long by itself.
+    pub(super) fn took(&mut self, nanos: u64) {
+        self.oddity().nanos = Some(nanos);
+    }
+}
+
+impl Context<'_> {
+    /// Refuses a command that did not begin. A refusal inside a transaction spoils it; a refused EXEC ends it.
+    #[cold]
+    pub(super) fn reject(&mut self, client: &mut Client, spec: Option<&'static CommandSpec>, text: &[u8]) -> Flow {
+        self.local.oddity().rejected = true;
+        if let Some(t) = &mut client.transaction {
+            t.broken = true;
+        }
+        self.write_error(client, text);
+        if let Some(spec) = spec {
+            self.lane_stats().by_command[spec.id().index()].rejected.add(1);
+        }
+        Flow::Next
+    }
+
+    /// Tells a client the error of a command that ran.
+    #[cold]
+    pub(super) fn fail(&mut self, client: &mut Client, spec: &CommandSpec, text: &[u8]) {
+        self.write_error(client, text);
+        self.lane_stats().by_command[spec.id().index()].failed.add(1);
+    }
+
+    fn write_error(&mut self, client: &mut Client, text: &[u8]) {
+        client.out.error_bytes(text);
+        self.shared.stats.count_error(self.local.lane.0, text);
+    }
+
+    fn lane_stats(&self) -> &WorkerStats {
+        &self.shared.stats.lanes[self.local.lane.0]
+    }
+
+    /// Counts a command that ran as part of another one.
+    pub(super) fn count_inner(&mut self, client: &Client, spec: &'static CommandSpec, args: Args<'_>, nanos: u64) {
+        let lane = self.lane_stats();
+        lane.commands.add(1);
+        let counts = &lane.by_command[spec.id().index()];
+        counts.calls.add(1);
+        counts.nanos.add(nanos);
+        if self.world.hot.latency_tracking {
+            counts.times().add(nanos, 1);
+        }
+        if nanos >= self.world.hot.slow_nanos {
+            log_slow(self.shared, &client.meta, spec, args, nanos);
+        }
+    }
+}
+
+/// Whether a command is timed by itself though it came with others.
+pub(super) fn is_timed_alone(spec: &CommandSpec) -> bool {
+    !spec.flags.contains(Flags::FAST) && !(spec.group == Group::String && spec.single_key().is_some())
+}
+
+/// Nanoseconds since a moment.
+pub(super) fn nanos_since(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Writes down a command that took long.
+#[cold]
+fn log_slow(shared: &Shared, meta: &ClientMeta, spec: &CommandSpec, args: Args<'_>, nanos: u64) {
+    if !spec.flags.contains(Flags::SKIP_COMMANDLOG) {
+        let max = shared.world.peek().settings.uint(baton_config::Id::CommandlogSlowExecutionMaxLen);
+        shared.slow_log.add(shared.clock.wall(), nanos / 1000, args, meta, max);
+    }
+}
+
+/// Adds equal commands up, so that a pipeline of one command costs two additions.
+struct Tally<'a> {
+    lane: &'a WorkerStats,
+    tracked: bool,
+    share: u64,
+    run: Option<(usize, u64)>,
+}
+
+impl Tally<'_> {
+    fn add(&mut self, id: usize) {
+        match &mut self.run {
+            Some((current, n)) if *current == id => *n += 1,
+            _ => {
+                self.close();
+                self.run = Some((id, 1));
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some((id, n)) = self.run.take() {
+            self.put(&self.lane.by_command[id], n, self.share);
+        }
+    }
+
+    fn put(&self, counts: &CommandStats, n: u64, nanos: u64) {
+        counts.calls.add(n);
+        counts.nanos.add(n * nanos);
+        if self.tracked {
+            counts.times().add(nanos, n);
+        }
+    }
+}
+
+/// A batch that ran.
+pub(super) struct Ran<'a> {
+    pub(super) data: &'a [u8],
+    pub(super) batch: &'a BatchBuffers,
+    /// How many of its requests.
+    pub(super) count: usize,
+    /// What all of them took.
+    pub(super) nanos: u64,
+}
+
+impl Worker {
+    /// Counts the commands of a batch.
+    pub(super) fn count_batch(&mut self, shared: &Shared, client: &Client, ran: &Ran<'_>) {
+        let world = shared.world.peek();
+        let lane: &WorkerStats = &shared.stats.lanes[self.local.lane.0];
+        let oddities = &self.local.oddities;
+        let timed: u64 = oddities.iter().filter_map(|o| o.nanos).sum();
+        let untimed = ran.count - oddities.iter().filter(|o| o.nanos.is_some()).count();
+        let share = ran.nanos.saturating_sub(timed) / untimed.max(1) as u64;
+        let mut tally = Tally { lane, tracked: world.hot.latency_tracking, share, run: None };
+        let mut odd = oddities.iter().peekable();
+        let mut rejected = 0;
+        for (n, request) in ran.batch.requests()[..ran.count].iter().enumerate() {
+            match odd.next_if(|o| o.request == n) {
+                None => {
+                    if let Some(spec) = request.spec() {
+                        tally.add(spec.id().index());
+                    }
+                }
+                Some(o) if o.rejected => rejected += 1,
+                Some(o) => {
+                    if let Some(spec) = o.spec.or(request.spec()) {
+                        tally.put(&lane.by_command[spec.id().index()], 1, o.nanos.unwrap_or(share));
+                    }
+                }
+            }
+        }
+        tally.close();
+        lane.commands.add(ran.count as u64 - rejected);
+        lane.command_nanos.add(ran.nanos);
+        lane.batch_max.raise(ran.count as u64);
+        self.count_client(client, ran);
+        if ran.nanos >= world.hot.slow_nanos {
+            self.log_slow_ones(shared, client, ran, share);
+        }
+        self.local.oddities.clear();
+    }
+
+    fn count_client(&self, client: &Client, ran: &Ran<'_>) {
+        use std::sync::atomic::Ordering::Relaxed;
+        let meta = &client.meta;
+        meta.commands.store(meta.commands.load(Relaxed) + ran.count as u64, Relaxed);
+        let last = self.local.oddities.last().filter(|o| o.request + 1 == ran.count).and_then(|o| o.spec);
+        let last = last.or_else(|| ran.batch.requests()[..ran.count].last().and_then(Request::spec));
+        if let Some(spec) = last {
+            meta.last_command.store(spec.id().index() as i64, Relaxed);
+        }
+    }
+
+    #[cold]
+    fn log_slow_ones(&self, shared: &Shared, client: &Client, ran: &Ran<'_>, share: u64) {
+        let limit = shared.world.peek().hot.slow_nanos;
+        for (n, request) in ran.batch.requests()[..ran.count].iter().enumerate() {
+            let odd = self.local.oddities.iter().find(|o| o.request == n);
+            let nanos = odd.and_then(|o| o.nanos).unwrap_or(share);
+            let spec = odd.and_then(|o| o.spec).or(request.spec());
+            if let (Some(spec), true) = (spec, nanos >= limit && !odd.is_some_and(|o| o.rejected)) {
+                log_slow(shared, &client.meta, spec, request.args(ran.data, ran.batch), nanos);
+            }
+        }
+    }
+}
