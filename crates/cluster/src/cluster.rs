@@ -238,6 +238,12 @@ impl Cluster {
         self.myself().is_primary()
     }
 
+    /// Whether it matters how far the stream of my primary is applied: then [`Input::DataProgress`] is wanted for each
+    /// piece of it.
+    pub fn awaits_progress(&self) -> bool {
+        matches!(self.manual, Manual::CatchingUp { .. })
+    }
+
     /// Bus links in both directions, as `cluster_connections` counts them.
     pub fn link_count(&self) -> usize {
         self.links.len()

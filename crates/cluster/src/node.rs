@@ -152,12 +152,7 @@ impl Node {
 
     /// The name that log lines put in parentheses: nodename, else `ip:port`.
     pub(crate) fn log_name(&self, tls_cluster: bool) -> String {
-        if !self.labels.nodename.is_empty() {
-            return self.labels.nodename.clone();
-        }
-        let port = self.address.wire_ports(tls_cluster).0;
-        let ip = self.address.ip.as_str();
-        if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }
+        crate::topology::log_name(&self.labels, &self.address, tls_cluster)
     }
 
     /// Makes it a primary without a primary of its own.

@@ -137,7 +137,7 @@ impl Cluster {
             .filter_map(|(id, link)| {
                 let node = link.node?;
                 let create_time_ms = at(link.created).0;
-                Some(LinkView { outbound: !id.is_inbound(), node, link: *id, create_time_ms })
+                Some(LinkView { outbound: !id.is_inbound(), node, link: *id, create_time_ms, queued_bytes: 0 })
             })
             .collect()
     }

@@ -69,6 +69,8 @@ pub struct LinkView {
     pub link: crate::LinkId,
     /// When it was made, unix milliseconds.
     pub create_time_ms: u64,
+    /// Bytes that wait to be sent on it. Zero here; filled in by whoever owns the socket.
+    pub queued_bytes: u64,
 }
 
 /// The answer to a command.

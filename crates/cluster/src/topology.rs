@@ -68,6 +68,11 @@ impl NodeView {
         if announced.is_empty() { self.address.ip.as_str() } else { announced }
     }
 
+    /// The name of the node in log lines: the announced one, else its address.
+    pub fn log_name(&self, tls_cluster: bool) -> String {
+        log_name(&self.labels, &self.address, tls_cluster)
+    }
+
     /// The port that clients of this audience use.
     pub fn client_port(&self, audience: Audience) -> u16 {
         let (announced, own) = if audience.tls {
@@ -87,6 +92,15 @@ impl NodeView {
             EndpointType::Unknown => "",
         }
     }
+}
+
+pub(crate) fn log_name(labels: &Labels, address: &Address, tls_cluster: bool) -> String {
+    if !labels.nodename.is_empty() {
+        return labels.nodename.clone();
+    }
+    let port = address.wire_ports(tls_cluster).0;
+    let ip = address.ip.as_str();
+    if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }
 }
 
 /// Index that stands for "no owner" in [`Topology::owners`].

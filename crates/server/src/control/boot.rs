@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use baton_cluster::conf::{self, ConfError};
 use baton_cluster::EndpointType;
+use baton_cluster::conf::{self, ConfError};
 use baton_config::{Id, PreferredEndpoint, Settings};
 use baton_node::{Boot, ClusterBoot};
 

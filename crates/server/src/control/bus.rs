@@ -148,6 +148,17 @@ impl Bus {
         self.tokens.get(&link).and_then(|t| self.links.get(t)).map_or(0, |l| (l.out.len() - l.written) as u64)
     }
 
+    /// Bytes that wait to be sent on all links.
+    pub fn queued_bytes_total(&self) -> u64 {
+        self.links.values().map(|l| (l.out.len() - l.written) as u64).sum()
+    }
+
+    /// The links on which more than this many bytes wait.
+    pub fn links_over(&self, limit_bytes: u64) -> Vec<LinkId> {
+        let over = |l: &&BusLink| (l.out.len() - l.written) as u64 > limit_bytes;
+        self.links.values().filter(over).map(|l| l.id).collect()
+    }
+
     /// Handles an event of the poll, if it is the bus's.
     pub fn on_event(&mut self, registry: &Registry, event: &mio::event::Event, out: &mut Vec<BusEvent>) {
         let Token(token) = event.token();

@@ -3,19 +3,21 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use baton_base::{Mono, Slot, SlotBitmap};
-use baton_cluster::{ClusterReply, LogLevel, Token};
-use baton_config::ConfigSaveBehavior;
+use baton_cluster::{Cluster, ClusterReply, KeyCounts, LogLevel, Token, Topology};
+use baton_config::{ConfigSaveBehavior, Id};
 use baton_handover::Outcome;
 use baton_node::Effect;
 use baton_store::{DbIndex, Expiry};
 
 use super::message::{Answer, ControlMessage};
-use super::run::Control;
+use super::run::{Control, StoreKeys};
 use super::saver::Saver;
 use crate::log::Level;
+use crate::repl::LinkMessage;
 use crate::repl::role::{self, Demotion};
 use crate::shared::Shared;
 use crate::world::{HoldReason, HoldScope};
@@ -28,12 +30,23 @@ impl Control {
     pub(super) fn carry_out(&mut self) {
         // Before replicas are asked for acknowledgements: the answers may be here before the next line is.
         let handing_over = self.node.phase() != baton_handover::Phase::Idle;
-        self.shared.repl.watch_acks.store(handing_over, std::sync::atomic::Ordering::SeqCst);
+        self.shared.repl.watch_acks.store(handing_over, Ordering::SeqCst);
         while let Some(effect) = self.node.poll_effect() {
             self.perform(effect);
         }
         self.persist.drop_sends = false;
+        self.watch_progress();
         self.shared.shutdown_deadline.store(Arc::new(self.node.shutdown_deadline()));
+    }
+
+    /// Has every applied piece of the stream reported while the cluster machine waits for the last one.
+    fn watch_progress(&mut self) {
+        let wanted = self.node.cluster().is_some_and(Cluster::awaits_progress);
+        let was_wanted = self.shared.repl.watch_progress.swap(wanted, Ordering::SeqCst);
+        if wanted && !was_wanted {
+            // What was applied just before is not reported any more.
+            self.shared.threads().control.send(ControlMessage::LinkChanged);
+        }
     }
 
     fn perform(&mut self, effect: Effect) {
@@ -76,6 +89,11 @@ impl Control {
                 let how = Demotion { partial: !full_sync, takeover: false };
                 // The topology goes with the role, so that no command meets one without the other.
                 role::demote(&shared, &host, port, how, |w| w.topology = topology);
+                self.synced &= !full_sync;
+                if self.stopping.is_some() {
+                    // Nobody may count on a replica that is about to end, least of all hand over to it.
+                    shared.threads().link.send(LinkMessage::StopFollowing);
+                }
             }
             Effect::BecomePrimary => {
                 let topology = self.node.topology();
@@ -96,7 +114,7 @@ impl Control {
                 let id = target.as_bytes();
                 shared.journal.append_unselected(&[&b"CLUSTER"[..], b"FAILOVER", b"FORCE", b"REPLICAID", id]);
             }
-            Effect::DeleteKeysInSlots(slots) => delete_slots(&shared, &slots),
+            Effect::DeleteKeysInSlots(slots) => delete_slots(&shared, self.node.topology().as_deref(), &slots),
             Effect::FlushAllData => flush_all(&shared),
             Effect::UnsubscribeSlots(slots) => {
                 for (who, push) in shared.pubsub.drop_shard_slots(&|s| slots.contains(s)) {
@@ -105,7 +123,8 @@ impl Control {
             }
             Effect::DeliverPublish { channel, message, sharded } => {
                 let pubsub = &shared.pubsub;
-                let to = if sharded { pubsub.route_shard(&channel, &message) } else { pubsub.route(&channel, &message) };
+                let to =
+                    if sharded { pubsub.route_shard(&channel, &message) } else { pubsub.route(&channel, &message) };
                 to.into_iter().for_each(|(who, push)| shared.deliver(who, push));
             }
             Effect::Finished { token, outcome } => self.finished(token, &outcome),
@@ -159,9 +178,14 @@ impl Control {
     }
 
     fn reply(&mut self, token: Token, result: Result<ClusterReply, String>) {
-        if let Some(to) = self.waiting.remove(&token) {
-            to.answer(&self.shared, result.map_or_else(Answer::Error, Answer::Cluster));
-        }
+        let Some(to) = self.waiting.remove(&token) else { return };
+        let result = result.map(|mut reply| {
+            if let (ClusterReply::Links(links), Some(bus)) = (&mut reply, &self.bus) {
+                links.iter_mut().for_each(|link| link.queued_bytes = bus.queued_bytes(link.link));
+            }
+            reply
+        });
+        to.answer(&self.shared, result.map_or_else(Answer::Error, Answer::Cluster));
     }
 
     /// A request to stop, or to hand over, is over.
@@ -225,8 +249,16 @@ fn flush_all(shared: &Arc<Shared>) {
 }
 
 /// Deletes the keys of slots that this node lost, telling its replicas.
-fn delete_slots(shared: &Arc<Shared>, slots: &SlotBitmap) {
+fn delete_slots(shared: &Arc<Shared>, topology: Option<&Topology>, slots: &SlotBitmap) {
     for slot in slots.iter() {
+        if let Some(me) = topology.map(Topology::myself)
+            && StoreKeys(&shared.store).keys_in(slot) > 0
+        {
+            let tls = shared.world.peek().settings.bool(Id::TlsCluster);
+            let (id, name, shard) = (me.id, me.log_name(tls), me.shard);
+            let text = format!("Deleting keys in dirty slot {slot} on node {id} ({name}) in shard {shard}");
+            shared.log.notice(&text);
+        }
         let _pass = shared.gate.enter(shared.control_lane());
         let world = shared.world.peek();
         let mut unit = baton_journal::Unit::new();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_base::{Mono, Slot};
-use baton_cluster::{Facts, KeyCounts, Token};
+use baton_cluster::{ClusterCommand, Facts, KeyCounts, Origin, Token};
 use baton_config::Id;
 use baton_node::{Input, Node};
 use baton_store::{DbIndex, Store};
@@ -24,6 +24,8 @@ use crate::start::StartError;
 
 /// How often a stopping node counts who is still connected.
 const COUNT_CLIENTS_EVERY: Duration = Duration::from_millis(10);
+/// A snapshot of which nothing came for longer is not about to be complete.
+const SNAPSHOT_SILENT_SECS_MAX: u64 = 2;
 const INBOX: PollToken = PollToken(0);
 const FIRST_BUS_TOKEN: usize = 1;
 
@@ -45,6 +47,9 @@ pub struct Control {
     /// The roles have flipped while stopping: clients are counted until they are gone.
     pub(super) lingering: bool,
     pub(super) exit: Option<ExitCode>,
+    /// As a replica: the dataset is my primary's, or was that of the primary that it follows. False from the moment the
+    /// node turns to another shard until that one's data is here.
+    pub(super) synced: bool,
 }
 
 /// How saving the cluster's configuration goes.
@@ -82,6 +87,14 @@ impl KeyCounts for StoreKeys<'_> {
     fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Whether another dataset is on its way and about to replace this one. A transfer that stands still hides nothing: the
+/// dataset in use is whole, and may be the best there is.
+fn receives_snapshot(shared: &Shared) -> bool {
+    let link = shared.repl.link.load();
+    let transfer = link.as_ref().as_ref().and_then(|status| status.transfer.as_ref());
+    transfer.is_some_and(|t| t.last_io_seconds <= SNAPSHOT_SILENT_SECS_MAX)
 }
 
 impl Control {
@@ -125,6 +138,7 @@ impl Control {
             stopping: None,
             lingering: false,
             exit: None,
+            synced: true,
         };
         super::stop::hear_signals(&control.shared)?;
         control.carry_out();
@@ -175,6 +189,7 @@ impl Control {
         let now = self.shared.clock.mono();
         if self.node.next_wake() <= now {
             self.feed(Input::Tick);
+            self.limit_send_buffers();
         }
         if self.shared.world.peek().holds.next_end().is_some_and(|end| end <= now) {
             self.shared.change_world(|w| w.holds.expire(now));
@@ -182,6 +197,16 @@ impl Control {
         if self.lingering {
             let left = super::stop::clients_left(&self.shared);
             self.feed(Input::ClientsLeft(left));
+        }
+    }
+
+    /// Ends links on which more waits than `cluster-link-sendbuf-limit` allows.
+    fn limit_send_buffers(&mut self) {
+        let limit = self.shared.world.peek().settings.uint(Id::ClusterLinkSendbufLimit);
+        let Some(bus) = self.bus.as_ref().filter(|_| limit > 0) else { return };
+        for link in bus.links_over(limit) {
+            let (token, origin) = (self.expect_answer(ReplyTo::Nobody), Origin::Client(String::new()));
+            self.feed(Input::Command { token, origin, command: ClusterCommand::DropLink(link) });
         }
     }
 
@@ -221,15 +246,15 @@ impl Control {
     fn feed_one(&mut self, input: Input) {
         let shared = Arc::clone(&self.shared);
         let world = shared.world.load();
-        let is_replica = world.role.is_replica();
         let offset = shared.journal.end();
+        self.synced |= world.link_up;
         let keys = StoreKeys(&shared.store);
         let facts = Facts {
             offset,
             link_up: world.link_up,
             last_interaction: shared.repl.heard_at(),
             link_down_since: shared.repl.down_since(),
-            dataset_complete: !is_replica || offset.0 > 0,
+            dataset_complete: !world.role.is_replica() || (self.synced && offset.0 > 0 && !receives_snapshot(&shared)),
             loading: world.loading.is_some(),
             keys: &keys,
         };

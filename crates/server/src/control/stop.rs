@@ -122,7 +122,8 @@ impl Control {
                 "send_bulk" => ReplicaState::SendBulk,
                 _ => ReplicaState::Online,
             };
-            let version = s.version.map_or(0, |v| u32::from(v.major) << 16 | u32::from(v.minor) << 8 | u32::from(v.patch));
+            let version =
+                s.version.map_or(0, |v| u32::from(v.major) << 16 | u32::from(v.minor) << 8 | u32::from(v.patch));
             Some(Replica {
                 addr: s.name(),
                 id: view.node,

@@ -183,6 +183,8 @@ impl Link {
                 Effect::BeginTransfer { payload, .. } => {
                     self.shared.log.notice("PRIMARY <-> REPLICA sync: Loading DB in memory");
                     self.load = Some(Load::new(&self.shared, payload));
+                    // Loading may keep this thread from showing it later.
+                    self.shared.repl.link.store(Arc::new(Some(self.machine.status(self.now()))));
                 }
                 Effect::AdoptHistory(position) => self.adopt_history(position),
                 Effect::ContinueHistory { replid } => self.continue_history(replid),

@@ -107,11 +107,10 @@ pub(super) fn links(out: &mut Out, links: &[LinkView]) {
         pair(out, "node", link.node.as_str());
         out.bulk(b"create-time");
         out.int(link.create_time_ms as i64);
-        pair(out, "events", "r");
-        // Packets are handed to the kernel at once; what it does not take is the bus's own and not counted here.
+        pair(out, "events", if link.queued_bytes > 0 { "rw" } else { "r" });
         for name in ["send-buffer-allocated", "send-buffer-used"] {
             out.bulk(name.as_bytes());
-            out.int(0);
+            out.int(link.queued_bytes as i64);
         }
     }
 }

@@ -233,9 +233,10 @@ fn links_are_maps() {
         node: NodeId::new([b'2'; 40]).unwrap(),
         link: LinkId::inbound(1),
         create_time_ms: 1_795_222_145_790,
+        queued_bytes: 48,
     };
     assert_eq!(
         shown(|out| links(out, &[link]), Proto::V3),
-        "*1 %6 direction to node 2 create-time :1795222145790 events r send-buffer-allocated :0 send-buffer-used :0"
+        "*1 %6 direction to node 2 create-time :1795222145790 events rw send-buffer-allocated :48 send-buffer-used :48"
     );
 }

@@ -2,6 +2,7 @@
 //! new one is complete. Nothing here touches the store in use.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use baton_base::WallMs;
 use baton_cluster::{ClusterCommand, SetSlot};
@@ -42,6 +43,8 @@ pub(super) struct Load {
     decoder: Decoder,
     loaded: Loaded,
     keys: u64,
+    /// How long to wait after each key (`key-load-delay`).
+    delay: Duration,
 }
 
 impl Load {
@@ -54,7 +57,8 @@ impl Load {
         let world = shared.world.peek();
         let options = decoder_options(&world, shared.store.databases());
         let loaded = Loaded { store: shared.store.sibling(), facts: AuxFacts::default(), open_slots: Vec::new() };
-        Load { shared: Arc::clone(shared), frame, decoder: Decoder::new(options), loaded, keys: 0 }
+        let delay = Duration::from_micros(u64::try_from(world.settings.int(Id::KeyLoadDelay)).unwrap_or(0));
+        Load { shared: Arc::clone(shared), frame, decoder: Decoder::new(options), loaded, keys: 0, delay }
     }
 
     /// Takes received bytes. Gives how many belong to the snapshot; the rest is stream.
@@ -66,6 +70,9 @@ impl Load {
             match self.decoder.poll_event() {
                 Ok(None) => break,
                 Ok(Some(event)) => {
+                    if !self.delay.is_zero() && matches!(event, Event::Entry(_)) {
+                        std::thread::sleep(self.delay);
+                    }
                     if let Some(line) = note(&mut self.loaded, &mut self.keys, &event, now) {
                         self.shared.log.notice(&line);
                     }
