@@ -4,17 +4,15 @@
 mod render;
 mod set_slot;
 
-use std::sync::Arc;
-
 use baton_base::{Epoch, Slot, num};
 use baton_cluster::{Audience, ClusterCommand, FailoverMode, Origin};
 use baton_commands::NodeCommand as N;
 use baton_resp::Args;
 
+use super::answer::await_answer;
 use super::{NOT_INTEGER, Outcome, Refusal, SYNTAX};
-use crate::control::{Answer, ControlMessage, ReplyTo};
-use crate::shared::Shared;
-use crate::worker::client::{Client, Waiting};
+use crate::control::ControlMessage;
+use crate::worker::client::Client;
 use crate::worker::context::{Context, Flow};
 use crate::worker::routing;
 
@@ -55,29 +53,6 @@ pub(super) fn ask(cx: &mut Context<'_>, client: &mut Client, command: ClusterCom
     };
     let message = |reply| ControlMessage::Cluster { command, origin: Origin::Client(who), reply };
     await_answer(cx, client, |shared, reply| shared.threads().control.send(message(reply)))
-}
-
-/// Begins something that another thread answers. The connection waits for that; inside a transaction this thread does.
-pub(super) fn await_answer(
-    cx: &mut Context<'_>,
-    client: &mut Client,
-    begin: impl FnOnce(&Arc<Shared>, ReplyTo),
-) -> Outcome {
-    if !cx.in_transaction {
-        begin(cx.shared, ReplyTo::Client { worker: cx.local.index, client: client.meta.id });
-        return Ok(Flow::Wait(Waiting::Control));
-    }
-    if cx.pass.is_none() {
-        // The control thread may have to stop the world, too, and the two would wait for each other for ever.
-        return Err("ERR This command can't run in a transaction together with commands on all keys".into());
-    }
-    let answer = cx.step_outside(|shared| {
-        let (to, from) = crossbeam_channel::bounded(1);
-        begin(shared, ReplyTo::Thread(to));
-        from.recv().unwrap_or(Answer::Close)
-    });
-    super::write_answer(cx.shared, client, answer);
-    Ok(Flow::Next)
 }
 
 fn parse(command: N, args: Args<'_>, audience: Audience) -> Result<ClusterCommand, Refusal> {

@@ -186,11 +186,11 @@ fn is_on(text: &[u8]) -> bool {
 /// Everything that executes commands stands still; the cluster bus goes on.
 fn sleep(cx: &mut Context<'_>, seconds: &[u8]) {
     let length = num::parse_f64(seconds).and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or_default();
-    data::while_still(cx, |_| std::thread::sleep(length));
+    cx.stop_world(|_| std::thread::sleep(length));
 }
 
 fn change_history(cx: &mut Context<'_>) {
-    data::while_still(cx, |cx| {
+    cx.stop_world(|cx| {
         let shared = Arc::clone(cx.shared);
         *shared.repl.history.lock() = History::fresh(crate::repl::role::fresh_id());
         shared.log.notice("Changing replication IDs after receiving DEBUG change-repl-id");

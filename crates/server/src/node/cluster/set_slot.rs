@@ -11,8 +11,9 @@ use baton_replication::ReplicaSession;
 use baton_resp::Args;
 use baton_store::DbIndex;
 
-use super::{ask, await_answer};
+use super::ask;
 use crate::control::{Answer, ControlMessage, ReplyTo};
+use crate::node::answer::await_answer;
 use crate::node::{Outcome, Refusal};
 use crate::repl::FeederMessage;
 use crate::shared::Shared;

@@ -14,11 +14,6 @@ use crate::worker::context::Context;
 const DUMP_FRAME_BYTES: usize = 1 + 2 + 8;
 const NOT_POSITIVE: &str = "ERR value is out of range, must be positive";
 
-/// Does something while nothing else executes commands, which inside a transaction is so already.
-pub(super) fn while_still<'a, T>(cx: &mut Context<'a>, act: impl FnOnce(&mut Context<'a>) -> T) -> T {
-    if cx.pass.is_some() { cx.stop_world(act) } else { act(cx) }
-}
-
 /// OBJECT key.
 pub(super) fn object(cx: &Context<'_>, client: &mut Client, name: &[u8]) -> Result<(), Refusal> {
     let store = &cx.shared.store;
@@ -82,7 +77,7 @@ pub(super) fn reload(cx: &mut Context<'_>, client: &mut Client, options: Args<'_
             _ => return Err("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.".into()),
         }
     }
-    while_still(cx, |cx| {
+    cx.stop_world(|cx| {
         let shared = cx.shared;
         if save {
             match save::save_still(shared) {

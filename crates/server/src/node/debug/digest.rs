@@ -8,7 +8,6 @@ use baton_base::{Slot, WallMs};
 use baton_resp::Args;
 use baton_store::{DbIndex, Entry, Expiry, Store, Value};
 
-use super::data::while_still;
 use super::sha1::{BYTES, sha1};
 use crate::worker::client::Client;
 use crate::worker::context::Context;
@@ -64,7 +63,7 @@ pub(super) fn of_store(store: &Store) -> Digest {
 
 /// DIGEST.
 pub(super) fn all(cx: &mut Context<'_>, client: &mut Client) {
-    let digest = while_still(cx, |cx| of_store(&cx.shared.store));
+    let digest = cx.stop_world(|cx| of_store(&cx.shared.store));
     client.out.simple(&digest.hex());
 }
 
