@@ -46,15 +46,12 @@ impl View<'_> {
                 Some(place) => round.place = place,
                 None => (round.db, round.place) = (DbIndex(db.0 + 1), 0),
             }
-            if deleted >= max && next.is_none() && budget > 0 {
-                // Falls through to the check above with the next database.
-                continue;
-            }
         }
         let guard = self.held.slot(slot);
         guard.tidy_side();
         guard.set_due(round.earliest);
-        false
+        // Keys that the round had passed already may have become due while it was interrupted.
+        round.earliest.is_some_and(|at| at <= self.now)
     }
 
     /// The database and place where a round goes on; none when it is over.

@@ -186,6 +186,7 @@ impl View<'_> {
                 garbage.tables.push(table);
             }
         }
+        guard.forget_round();
         guard.set_due(None);
         self.count_changes(count);
         (count, garbage)
