@@ -16,7 +16,7 @@ pub struct KeyPosition {
 }
 
 /// The keys of a request, in the order of the specifications.
-pub type KeyPositions = SmallVec<[KeyPosition; 4]>;
+pub type KeyPositions = SmallVec<[KeyPosition; 12]>;
 
 /// The arguments don't say where the keys are: a count that is no number, or more keys than arguments. The command would
 /// refuse them too.

@@ -3,7 +3,7 @@
 
 use baton_commands::{CommandSpec, Exec, Fail, Propagate, StoreExec, WorldExec, key_positions};
 use baton_resp::Args;
-use baton_store::{Expiry, Key, View};
+use baton_store::{DbIndex, Expiry, Key, Store, View};
 use smallvec::SmallVec;
 
 use super::client::Client;
@@ -32,6 +32,7 @@ pub(super) fn keyspace(
         return Flow::Next;
     }
     let keys = declared_keys(cx, spec, args);
+    prefetch(&cx.shared.store, db, &keys);
     cx.local.slots.clear();
     cx.local.slots.extend(keys.iter().map(|k| k.slot));
     cx.local.slots.sort_unstable();
@@ -51,8 +52,25 @@ pub(super) fn keyspace(
     Flow::Next
 }
 
+/// Brings the cache lines of several keys on their way, stage by stage, so that the waits for memory overlap.
+fn prefetch(store: &Store, db: DbIndex, keys: &[Key<'_>]) {
+    if keys.len() < 2 {
+        return;
+    }
+    // A command may name a million keys; what was fetched first would be gone again before it is used.
+    let near = &keys[..keys.len().min(PREFETCH_KEYS_MAX)];
+    near.iter().for_each(|key| store.prefetch_slot(key));
+    near.iter().for_each(|key| store.prefetch_bucket(db, key));
+    near.iter().for_each(|key| store.prefetch_entry(db, key));
+}
+
+const PREFETCH_KEYS_MAX: usize = 64;
+
+/// Keys of one command; more than this many are on the heap.
+pub(super) type Keys<'k> = SmallVec<[Key<'k>; 12]>;
+
 /// The keys that the registry finds in a request; none where its arguments hide them: the command refuses those itself.
-pub(super) fn declared_keys<'k>(cx: &Context<'_>, spec: &CommandSpec, args: Args<'k>) -> SmallVec<[Key<'k>; 4]> {
+pub(super) fn declared_keys<'k>(cx: &Context<'_>, spec: &CommandSpec, args: Args<'k>) -> Keys<'k> {
     let positions = key_positions(spec, args).unwrap_or_default();
     positions.iter().map(|p| cx.shared.store.key(args.at(p.index as usize))).collect()
 }
