@@ -51,6 +51,26 @@ fn nothing_happens() {
 }
 
 #[test]
+fn what_the_round_passed_becomes_due() {
+    check(|_| {}, &[(3, 0)]);
+}
+
+#[test]
+fn a_lone_key_is_swapped_behind_the_rounds_back() {
+    for n in 0..40 {
+        let store = Store::new(StoreSettings { databases: 2, seed: n });
+        fill(&store, 0, 1, 0);
+        fill(&store, 0, 300, 3);
+        fill(&store, 1, 1, 2);
+        (0..3).for_each(|_| _ = expire(&store, 0, 1));
+        store.swap_dbs(DbIndex(0), DbIndex(1));
+        while expire(&store, 0, 10) {}
+        while expire(&store, 2, 10) {}
+        assert_eq!(keys(&store), 300);
+    }
+}
+
+#[test]
 fn a_key_is_written_behind_the_rounds_back() {
     check(|store| fill(store, 0, 20, 1), &[(0, 620), (1, 600), (2, 300), (3, 0)]);
 }
