@@ -157,7 +157,7 @@ impl Cluster {
             Input::Tick => {}
             Input::LinkOpened { link, local_ip } => self.on_link_opened(&turn, link, local_ip),
             Input::LinkAccepted { link, peer_ip, local_ip } => {
-                self.links.insert(link, Link::inbound(peer_ip, local_ip, now));
+                self.links.insert(link, Link::inbound(peer_ip, local_ip, now, wall));
             }
             Input::LinkFailed { link, at_once } => self.on_link_failed(&turn, link, at_once),
             Input::LinkClosed { link } => self.on_link_closed(&turn, link),

@@ -164,7 +164,7 @@ impl Cluster {
             C::Slots => Ok(ClusterReply::Slots(self.slot_ranges(turn))),
             C::Shards => Ok(ClusterReply::Shards(self.shards(turn))),
             C::Replicas(id, audience) => self.replica_lines(turn, &id, audience),
-            C::Links => Ok(ClusterReply::Links(self.link_views(turn))),
+            C::Links => Ok(ClusterReply::Links(self.link_views())),
         }
     }
 

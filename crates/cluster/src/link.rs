@@ -1,6 +1,6 @@
 //! Names and facts of bus links. A link is one TCP connection; this crate never sees the socket, only its identity.
 
-use baton_base::{Mono, NodeId};
+use baton_base::{Mono, NodeId, WallMs};
 use std::fmt;
 
 /// Identity of one bus connection for the life of the process. Outbound ids are handed out by the cluster machine in
@@ -44,6 +44,8 @@ pub(crate) struct Link {
     pub(crate) node: Option<NodeId>,
     /// When the connection was asked for or accepted.
     pub(crate) created: Mono,
+    /// The same as the wall clock told it then.
+    pub(crate) created_wall: WallMs,
     /// False only for an outbound link whose connection is still being made.
     pub(crate) open: bool,
     /// The peer's address as the socket knows it; empty for outbound links.
@@ -55,10 +57,11 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn outbound(node: NodeId, now: Mono) -> Link {
+    pub(crate) fn outbound(node: NodeId, now: Mono, wall: WallMs) -> Link {
         Link {
             node: Some(node),
             created: now,
+            created_wall: wall,
             open: false,
             peer_ip: String::new(),
             local_ip: String::new(),
@@ -66,7 +69,7 @@ impl Link {
         }
     }
 
-    pub(crate) fn inbound(peer_ip: String, local_ip: String, now: Mono) -> Link {
-        Link { node: None, created: now, open: true, peer_ip, local_ip, extensions_seen: false }
+    pub(crate) fn inbound(peer_ip: String, local_ip: String, now: Mono, wall: WallMs) -> Link {
+        Link { node: None, created: now, created_wall: wall, open: true, peer_ip, local_ip, extensions_seen: false }
     }
 }

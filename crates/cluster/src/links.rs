@@ -16,7 +16,7 @@ impl Cluster {
         node.outbound = Some(link);
         node.connect_tried = Some(turn.now);
         let (ip, port) = (node.address.ip.as_str().to_owned(), node.address.bus_port);
-        self.links.insert(link, Link::outbound(id, turn.now));
+        self.links.insert(link, Link::outbound(id, turn.now, turn.wall));
         self.emit(Effect::Connect { link, node: id, ip, port });
     }
 

@@ -6,7 +6,7 @@ use crate::node::Node;
 use crate::show::{LinkView, Member, MemberHealth, Shard, SlotRange};
 use crate::stats::Traffic;
 use crate::topology::{DownReason, Health, NO_OWNER, NodeView, Topology};
-use baton_base::{Epoch, NodeId, Offset, ShardId, Slot, WallMs};
+use baton_base::{Epoch, NodeId, Offset, ShardId, Slot};
 use baton_wire::{Kind, NodeFlags};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -130,13 +130,12 @@ impl Cluster {
     }
 
     /// CLUSTER LINKS.
-    pub(crate) fn link_views(&self, turn: &Turn<'_>) -> Vec<LinkView> {
-        let at = |created| WallMs(turn.wall.0.saturating_sub(turn.now.ms_since(created)));
+    pub(crate) fn link_views(&self) -> Vec<LinkView> {
         self.links
             .iter()
             .filter_map(|(id, link)| {
                 let node = link.node?;
-                let create_time_ms = at(link.created).0;
+                let create_time_ms = link.created_wall.0;
                 Some(LinkView { outbound: !id.is_inbound(), node, link: *id, create_time_ms, queued_bytes: 0 })
             })
             .collect()

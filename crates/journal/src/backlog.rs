@@ -112,9 +112,16 @@ impl Backlog {
             + self.blocks.capacity() * size_of::<Arc<Block>>()
     }
 
-    /// Takes over a new configured size and trims to it.
+    /// Takes over a new configured size and trims to it. The block that is being written follows, or a much smaller
+    /// backlog would go on keeping all that fits into a block of the old one.
     pub(crate) fn resize(&mut self, size: u64) {
         self.size = size.max(BACKLOG_BYTES_MIN);
+        let wanted = self.block_bytes();
+        if self.tail.len() >= wanted {
+            self.seal_tail();
+        } else {
+            self.tail_bytes_max = self.tail_bytes_max.min(wanted);
+        }
         self.trim();
     }
 

@@ -267,6 +267,17 @@ fn without_readers_the_backlog_stays_near_its_size() {
 }
 
 #[test]
+fn a_smaller_backlog_is_small_soon() {
+    let journal = Journal::new(Settings { backlog_bytes: 10 << 20 });
+    journal.activate();
+    journal.resize(100);
+    for _ in 0..100 {
+        journal.append(&unit_of(&[(0, 1000)]));
+    }
+    assert!(journal.extent().histlen() < 64 << 10, "{}", journal.extent().histlen());
+}
+
+#[test]
 fn a_slow_reader_pins_and_its_departure_is_noticed() {
     let journal = Journal::new(Settings { backlog_bytes: 0 });
     journal.activate();
