@@ -1,0 +1,208 @@
+//! What can happen in the world, and the queue that puts it in order: by time, then by who asked first.
+
+use crate::data::{Op, Snapshot};
+use crate::net::{ConnNo, Side};
+use baton_base::{Mono, Offset};
+use baton_cluster::ClusterCommand;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::rc::Rc;
+
+/// A process, by its place.
+pub type ProcNo = usize;
+/// A client, by its place.
+pub type ClientNo = usize;
+
+/// A request of a client: set a key. Retried ones get a new number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Request {
+    /// Who asks.
+    pub client: ClientNo,
+    /// Which of its requests.
+    pub number: u64,
+    /// The slot of the key. Its number within the slot is the client's.
+    pub slot: u16,
+    /// The value.
+    pub value: u64,
+}
+
+/// The answer to a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// Done.
+    Ok,
+    /// The slot is there.
+    Moved(ProcNo),
+    /// The cluster is down, or the slot belongs to nobody.
+    Down,
+    /// The connection ended.
+    Reset,
+}
+
+/// What travels on a connection.
+#[derive(Clone, Debug)]
+pub enum Payload {
+    /// Bytes: a bus packet, or lines of replication.
+    Bytes(Vec<u8>),
+    /// A snapshot, which follows its preamble.
+    Snapshot(Rc<Snapshot>),
+    /// A part of the replication stream.
+    Stream {
+        /// Offset before the first operation.
+        from: Offset,
+        /// The operations.
+        ops: Rc<Vec<Op>>,
+    },
+}
+
+/// What happens at one end of a connection.
+#[derive(Clone, Debug)]
+pub enum AtEnd {
+    /// It is established.
+    Opened,
+    /// It can't be; the reason was known at once.
+    Failed {
+        /// Before the connecting call returned.
+        at_once: bool,
+    },
+    /// Something arrived.
+    Data(Payload),
+    /// The other end is gone.
+    Closed,
+}
+
+/// What a process does by itself after a while.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Later {
+    /// Its earliest timer is due.
+    Wake,
+    /// The gate closed; the number tells which fence.
+    Fenced(u64),
+    /// The final save is done.
+    Saved,
+    /// A snapshot for the replica on this connection is made.
+    SnapshotMade(ConnNo),
+    /// What arrived on this connection is loaded.
+    Loaded(ConnNo),
+    /// The dataset is saved in the background.
+    Save,
+}
+
+/// An event.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The first packet of a connection reaches the other side.
+    Syn {
+        /// The connection.
+        conn: ConnNo,
+        /// How often it was sent before.
+        tries: u32,
+    },
+    /// Something at an end of a connection.
+    Conn {
+        /// The connection.
+        conn: ConnNo,
+        /// At which end.
+        side: Side,
+        /// What.
+        what: AtEnd,
+    },
+    /// A process's own.
+    Own {
+        /// Which process.
+        proc: ProcNo,
+        /// In which of its lives.
+        life: u64,
+        /// What.
+        what: Later,
+    },
+    /// A request reaches a process.
+    Request {
+        /// Which process.
+        proc: ProcNo,
+        /// The request.
+        request: Request,
+    },
+    /// An answer reaches a client.
+    Answer {
+        /// Which client.
+        client: ClientNo,
+        /// To which of its requests.
+        number: u64,
+        /// The answer.
+        answer: Answer,
+    },
+    /// A client's pause is over, or its patience.
+    ClientWake {
+        /// Which client.
+        client: ClientNo,
+        /// The request it waits for; later wakes of earlier requests count for nothing.
+        number: u64,
+    },
+    /// An operator's command reaches a process.
+    Command {
+        /// Which process.
+        proc: ProcNo,
+        /// The command.
+        command: Box<ClusterCommand>,
+    },
+    /// The process is to stop.
+    Stop {
+        /// Which process.
+        proc: ProcNo,
+        /// How.
+        kind: baton_node::StopKind,
+        /// `shutdown-timeout`, ms.
+        timeout_ms: u64,
+    },
+    /// A shutdown is called off.
+    Abort {
+        /// Which process.
+        proc: ProcNo,
+    },
+    /// A handover without a stop is asked for.
+    HandOver {
+        /// Which process.
+        proc: ProcNo,
+    },
+    /// The director looks at the world.
+    Direct,
+    /// The fault or operation with this number begins (true) or ends.
+    Fault {
+        /// Its place in the plan.
+        index: usize,
+        /// Whether it begins.
+        begins: bool,
+    },
+    /// A process starts.
+    Start {
+        /// Which process.
+        proc: ProcNo,
+        /// Which of its lives it is to be; an earlier one means that something else started it.
+        life: u64,
+    },
+}
+
+/// Events to come.
+#[derive(Default)]
+pub struct Queue {
+    order: BinaryHeap<Reverse<(Mono, u64)>>,
+    events: BTreeMap<u64, Event>,
+    next: u64,
+}
+
+impl Queue {
+    /// Puts an event in.
+    pub fn push(&mut self, at: Mono, event: Event) {
+        self.next += 1;
+        self.order.push(Reverse((at, self.next)));
+        self.events.insert(self.next, event);
+    }
+
+    /// Takes the next event.
+    pub fn pop(&mut self) -> Option<(Mono, Event)> {
+        let Reverse((at, number)) = self.order.pop()?;
+        let event = self.events.remove(&number).expect("every number has its event");
+        Some((at, event))
+    }
+}

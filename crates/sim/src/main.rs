@@ -1,0 +1,151 @@
+//! `baton-sim`: runs seeds, many at once, and says which of them fail and how to see one again.
+//!
+//! `--seeds N` how many, `--from S` the first one, `--seed S` a single one, `--trace` tells its story. Threads and the
+//! real clock are used here only, to share the work and to say how fast it went.
+
+use baton_sim::{Options, Report, run};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+#[derive(Clone, Copy)]
+struct Arguments {
+    from: u64,
+    count: u64,
+    trace: bool,
+    threads: usize,
+}
+
+fn main() -> ExitCode {
+    let arguments = match read(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("{error}\nusage: baton-sim [--seeds N] [--from S] [--seed S [--trace]] [--threads N]");
+            return ExitCode::FAILURE;
+        }
+    };
+    if arguments.count == 1 { one(arguments) } else { many(arguments) }
+}
+
+fn read(words: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut out = Arguments { from: 1, count: 1000, trace: false, threads };
+    let mut words = words;
+    while let Some(word) = words.next() {
+        if word == "--trace" {
+            out.trace = true;
+            continue;
+        }
+        let value = words.next().ok_or(format!("{word} wants a number"))?;
+        let value: u64 = value.parse().map_err(|_| format!("{value} is no number"))?;
+        match word.as_str() {
+            "--seeds" => out.count = value,
+            "--from" => out.from = value,
+            "--seed" => (out.from, out.count) = (value, 1),
+            "--threads" => out.threads = value.max(1) as usize,
+            _ => return Err(format!("unknown option {word}")),
+        }
+    }
+    Ok(out)
+}
+
+/// Runs one seed twice, since a failure that can't be repeated is one of this program.
+fn one(arguments: Arguments) -> ExitCode {
+    let mut options = Options::default();
+    if arguments.trace {
+        options.listener = Some(Box::new(|at, text| {
+            if !text.is_empty() {
+                println!("{at:?} {text}");
+            }
+        }));
+    }
+    let report = run(arguments.from, options);
+    println!("{report:#?}");
+    let again = run(arguments.from, Options::default());
+    if again.hash != report.hash || again.events != report.events {
+        println!("NOT DETERMINISTIC: a second run went differently");
+        return ExitCode::FAILURE;
+    }
+    if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[derive(Default)]
+struct Sum {
+    failed: Vec<Report>,
+    acknowledged: u64,
+    lost: u64,
+    lossy: u64,
+    planned: u64,
+    full_syncs: u64,
+    hopeless: u64,
+    virtual_ms: u64,
+    events: u64,
+    waits_us: Vec<u64>,
+    recoveries_ms: Vec<u64>,
+}
+
+fn many(arguments: Arguments) -> ExitCode {
+    let started = Instant::now();
+    let next = AtomicU64::new(arguments.from);
+    let end = arguments.from + arguments.count;
+    let sum = Mutex::new(Sum::default());
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= end {
+                        return;
+                    }
+                    let report = run(seed, Options::default());
+                    add(&mut sum.lock().expect("nobody panics with it"), report);
+                }
+            });
+        }
+    });
+    let sum = sum.into_inner().expect("nobody panics with it");
+    tell(&sum, arguments.count, started.elapsed().as_secs_f64());
+    if sum.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn add(sum: &mut Sum, report: Report) {
+    sum.acknowledged += report.acknowledged;
+    sum.lost += report.lost;
+    sum.lossy += u64::from(report.lost > 0);
+    sum.planned += report.planned;
+    sum.full_syncs += report.full_syncs;
+    sum.hopeless += u64::from(report.hopeless);
+    sum.virtual_ms += report.virtual_ms;
+    sum.events += report.events;
+    if report.planned > 0 {
+        sum.waits_us.push(report.longest_wait_us);
+    }
+    sum.recoveries_ms.push(report.recovery_ms);
+    if !report.violations.is_empty() {
+        println!("FAILED: baton-sim --seed {} --trace", report.seed);
+        for violation in &report.violations {
+            println!("  {violation}");
+        }
+        sum.failed.push(report);
+    }
+}
+
+fn tell(sum: &Sum, count: u64, seconds: f64) {
+    let rate = count as f64 / seconds;
+    println!("{count} seeds in {seconds:.1} s: {rate:.1} seeds/s, {:.0} a minute", rate * 60.0);
+    println!("  {} events, {:.1} h of virtual time", sum.events, sum.virtual_ms as f64 / 3_600_000.0);
+    println!("  {} acknowledged writes; {} lost to faults, in {} seeds", sum.acknowledged, sum.lost, sum.lossy);
+    println!("  {} planned handovers, {} full synchronisations in them", sum.planned, sum.full_syncs);
+    println!("  longest wait of a client in one, ms: {}", percentiles(&sum.waits_us, 1000));
+    println!("  from the last fault to peace, ms: {}", percentiles(&sum.recoveries_ms, 1));
+    println!("  {} seeds left a shard without any whole copy", sum.hopeless);
+    println!("  {} failed", sum.failed.len());
+}
+
+fn percentiles(values: &[u64], unit: u64) -> String {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    let at = |percent: usize| sorted.get((sorted.len().saturating_sub(1)) * percent / 100).map_or(0, |v| v / unit);
+    format!("p50 {} p90 {} p99 {} max {}", at(50), at(90), at(99), at(100))
+}

@@ -1,0 +1,154 @@
+//! One process of the world: its machine's disk and clocks, and, while it runs, the node with its data plane and its
+//! connections. It starts, stands still, ends, and starts again with what the disk kept.
+
+pub mod core;
+mod effects;
+mod feed;
+mod follow;
+mod serve;
+
+use crate::clock::Clock;
+use crate::disk::{Disk, End};
+use crate::event::{Event, Later, ProcNo};
+use crate::io::Io;
+use crate::net::Side;
+use baton_base::{Mono, Rng};
+use core::Core;
+use std::collections::VecDeque;
+
+/// Whether it runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// It runs.
+    Running,
+    /// It stands still; what arrives waits.
+    Paused,
+    /// It has ended; its machine refuses connections.
+    Down,
+    /// Its machine is off and says nothing.
+    Off,
+}
+
+/// A process.
+pub struct Process {
+    /// Its place.
+    pub no: ProcNo,
+    /// How many times it was started.
+    pub life: u64,
+    /// Whether it runs.
+    pub state: State,
+    /// Its clocks.
+    pub clock: Clock,
+    /// What is there when it starts.
+    pub disk: Disk,
+    /// Present while it runs or stands still.
+    pub core: Option<Box<Core>>,
+    /// Time until it starts again after an end of its own, ms.
+    pub restart_ms: u64,
+    /// Its disk was lost, and with it the node that it was.
+    pub wiped: bool,
+    held: VecDeque<Event>,
+    rng: Rng,
+}
+
+impl Process {
+    /// A process that hasn't started yet.
+    pub fn new(no: ProcNo, clock: Clock, disk: Disk, rng: Rng) -> Process {
+        Process {
+            no,
+            life: 0,
+            state: State::Down,
+            clock,
+            disk,
+            core: None,
+            restart_ms: 0,
+            wiped: false,
+            held: VecDeque::new(),
+            rng,
+        }
+    }
+
+    /// Starts with what the disk holds.
+    pub fn start(&mut self, io: &mut Io) {
+        self.life += 1;
+        self.state = State::Running;
+        let image = self.disk.image();
+        let core = Core::start(io, self.no, self.life, self.clock, image, self.rng.fork());
+        self.core = Some(Box::new(core));
+        if io.plan.save_period_ms > 0 {
+            let first = io.up_to_us(io.plan.save_period_ms * 1000);
+            io.after(first, Event::Own { proc: self.no, life: self.life, what: Later::Save });
+        }
+        self.step(io, |core, io, disk| core.settle(io, disk));
+    }
+
+    /// Lets it take an event, at once or when it goes on.
+    pub fn take(&mut self, io: &mut Io, event: Event) {
+        match self.state {
+            State::Running => self.step(io, |core, io, disk| core.handle(io, disk, event)),
+            State::Paused => self.held.push_back(event),
+            State::Down | State::Off => {}
+        }
+    }
+
+    /// Stands still.
+    pub fn pause(&mut self) {
+        if self.state == State::Running {
+            self.state = State::Paused;
+        }
+    }
+
+    /// Goes on with all that has arrived.
+    pub fn resume(&mut self, io: &mut Io) {
+        if self.state != State::Paused {
+            return;
+        }
+        self.state = State::Running;
+        while self.state == State::Running
+            && let Some(event) = self.held.pop_front()
+        {
+            self.step(io, |core, io, disk| core.handle(io, disk, event));
+        }
+    }
+
+    /// Ends, one way or another.
+    pub fn end(&mut self, io: &mut Io, how: End) {
+        let Some(mut core) = self.core.take() else { return };
+        let heard = how == End::Process;
+        core.die(io, heard);
+        for event in self.held.drain(..) {
+            if let Event::Request { request, .. } = event
+                && heard
+            {
+                core.reset_client(io, request);
+            }
+        }
+        self.disk.end(io.now, how, &mut self.rng);
+        self.wiped |= how == End::Disk;
+        self.state = if heard { State::Down } else { State::Off };
+    }
+
+    /// Whether it has a connection open in its present life.
+    pub fn has_open(&self, io: &Io, conn: usize, side: Side) -> bool {
+        let end = io.net.conn(conn).end(side);
+        self.core.is_some() && end.open && end.life == self.life
+    }
+
+    fn step(&mut self, io: &mut Io, act: impl FnOnce(&mut Core, &mut Io, &mut Disk)) {
+        let Some(core) = &mut self.core else { return };
+        act(core, io, &mut self.disk);
+        if core.exited {
+            let restart = std::time::Duration::from_millis(self.restart_ms);
+            io.trace.note(io.now, 20, self.no as u64, 0, || format!("n{} exits", self.no));
+            self.end(io, End::Process);
+            io.after(restart, Event::Start { proc: self.no, life: self.life + 1 });
+            return;
+        }
+        core.observe(io);
+        let wake = self.clock.world(core.next_wake()).max(Mono::from_micros(io.now.as_micros() + 1));
+        if wake != Mono::NEVER && (core.wake_at <= io.now || wake < core.wake_at) {
+            core.wake_at = wake;
+            io.queue.push(wake, Event::Own { proc: self.no, life: self.life, what: Later::Wake });
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The model of the data plane as clients see it: it asks the published topology where a slot is, holds writers behind
+//! the gate, executes, acknowledges.
+
+use crate::boot;
+use crate::data::Op;
+use crate::event::{Answer, Event, Later, Request};
+use crate::io::{Io, Sabotage};
+use crate::process::core::Core;
+use baton_base::{Mono, Slot};
+use baton_cluster::{Route, RouteQuery, route};
+use baton_node::Input;
+use std::collections::VecDeque;
+
+/// Whether writers are held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Closed {
+    /// They run.
+    #[default]
+    No,
+    /// They will be held once what is in flight has finished.
+    Soon,
+    /// They are held.
+    Yes,
+}
+
+/// The gate for writers.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    closed: Closed,
+    /// When it opens by itself.
+    until: Mono,
+    /// Which fence it is.
+    number: u64,
+    held: VecDeque<Request>,
+}
+
+impl Gate {
+    /// Whether writers run.
+    pub(super) fn is_open(&self) -> bool {
+        self.closed == Closed::No
+    }
+
+    /// When it has to be looked at.
+    pub(super) fn deadline(&self) -> Mono {
+        if self.is_open() { Mono::NEVER } else { self.until }
+    }
+
+    /// Takes all held writers out.
+    pub(super) fn take_held(&mut self) -> VecDeque<Request> {
+        std::mem::take(&mut self.held)
+    }
+}
+
+impl Core {
+    /// A request arrived.
+    pub(super) fn on_request(&mut self, io: &mut Io, request: Request) {
+        let slot = Slot::new(request.slot).expect("clients know which slots there are");
+        let query = RouteQuery { slot: Some(slot), write: true, ..RouteQuery::default() };
+        match route(&self.topology, &query, Default::default) {
+            Route::Local => self.write_locally(io, request),
+            Route::Moved(_, index) | Route::Ask(_, index) => {
+                let node = self.topology.node(index).expect("a route names a known node");
+                let answer = boot::proc_at(node.address.ip.as_str()).map_or(Answer::Down, Answer::Moved);
+                self.answer(io, request, answer);
+            }
+            _ => self.answer(io, request, Answer::Down),
+        }
+    }
+
+    fn write_locally(&mut self, io: &mut Io, request: Request) {
+        let leaky = io.sabotage == Some(Sabotage::LeakyFence);
+        if self.gate.closed == Closed::Yes && !leaky {
+            self.gate.held.push_back(request);
+        } else if self.is_replica {
+            io.watch.judge(io.now, Err(format!("n{} is told to serve slot {} as a replica", self.no, request.slot)));
+        } else {
+            self.execute(io, request);
+        }
+    }
+
+    fn execute(&mut self, io: &mut Io, request: Request) {
+        let bytes = 40 + io.rng.below(io.plan.op_bytes_max);
+        let key = (request.slot, request.client as u32);
+        self.append(io, Op::Set { key, value: request.value, bytes });
+        let cluster = self.node.cluster().expect("in cluster mode");
+        let (id, epoch, strict) = (cluster.id(), cluster.config_epoch(), io.watch.strict);
+        let verdict = io.watch.writers.note(request.slot, epoch, id, strict);
+        io.watch.judge(io.now, verdict);
+        self.answer(io, request, Answer::Ok);
+    }
+
+    fn answer(&self, io: &mut Io, request: Request, answer: Answer) {
+        let Request { client, number, .. } = request;
+        if !io.net.is_cut(self.no, io.plan.procs() + client) {
+            let delay = io.net.delay();
+            io.after(delay, Event::Answer { client, number, answer });
+        }
+    }
+
+    /// The connection of a waiting client breaks.
+    pub(super) fn reset_client(&self, io: &mut Io, request: Request) {
+        self.answer(io, request, Answer::Reset);
+    }
+
+    /// Begins to hold writers, or holds those that are held for longer.
+    pub(super) fn close_gate(&mut self, io: &mut Io, until: Mono) {
+        self.gate.until = until;
+        if self.gate.is_open() {
+            self.gate.closed = Closed::Soon;
+            self.gate.number += 1;
+            let what = Later::Fenced(self.gate.number);
+            let time = io.up_to_us(io.plan.gate_max_us);
+            io.after(time, Event::Own { proc: self.no, life: self.life, what });
+        }
+    }
+
+    /// What was in flight has finished.
+    pub(super) fn gate_closed(&mut self, io: &mut Io, number: u64) {
+        if self.gate.number == number && self.gate.closed == Closed::Soon {
+            self.gate.closed = Closed::Yes;
+            let offset = self.data.end();
+            io.trace.note(io.now, 40, self.no as u64, offset.0, || format!("n{} fenced at {offset}", self.no));
+            self.inputs.push_back(Input::Fenced { offset });
+        }
+    }
+
+    /// Lets held writers go on: they are looked at anew, and run or are sent elsewhere.
+    pub(super) fn open_gate(&mut self, io: &mut Io) {
+        self.gate.closed = Closed::No;
+        for request in self.gate.take_held() {
+            self.on_request(io, request);
+        }
+    }
+
+    /// A broken shell: held writers run although another node serves by now.
+    pub(super) fn execute_held(&mut self, io: &mut Io) {
+        for request in self.gate.take_held() {
+            self.execute(io, request);
+        }
+    }
+
+    /// The gate opens by itself if nobody says anything for too long.
+    pub(super) fn tick_gate(&mut self, io: &mut Io) {
+        if !self.gate.is_open() && self.now(io) >= self.gate.until {
+            io.trace.note(io.now, 41, self.no as u64, 0, || format!("n{} opens by itself", self.no));
+            self.open_gate(io);
+        }
+    }
+
+    /// A sign of life for replicas, unless the offset has to stand still.
+    pub(super) fn ping_replicas(&mut self, io: &mut Io) {
+        if !self.is_replica && self.gate.is_open() && !self.feeders.is_empty() {
+            self.append(io, Op::Ping);
+        }
+    }
+}
