@@ -212,6 +212,14 @@ pub(super) fn world(
     args: Args<'_>,
 ) -> Flow {
     cx.stop_world(|cx| on_world(cx, client, spec, run, args));
+    if spec.name == "flushall" {
+        // A transaction keeps the world standing still: it can't wait for a file, so the keeper sees to it.
+        if cx.in_transaction {
+            crate::persist::after_flush_all(cx.shared, false);
+        } else {
+            cx.step_outside(|shared| crate::persist::after_flush_all(shared, true));
+        }
+    }
     Flow::Next
 }
 
