@@ -3,34 +3,74 @@
 
 use std::sync::Arc;
 
-use baton_config::{Changed, Endpoint, Id, Settings};
+use baton_config::{Changed, Endpoint, Id, SetError, Settings};
 
 use crate::log::Level;
-use crate::node::Refusal;
 use crate::shared::Shared;
 use crate::world::Role;
 
-/// Applies what changed. Called before the settings are published; an error leaves the old ones in force.
-pub fn settings_changed(shared: &Arc<Shared>, settings: &Settings, changed: &[Changed]) -> Result<(), Refusal> {
-    for change in changed {
-        match change.id {
-            Id::LogLevel => {
-                if let Some(level) = Level::parse(&text_of(settings, Id::LogLevel)) {
-                    shared.log.set_level(level);
-                }
+/// Applies what changed. Called before the settings are published; gives the settings as they have to be published. On an
+/// error everything is as it was.
+pub fn settings_changed(
+    shared: &Arc<Shared>,
+    old: &Settings,
+    new: Settings,
+    changed: &[Changed],
+) -> Result<Settings, SetError> {
+    for (n, change) in changed.iter().enumerate() {
+        if let Err(reason) = apply(shared, old, &new, change.id) {
+            for done in changed[..n].iter().rev() {
+                // What was in force a moment ago can be put in force again; where not, the log says so.
+                let _ = apply(shared, &new, old, done.id);
             }
-            Id::ReplBacklogSize => shared.journal.resize(settings.repl_backlog_bytes()),
-            Id::Dir => {
-                let dir = text_of(settings, Id::Dir);
-                if let Err(e) = std::env::set_current_dir(&dir) {
-                    return Err(format!("ERR CONFIG SET failed (possibly related to argument 'dir') - {e}").into());
-                }
-            }
-            _ => {}
+            return Err(SetError::apply(&change.name, reason));
         }
+    }
+    let moved = changed.iter().any(|c| c.id == Id::Dir);
+    Ok(if moved { with_current_dir(new) } else { new })
+}
+
+/// Puts one directive in force.
+fn apply(shared: &Arc<Shared>, old: &Settings, new: &Settings, id: Id) -> Result<(), String> {
+    match id {
+        Id::LogLevel => {
+            if let Some(level) = Level::parse(&text_of(new, Id::LogLevel)) {
+                shared.log.set_level(level);
+            }
+        }
+        Id::LogFormat => shared.log.set_json(text_of(new, Id::LogFormat) == "json"),
+        Id::ReplBacklogSize => shared.journal.resize(new.repl_backlog_bytes()),
+        Id::Port => {
+            let failed = |_| "Unable to listen on this port. Check server logs.".to_owned();
+            shared.listeners.rebind(old, new, &shared.log).map_err(failed)?;
+        }
+        Id::Bind => {
+            let failed = |_| "Failed to bind to specified addresses.".to_owned();
+            shared.listeners.rebind(old, new, &shared.log).map_err(failed)?;
+        }
+        Id::MaxClients => return fit_open_files(new.uint(Id::MaxClients)),
+        Id::Dir => {
+            let moved = std::env::set_current_dir(text_of(new, Id::Dir));
+            moved.map_err(|e| crate::listen::text_of(&e))?;
+        }
+        _ => {}
     }
     Ok(())
 }
+
+fn fit_open_files(clients: u64) -> Result<(), String> {
+    let limit = crate::os::raise_open_files(clients + OTHER_FILES);
+    if limit >= clients + OTHER_FILES {
+        return Ok(());
+    }
+    let possible = limit.saturating_sub(OTHER_FILES);
+    Err(format!(
+        "The operating system is not able to handle the specified number of clients, try with {possible}"
+    ))
+}
+
+/// Files that are open besides those of clients: listeners, links, logs, snapshots.
+pub const OTHER_FILES: u64 = 32;
 
 /// The settings with `dir` as the full path of the working folder.
 pub fn with_current_dir(settings: Settings) -> Settings {

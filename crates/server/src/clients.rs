@@ -9,6 +9,8 @@ use baton_base::Mono;
 use bitflags::bitflags;
 use parking_lot::Mutex;
 
+use crate::worker::limits::FREE_OUTPUT_BYTES;
+
 /// Names a connection for the life of the server.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ClientId(pub u64);
@@ -107,6 +109,9 @@ pub struct ClientMeta {
     pub doomed: AtomicBool,
 }
 
+/// What a connection takes apart from its buffers, in bytes: about what it takes here.
+const CONNECTION_BYTES: u64 = 1024;
+
 /// The names a connection gave itself.
 #[derive(Clone, Debug, Default)]
 pub struct Labels {
@@ -150,7 +155,7 @@ impl ClientMeta {
     }
 
     /// The letters of `flags=` in CLIENT LIST.
-    fn letters(&self) -> String {
+    pub fn letters(&self) -> String {
         let f = self.flags();
         let table = [
             (ClientFlags::REPLICA, 'S'),
@@ -169,23 +174,48 @@ impl ClientMeta {
         if out.is_empty() { "N".into() } else { out }
     }
 
+    /// The letters of `capa=`.
+    pub fn capa(&self) -> &'static str {
+        if self.flags().contains(ClientFlags::CAPA_REDIRECT) { "r" } else { "" }
+    }
+
+    /// The peer's address without port and brackets.
+    pub fn ip(&self) -> &str {
+        let host = self.addr.rsplit_once(':').map_or(&*self.addr, |(host, _)| host);
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// Seconds since it last sent something.
+    pub fn idle_secs(&self, now: Mono) -> u64 {
+        now.since(Mono::from_micros(self.last_active_us.load(Ordering::Relaxed))).as_secs()
+    }
+
+    /// Memory that the connection takes: its buffers and what it queued.
+    pub fn memory_bytes(&self) -> u64 {
+        let get = |a: &AtomicU64| a.load(Ordering::Relaxed);
+        get(&self.query_bytes) + get(&self.output_bytes) + get(&self.multi_bytes) + CONNECTION_BYTES
+    }
+
     /// The line of CLIENT LIST and CLIENT INFO, without a line end.
     pub fn line(&self, now: Mono) -> String {
         let labels = self.labels.lock().clone();
         let get = |a: &AtomicU64| a.load(Ordering::Relaxed);
         let num = |a: &AtomicU32| a.load(Ordering::Relaxed);
         let age = now.since(self.connected).as_secs();
-        let idle = now.since(Mono::from_micros(get(&self.last_active_us))).as_secs();
-        let capa = if self.flags().contains(ClientFlags::CAPA_REDIRECT) { "r" } else { "" };
+        let (idle, capa) = (self.idle_secs(now), self.capa());
         let command = match u16::try_from(self.last_command.load(Ordering::Relaxed)) {
             Ok(id) => baton_commands::by_id(baton_commands::CommandId(id)).name,
             Err(_) => "NULL",
         };
-        let (query, output) = (get(&self.query_bytes), get(&self.output_bytes));
+        let (query, output, multi) = (get(&self.query_bytes), get(&self.output_bytes), get(&self.multi_bytes));
+        let own = output.min(FREE_OUTPUT_BYTES as u64);
+        let (own_free, more) = (FREE_OUTPUT_BYTES, output - own);
+        let blocks = more.div_ceil(FREE_OUTPUT_BYTES as u64);
         format!(
             "id={} addr={} laddr={} fd={} name={} age={age} idle={idle} flags={} capa={capa} db={} sub={} psub={} ssub={} \
-             multi={} watch={} qbuf={query} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=16384 rbp=0 obl={output} oll=0 omem=0 \
-             tot-mem={} events=r cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={} tot-net-in={} tot-net-out={} tot-cmds={}",
+             multi={} watch={} qbuf={query} qbuf-free=0 argv-mem=0 multi-mem={multi} rbs={own_free} rbp={own_free} obl={own} \
+             oll={blocks} omem={more} tot-mem={} events=r cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={} \
+             tot-net-in={} tot-net-out={} tot-cmds={}",
             self.id.0,
             self.addr,
             self.local_addr,
@@ -198,7 +228,7 @@ impl ClientMeta {
             num(&self.shard_channels),
             self.queued.load(Ordering::Relaxed),
             num(&self.watched),
-            query + output + 1024,
+            self.memory_bytes(),
             labels.user,
             num(&self.resp),
             labels.lib_name,
@@ -261,9 +291,9 @@ impl Clients {
         self.all.lock().get(&id).cloned()
     }
 
-    /// All connections in order of their ids.
+    /// All connections in order of their ids, without those that are about to be closed.
     pub fn list(&self) -> Vec<Arc<ClientMeta>> {
-        self.all.lock().values().cloned().collect()
+        self.all.lock().values().filter(|m| !m.doomed.load(Ordering::Acquire)).cloned().collect()
     }
 
     /// How many connections there are.

@@ -41,6 +41,10 @@ struct Sample {
     commands: u64,
     net_in: u64,
     net_out: u64,
+    repl_in: u64,
+    repl_out: u64,
+    turns: u64,
+    turn_micros: u64,
 }
 
 impl Keeper {
@@ -125,12 +129,17 @@ impl Keeper {
     }
 
     fn tick(&mut self, now: Mono) {
+        let clock = self.shared.clock;
         self.expire();
+        let expired = clock.mono().since(now);
+        self.shared.stats.expire_micros.add(expired.as_micros() as u64);
         if now.since(self.sample.at) >= Duration::from_secs(1) {
             self.take_sample(now);
         }
         self.shared.journal.trim();
         crate::persist::automatic_save(&self.shared);
+        let lane = self.shared.keeper_lane().0;
+        self.shared.stats.lanes[lane].count_turn(clock.mono().since(now));
     }
 
     fn take_sample(&mut self, now: Mono) {
@@ -141,13 +150,23 @@ impl Keeper {
             commands: stats.sum(|l| &l.commands),
             net_in: stats.sum(|l| &l.net_in),
             net_out: stats.sum(|l| &l.net_out),
+            repl_in: stats.repl_in.value(),
+            repl_out: stats.repl_out.value(),
+            turns: stats.sum(|l| &l.turns),
+            turn_micros: stats.sum(|l| &l.turn_micros),
         };
+        let old = &self.sample;
         let rate = |new: u64, old: u64| new.saturating_sub(old) * 1_000_000 / micros;
-        stats.ops_per_sec.set(rate(next.commands, self.sample.commands));
-        stats.in_per_sec.set(rate(next.net_in, self.sample.net_in));
-        stats.out_per_sec.set(rate(next.net_out, self.sample.net_out));
+        stats.ops_per_sec.set(rate(next.commands, old.commands));
+        stats.in_per_sec.set(rate(next.net_in + next.repl_in, old.net_in + old.repl_in));
+        stats.out_per_sec.set(rate(next.net_out + next.repl_out, old.net_out + old.repl_out));
+        stats.repl_in_per_sec.set(rate(next.repl_in, old.repl_in));
+        stats.repl_out_per_sec.set(rate(next.repl_out, old.repl_out));
+        stats.turns_per_sec.set(rate(next.turns, old.turns));
+        let turns = next.turns.saturating_sub(old.turns).max(1);
+        stats.turn_micros_mean.set(next.turn_micros.saturating_sub(old.turn_micros) / turns);
         let used = crate::os_memory::used_bytes();
-        stats.memory_peak.set(stats.memory_peak.value().max(used));
+        stats.memory_peak.raise(used);
         self.sample = next;
     }
 

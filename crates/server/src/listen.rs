@@ -3,7 +3,6 @@
 
 use std::io;
 use std::net::ToSocketAddrs;
-use std::sync::Arc;
 
 use baton_config::{Id, Settings};
 use mio::net::{TcpListener, UnixListener};
@@ -106,7 +105,7 @@ fn listen_unix(settings: &Settings) -> Result<Option<UnixListener>, StartError> 
     Ok(Some(listener))
 }
 
-/// Listens on every address of `bind`. An address marked with `-` may be missing on this machine.
+/// Listens on every address of `bind`, nowhere if there is none. An address marked with `-` may be missing on this machine.
 pub fn listen_tcp(settings: &Settings, port: u16, backlog: i32, log: &Log) -> Result<Vec<TcpListener>, StartError> {
     let failed = || {
         let text = format!("Failed listening on port {port} (tcp), aborting.");
@@ -114,9 +113,7 @@ pub fn listen_tcp(settings: &Settings, port: u16, backlog: i32, log: &Log) -> Re
         StartError(text)
     };
     let mut out = Vec::new();
-    let everywhere: [Arc<str>; 2] = ["*".into(), "-::*".into()];
-    let names = if settings.bind().is_empty() { &everywhere[..] } else { settings.bind() };
-    for name in names {
+    for name in settings.bind() {
         let (optional, host) = match name.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, &**name),
@@ -136,11 +133,11 @@ pub fn listen_tcp(settings: &Settings, port: u16, backlog: i32, log: &Log) -> Re
             }
         }
     }
-    if out.is_empty() { Err(failed()) } else { Ok(out) }
+    if out.is_empty() && !settings.bind().is_empty() { Err(failed()) } else { Ok(out) }
 }
 
 /// An error of the system in its own words, without the number that Rust adds.
-fn text_of(e: &io::Error) -> String {
+pub(crate) fn text_of(e: &io::Error) -> String {
     let text = e.to_string();
     text.split_once(" (os error").map_or(text.clone(), |(words, _)| words.to_owned())
 }

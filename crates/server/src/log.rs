@@ -84,6 +84,11 @@ impl Log {
         self.level.store(level as u8, Ordering::Relaxed);
     }
 
+    /// Changes the form of lines from now on.
+    pub fn set_json(&self, on: bool) {
+        self.settings.lock().json = on;
+    }
+
     /// Changes the letter that stands for the role.
     pub fn set_role(&self, letter: u8) {
         self.role.store(letter, Ordering::Relaxed);

@@ -11,6 +11,26 @@ pub fn used_bytes() -> u64 {
     }
 }
 
+/// Memory by who counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heap {
+    /// Bytes in pages that hold something, by the allocator.
+    pub active: u64,
+    /// Bytes in pages that the allocator has touched.
+    pub resident: u64,
+    /// Bytes that the kernel counts for the process.
+    pub rss: u64,
+}
+
+/// Memory as of the latest [`used_bytes`], which was `used`.
+pub fn heap(used: u64) -> Heap {
+    let rss = resident_bytes();
+    let of = |read: Result<usize, tikv_jemalloc_ctl::Error>, or: u64| read.map_or(or, |n| n as u64).max(used);
+    let active = of(tikv_jemalloc_ctl::stats::active::read(), used);
+    let resident = of(tikv_jemalloc_ctl::stats::resident::read(), rss);
+    Heap { active, resident, rss }
+}
+
 /// Bytes of memory that the kernel has given to this process.
 pub fn resident_bytes() -> u64 {
     let pages = fs::read_to_string("/proc/self/statm").ok();

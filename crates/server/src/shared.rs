@@ -155,6 +155,17 @@ impl Shared {
         Lane(self.stats.lanes.len() - 1)
     }
 
+    /// Bytes of memory in use, as of the last ten milliseconds: asking the allocator costs more than a command.
+    pub fn memory_used(&self, now: Mono) -> u64 {
+        const FRESH_MICROS: u64 = 10_000;
+        let (now, looked) = (now.as_micros(), &self.stats.memory_looked_us);
+        if looked.value() == 0 || now.saturating_sub(looked.value()) > FRESH_MICROS {
+            looked.set(now.max(1));
+            self.stats.memory_used.set(crate::os_memory::used_bytes());
+        }
+        self.stats.memory_used.value()
+    }
+
     /// Frees what was taken out of the store, away from the data plane.
     pub fn free_later(&self, garbage: Garbage) {
         let spawned = std::thread::Builder::new().name("baton-free".into()).spawn(move || drop(garbage));

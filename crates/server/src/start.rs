@@ -15,6 +15,7 @@ use baton_store::{Store, StoreSettings};
 use mio::Poll;
 use parking_lot::Mutex;
 
+use crate::apply::OTHER_FILES;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::control;
@@ -139,6 +140,7 @@ impl baton_config::Files for ConfigFiles {
 }
 
 fn serve(program: &str, started: baton_config::Started) -> Result<ExitCode, StartError> {
+    let program = &full_path(program);
     let mut settings = started.loaded.settings;
     let config_file = started.config_file.map(Into::into);
     let log = open_log(&settings);
@@ -194,9 +196,6 @@ fn open_log(settings: &Settings) -> Log {
     let file = (!file.is_empty()).then(|| std::path::absolute(file).unwrap_or_else(|_| file.into()));
     Log::new(level, LogSettings { file, json })
 }
-
-/// Files that are open besides those of clients: listeners, links, logs, snapshots.
-const OTHER_FILES: u64 = 32;
 
 /// Raises the limit of open files to what `maxclients` needs, or lowers `maxclients` to what the limit allows.
 fn fit_open_files(settings: Settings, log: &Log) -> Settings {
@@ -275,6 +274,7 @@ fn run_threads(
     let (for_feeder, for_link) = (Arc::clone(&shared), Arc::clone(&shared));
     spawn("baton-feeder".into(), Box::new(move || repl::feeder::run(for_feeder, feeder_seed)))?;
     spawn("baton-link".into(), Box::new(move || repl::link::run(for_link, link_seed)))?;
+    shared.stats.memory_startup.set(crate::os_memory::used_bytes());
     announce(&shared);
     let keeper = Keeper::new(Arc::clone(&shared), accepting);
     spawn("baton-keeper".into(), Box::new(move || keeper.run()))?;
@@ -290,6 +290,12 @@ fn announce(shared: &Shared) {
     if !settings.text(Id::UnixSocket).is_empty() {
         shared.log.notice("Ready to accept connections unix");
     }
+}
+
+/// The program's file by its full path, as far as it can be known.
+fn full_path(program: &str) -> String {
+    let path = if program.contains('/') { std::path::absolute(program) } else { std::env::current_exe() };
+    path.map_or_else(|_| program.to_owned(), |p| p.to_string_lossy().into_owned())
 }
 
 fn worker_count(settings: &Settings) -> usize {

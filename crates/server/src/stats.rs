@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
@@ -184,6 +185,14 @@ impl WorkerStats {
         WorkerStats { by_command: (0..commands).map(|_| CommandStats::default()).collect(), ..WorkerStats::default() }
     }
 
+    /// Counts a turn of the event loop.
+    pub fn count_turn(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.turns.add(1);
+        self.turn_micros.add(micros);
+        self.turn_micros_max.raise(micros);
+    }
+
     /// Everything but the changes to the dataset, which saves are counted by.
     fn reset(&self) {
         let traffic = [&self.commands, &self.net_in, &self.net_out, &self.reads, &self.writes];
@@ -195,6 +204,7 @@ impl WorkerStats {
 }
 
 /// Counters of the whole server.
+#[derive(Default)]
 pub struct Stats {
     /// One line for every lane of the gate.
     pub lanes: Box<[CachePadded<WorkerStats>]>,
@@ -228,8 +238,28 @@ pub struct Stats {
     pub in_per_sec: Count,
     /// Bytes sent a second of the latest sample.
     pub out_per_sec: Count,
+    /// Bytes received from the primary a second of the latest sample.
+    pub repl_in_per_sec: Count,
+    /// Bytes sent to replicas a second of the latest sample.
+    pub repl_out_per_sec: Count,
+    /// Turns of all event loops a second of the latest sample.
+    pub turns_per_sec: Count,
+    /// Microseconds of a turn, on average over the latest sample.
+    pub turn_micros_mean: Count,
+    /// Microseconds spent on deleting expired keys in the background.
+    pub expire_micros: Count,
     /// Highest memory use seen by the sampler.
     pub memory_peak: Count,
+    /// Memory of the links of the cluster bus, as of the control thread's latest look.
+    pub bus_link_bytes: Count,
+    /// Bytes of messages that are on their way to the bus.
+    pub bus_waiting_bytes: AtomicI64,
+    /// Memory use when the server was ready.
+    pub memory_startup: Count,
+    /// Memory use of the latest look, in bytes.
+    pub memory_used: Count,
+    /// When that was, in microseconds of monotonic time.
+    pub memory_looked_us: Count,
 }
 
 impl Stats {
@@ -237,23 +267,14 @@ impl Stats {
     pub fn new(lanes: usize, commands: usize) -> Stats {
         Stats {
             lanes: (0..lanes).map(|_| CachePadded::new(WorkerStats::new(commands))).collect(),
-            error_words: Mutex::default(),
-            connections: Count::default(),
-            rejected: Count::default(),
-            blocked: AtomicI64::new(0),
-            sync_full: Count::default(),
-            sync_partial_ok: Count::default(),
-            sync_partial_err: Count::default(),
-            repl_in: Count::default(),
-            repl_out: Count::default(),
-            output_limit_closed: Count::default(),
-            query_limit_closed: Count::default(),
-            auth_failures: Count::default(),
-            ops_per_sec: Count::default(),
-            in_per_sec: Count::default(),
-            out_per_sec: Count::default(),
-            memory_peak: Count::default(),
+            ..Stats::default()
         }
+    }
+
+    /// Bytes that the links of the cluster bus hold, and those that wait to be sent over them.
+    pub fn bus_bytes(&self) -> u64 {
+        let waiting = u64::try_from(self.bus_waiting_bytes.load(Ordering::Relaxed)).unwrap_or(0);
+        self.bus_link_bytes.value() + waiting
     }
 
     /// The sum of one counter over all lanes.
@@ -282,7 +303,8 @@ impl Stats {
         self.error_words.lock().clear();
         let all = [&self.connections, &self.rejected, &self.sync_full, &self.sync_partial_ok, &self.sync_partial_err];
         let more = [&self.repl_in, &self.repl_out, &self.auth_failures, &self.output_limit_closed];
-        all.into_iter().chain(more).chain([&self.query_limit_closed]).for_each(Count::reset);
+        let last = [&self.query_limit_closed, &self.expire_micros, &self.memory_peak];
+        all.into_iter().chain(more).chain(last).for_each(Count::reset);
     }
 }
 

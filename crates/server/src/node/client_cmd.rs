@@ -5,6 +5,7 @@ use std::sync::Arc;
 use baton_base::num::parse_i64;
 use baton_resp::{Args, Proto};
 
+use super::client_filter::Filter;
 use super::{NOT_INTEGER, Outcome, Refusal, SYNTAX};
 use crate::clients::{ClientFlags, ClientId, ClientMeta, UnblockHow};
 use crate::worker::WorkerMessage;
@@ -149,106 +150,14 @@ fn reply_mode(client: &mut Client, args: Args<'_>) -> Outcome {
     Ok(Flow::Next)
 }
 
-/// What CLIENT LIST and CLIENT KILL select by.
-#[derive(Default)]
-struct Filter {
-    ids: Option<Vec<u64>>,
-    class: Option<&'static str>,
-    addr: Option<String>,
-    local_addr: Option<String>,
-    user: Option<String>,
-    name: Option<String>,
-    max_age_secs: Option<u64>,
-    skip_me: bool,
-}
-
-impl Filter {
-    fn fits(&self, m: &ClientMeta, me: ClientId, age_secs: u64) -> bool {
-        let user = || m.labels.lock().user.clone();
-        self.ids.as_ref().is_none_or(|ids| ids.contains(&m.id.0))
-            && self.class.is_none_or(|c| m.class() == c)
-            && self.addr.as_ref().is_none_or(|a| m.addr == *a)
-            && self.local_addr.as_ref().is_none_or(|a| m.local_addr == *a)
-            && self.user.as_ref().is_none_or(|u| user() == *u)
-            && self.name.as_ref().is_none_or(|n| m.labels.lock().name == *n)
-            && self.max_age_secs.is_none_or(|s| age_secs >= s)
-            && !(self.skip_me && m.id == me)
-    }
-}
-
-fn class_of(word: &[u8]) -> Result<&'static str, Refusal> {
-    match word.to_ascii_lowercase().as_slice() {
-        b"normal" => Ok("normal"),
-        b"slave" | b"replica" => Ok("replica"),
-        b"pubsub" => Ok("pubsub"),
-        b"master" | b"primary" => Ok("master"),
-        _ => Err(format!("ERR Unknown client type '{}'", String::from_utf8_lossy(word)).into()),
-    }
-}
-
-fn parse_filter(args: Args<'_>, mut filter: Filter) -> Result<Filter, Refusal> {
-    let mut i = 0;
-    while let Some(option) = args.get(i) {
-        let option = option.to_ascii_lowercase();
-        let Some(value) = args.get(i + 1) else { return Err(SYNTAX.into()) };
-        let text = || String::from_utf8_lossy(value).into_owned();
-        i += 2;
-        match option.as_slice() {
-            b"id" => {
-                let mut ids = Vec::new();
-                i -= 1;
-                while let Some(n) = args.get(i).and_then(parse_i64) {
-                    if n < 1 {
-                        return Err("ERR client-id should be greater than 0".into());
-                    }
-                    ids.push(n as u64);
-                    i += 1;
-                }
-                if ids.is_empty() {
-                    return Err("ERR client-id should be greater than 0".into());
-                }
-                filter.ids = Some(ids);
-            }
-            b"type" => filter.class = Some(class_of(value)?),
-            b"addr" => filter.addr = Some(text()),
-            b"laddr" => filter.local_addr = Some(text()),
-            b"user" => {
-                if value != b"default" {
-                    return Err(format!("ERR No such user '{}'", text()).into());
-                }
-                filter.user = Some(text());
-            }
-            b"name" => filter.name = Some(text()),
-            b"maxage" => {
-                let Some(secs) = parse_i64(value) else {
-                    return Err("ERR maxage is not an integer or out of range".into());
-                };
-                if secs <= 0 {
-                    return Err("ERR maxage should be greater than 0".into());
-                }
-                filter.max_age_secs = Some(secs as u64);
-            }
-            b"skipme" => {
-                filter.skip_me = match value.to_ascii_lowercase().as_slice() {
-                    b"yes" => true,
-                    b"no" => false,
-                    _ => return Err(SYNTAX.into()),
-                }
-            }
-            _ => return Err(SYNTAX.into()),
-        }
-    }
-    Ok(filter)
-}
-
 fn selected(cx: &Context<'_>, me: ClientId, filter: &Filter) -> Vec<Arc<ClientMeta>> {
     let now = cx.shared.clock.mono();
-    let fits = |m: &Arc<ClientMeta>| filter.fits(m, me, now.since(m.connected).as_secs());
+    let fits = |m: &Arc<ClientMeta>| filter.fits(m, me, now.since(m.connected).as_secs(), m.idle_secs(now));
     cx.shared.clients.list().into_iter().filter(fits).collect()
 }
 
 fn list(cx: &Context<'_>, client: &mut Client, args: Args<'_>) -> Result<(), Refusal> {
-    let filter = parse_filter(args.skip(2), Filter::default())?;
+    let filter = Filter::parse(args.skip(2), false, cx.shared.store.databases())?;
     client.publish_state();
     let now = cx.shared.clock.mono();
     let mut text = String::new();
@@ -263,9 +172,9 @@ fn list(cx: &Context<'_>, client: &mut Client, args: Args<'_>) -> Result<(), Ref
 fn kill(cx: &Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
     let by_address = args.len() == 3;
     let filter = if by_address {
-        Filter { addr: Some(String::from_utf8_lossy(args.at(2)).into_owned()), ..Filter::default() }
+        Filter::of_address(args.at(2))
     } else {
-        parse_filter(args.skip(2), Filter { skip_me: true, ..Filter::default() })?
+        Filter::parse(args.skip(2), true, cx.shared.store.databases())?
     };
     let doomed = selected(cx, client.meta.id, &filter);
     if by_address && doomed.is_empty() {

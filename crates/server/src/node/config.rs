@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use baton_config::SetContext;
+use baton_config::{SetContext, SetError};
 use baton_resp::Args;
 
 use super::{Outcome, Refusal, SYNTAX};
 use crate::control::ControlMessage;
 use crate::shared::Shared;
+use crate::worker::WorkerMessage;
 use crate::worker::client::Client;
 use crate::worker::context::{Context, Flow};
 
@@ -39,6 +40,7 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
         }
         b"set" => {
             set(cx.shared, args.skip(2), is_local(client))?;
+            cx.look();
             client.out.ok();
         }
         b"rewrite" => {
@@ -66,20 +68,23 @@ pub fn is_local(client: &Client) -> bool {
 }
 
 fn set(shared: &Arc<Shared>, args: Args<'_>, is_local: bool) -> Result<(), Refusal> {
-    if args.is_empty() || args.len() % 2 != 0 {
-        return Err("ERR wrong number of arguments for 'config|set' command".into());
+    if args.len() % 2 != 0 {
+        return Err(SYNTAX.into());
     }
     let _writing = shared.config_write.lock();
     let pairs: Vec<(&[u8], &[u8])> = (0..args.len() / 2).map(|i| (args.at(2 * i), args.at(2 * i + 1))).collect();
-    let mut settings = baton_config::Settings::clone(&shared.world.peek().settings);
+    let old = Arc::clone(&shared.world.peek().settings);
+    let mut new = baton_config::Settings::clone(&old);
     let context = SetContext { client_is_local: is_local, is_loading: shared.world.peek().loading.is_some() };
-    let changed = settings.set_runtime(&pairs, context).map_err(|e| Refusal(format!("ERR {e}").into()))?;
-    let settings = Arc::new(settings);
-    crate::apply::settings_changed(shared, &settings, &changed)?;
+    let refusal = |e: SetError| Refusal(e.to_string().into());
+    let changed = new.set_runtime(&pairs, context).map_err(refusal)?;
+    let new = crate::apply::settings_changed(shared, &old, new, &changed).map_err(refusal)?;
     for note in changed.iter().filter_map(|c| c.note.as_ref()) {
         shared.log.notice(note);
     }
-    shared.change_world(|w| w.set_settings(Arc::clone(&settings)));
+    let new = Arc::new(new);
+    shared.change_world(|w| w.set_settings(Arc::clone(&new)));
+    shared.tell_workers(|| WorkerMessage::SettingsChanged);
     shared.threads().control.send(ControlMessage::SettingsChanged);
     Ok(())
 }

@@ -4,6 +4,7 @@
 
 pub mod answer;
 pub mod client_cmd;
+pub mod client_filter;
 pub mod cluster;
 pub mod config;
 pub mod connection;

@@ -4,12 +4,14 @@ use baton_base::num::parse_i64;
 use baton_commands::NodeCommand as N;
 use baton_resp::Args;
 
-use super::{NOT_INTEGER, Outcome};
+use super::Outcome;
 use crate::worker::client::Client;
 use crate::worker::context::{Context, Flow};
 
 /// Entries of SLOWLOG GET without a count.
 const COUNT_DEFAULT: i64 = 10;
+
+const BAD_COUNT: &str = "ERR count should be greater than or equal to -1";
 
 /// SLOWLOG and LATENCY subcommands.
 pub fn run(cx: &mut Context<'_>, client: &mut Client, command: N, args: Args<'_>) -> Outcome {
@@ -23,11 +25,11 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, command: N, args: Args<'_>
         N::SlowlogGet => {
             let count = match args.get(2) {
                 None => COUNT_DEFAULT,
-                Some(text) => parse_i64(text).ok_or(NOT_INTEGER)?,
+                Some(text) => parse_i64(text).ok_or(BAD_COUNT)?,
             };
             let count = match count {
                 -1 => usize::MAX,
-                n => usize::try_from(n).map_err(|_| "ERR count should be greater than or equal to -1")?,
+                n => usize::try_from(n).map_err(|_| BAD_COUNT)?,
             };
             write_entries(client, &log.newest(count));
         }

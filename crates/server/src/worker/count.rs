@@ -24,8 +24,8 @@ pub struct Oddity {
     request: usize,
     /// What it counts as, if that is not the command of its first word.
     spec: Option<&'static CommandSpec>,
-    /// It was refused before it ran.
-    rejected: bool,
+    /// It did not run: it was refused, or queued for EXEC.
+    uncounted: bool,
     /// Its own time.
     nanos: Option<u64>,
 }
@@ -34,7 +34,7 @@ impl Local {
     /// What is special about the running request.
     pub(super) fn oddity(&mut self) -> &mut Oddity {
         if self.oddities.last().is_none_or(|o| o.request != self.request) {
-            self.oddities.push(Oddity { request: self.request, spec: None, rejected: false, nanos: None });
+            self.oddities.push(Oddity { request: self.request, spec: None, uncounted: false, nanos: None });
         }
         self.oddities.last_mut().expect("there is one now")
     }
@@ -43,6 +43,11 @@ impl Local {
     #[cold]
     pub(super) fn counts_as(&mut self, spec: &'static CommandSpec) {
         self.oddity().spec = Some(spec);
+    }
+
+    /// The running request is no call.
+    pub(super) fn uncounted(&mut self) {
+        self.oddity().uncounted = true;
     }
 
     /// The running request took this long by itself.
@@ -55,7 +60,7 @@ impl Context<'_> {
     /// Refuses a command that did not begin. A refusal inside a transaction spoils it; a refused EXEC ends it.
     #[cold]
     pub(super) fn reject(&mut self, client: &mut Client, spec: Option<&'static CommandSpec>, text: &[u8]) -> Flow {
-        self.local.oddity().rejected = true;
+        self.local.uncounted();
         if let Some(t) = &mut client.transaction {
             t.broken = true;
         }
@@ -172,7 +177,7 @@ impl Worker {
         let share = ran.nanos.saturating_sub(timed) / untimed.max(1) as u64;
         let mut tally = Tally { lane, tracked: world.hot.latency_tracking, share, run: None };
         let mut odd = oddities.iter().peekable();
-        let mut rejected = 0;
+        let mut uncounted = 0;
         for (n, request) in ran.batch.requests()[..ran.count].iter().enumerate() {
             match odd.next_if(|o| o.request == n) {
                 None => {
@@ -180,7 +185,7 @@ impl Worker {
                         tally.add(spec.id().index());
                     }
                 }
-                Some(o) if o.rejected => rejected += 1,
+                Some(o) if o.uncounted => uncounted += 1,
                 Some(o) => {
                     if let Some(spec) = o.spec.or(request.spec()) {
                         tally.put(&lane.by_command[spec.id().index()], 1, o.nanos.unwrap_or(share));
@@ -189,7 +194,7 @@ impl Worker {
             }
         }
         tally.close();
-        lane.commands.add(ran.count as u64 - rejected);
+        lane.commands.add(ran.count as u64 - uncounted);
         lane.command_nanos.add(ran.nanos);
         lane.batch_max.raise(ran.count as u64);
         self.count_client(client, ran);
@@ -217,7 +222,7 @@ impl Worker {
             let odd = self.local.oddities.iter().find(|o| o.request == n);
             let nanos = odd.and_then(|o| o.nanos).unwrap_or(share);
             let spec = odd.and_then(|o| o.spec).or(request.spec());
-            if let (Some(spec), true) = (spec, nanos >= limit && !odd.is_some_and(|o| o.rejected)) {
+            if let (Some(spec), true) = (spec, nanos >= limit && !odd.is_some_and(|o| o.uncounted)) {
                 log_slow(shared, &client.meta, spec, request.args(ran.data, ran.batch), nanos);
             }
         }

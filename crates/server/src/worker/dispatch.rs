@@ -77,7 +77,7 @@ fn admit(
         return Flow::Wait(Waiting::Hold);
     }
     if client.transaction.is_some() && transaction::is_queued(spec) {
-        return queue(client, spec, args);
+        return queue(cx, client, spec, args);
     }
     execute(cx, client, spec, args, key)
 }
@@ -162,7 +162,7 @@ fn check(cx: &Context<'_>, client: &Client, spec: &'static CommandSpec) -> Resul
 /// Whether more memory is used than `maxmemory` allows. A replica leaves that to its primary.
 fn over_memory(cx: &Context<'_>) -> bool {
     let exempt = cx.world.role.is_replica() && cx.world.settings.bool(baton_config::Id::ReplicaIgnoreMaxmemory);
-    !exempt && crate::os_memory::used_bytes() > cx.world.hot.memory_max
+    !exempt && cx.shared.memory_used(cx.now.mono) > cx.world.hot.memory_max
 }
 
 fn is_exec(spec: &CommandSpec) -> bool {
@@ -204,7 +204,9 @@ fn held(cx: &Context<'_>, client: &Client, spec: &CommandSpec) -> bool {
     }
 }
 
-fn queue(client: &mut Client, spec: &'static CommandSpec, args: Args<'_>) -> Flow {
+fn queue(cx: &mut Context<'_>, client: &mut Client, spec: &'static CommandSpec, args: Args<'_>) -> Flow {
+    // It counts as a call when EXEC runs it.
+    cx.local.uncounted();
     if let Some(t) = &mut client.transaction {
         t.push(spec, OwnedArgs::from(args));
         client.out.simple("QUEUED");

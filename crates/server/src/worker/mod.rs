@@ -68,6 +68,8 @@ pub enum WorkerMessage {
         /// How.
         how: UnblockHow,
     },
+    /// Settings changed that decide how long the loop may sleep.
+    SettingsChanged,
     /// This node became a replica: whoever waits for replicas is sent away.
     Demoted,
     /// End the thread.
@@ -165,6 +167,7 @@ impl Worker {
             }
             self.deliver_local(&shared);
             self.check_deadlines(&shared, now);
+            shared.stats.lanes[self.local.lane.0].count_turn(shared.clock.mono().since(now.mono));
         }
     }
 
@@ -179,8 +182,9 @@ impl Worker {
 
     fn on_event(&mut self, shared: &Arc<Shared>, index: usize, readable: bool, writable: bool, now: Now) {
         let Some(mut client) = self.clients.get_mut(index).and_then(Option::take) else { return };
-        let mut alive = true;
-        if writable && client.output_bytes() > 0 {
+        // Who was killed gets no further reply, whatever its requests.
+        let mut alive = !client.meta.doomed.load(Ordering::Acquire);
+        if alive && writable && client.output_bytes() > 0 {
             alive = self.flush(shared, &mut client);
         }
         if alive && readable {
@@ -259,6 +263,8 @@ impl Worker {
                 WorkerMessage::Acknowledged => self.on_acknowledged(shared, now),
                 WorkerMessage::Unblock { client, how } => self.on_unblock(shared, client, how, now),
                 WorkerMessage::Demoted => self.on_demoted(shared, now),
+                // The next wait of the loop is measured by the new settings.
+                WorkerMessage::SettingsChanged => {}
                 WorkerMessage::Stop => return false,
             }
         }

@@ -1,51 +1,72 @@
 //! INFO memory: what the program, its data and its buffers take, and what the machine has.
 
-use std::sync::atomic::Ordering;
-
 use baton_config::Id;
 
 use super::{Lines, View, human};
+use crate::os_memory;
 
 pub(super) fn memory(view: &View<'_>, lines: &mut Lines) {
     let shared = view.shared;
-    let used = crate::os_memory::used_bytes();
-    let resident = crate::os_memory::resident_bytes();
+    let used = os_memory::used_bytes();
+    let heap = os_memory::heap(used);
     let peak = shared.stats.memory_peak.value().max(used);
-    let total = crate::os_memory::total_bytes();
+    shared.stats.memory_peak.set(peak);
+    let startup = shared.stats.memory_startup.value();
     let backlog = shared.journal.extent().mem_used as u64;
-    let clients: u64 = shared.clients.list().iter().map(|c| c.query_bytes.load(Ordering::Relaxed) + 1024).sum();
-    let overhead = backlog + clients;
-    let sized = |lines: &mut Lines, name: &str, bytes: u64| {
-        lines.put(name, bytes);
-        lines.put(&format!("{name}_human"), human(bytes));
-    };
-    sized(lines, "used_memory", used);
-    sized(lines, "used_memory_rss", resident);
-    sized(lines, "used_memory_peak", peak);
-    lines.put("used_memory_peak_perc", format!("{:.2}%", used as f64 / peak.max(1) as f64 * 100.0));
-    lines.put("used_memory_overhead", overhead);
-    lines.put("used_memory_startup", 0);
+    let clients: u64 = shared.clients.list().iter().map(|c| c.memory_bytes()).sum();
+    let overhead = startup + backlog + clients;
     let dataset = used.saturating_sub(overhead);
+    let percent = |part: u64, whole: u64| format!("{:.2}%", part as f64 / whole.max(1) as f64 * 100.0);
+    sized(lines, "used_memory", used);
+    sized(lines, "used_memory_rss", heap.rss);
+    sized(lines, "used_memory_peak", peak);
+    lines.put("used_memory_peak_perc", percent(used, peak));
+    lines.put("used_memory_overhead", overhead);
+    lines.put("used_memory_startup", startup);
     lines.put("used_memory_dataset", dataset);
-    lines.put("used_memory_dataset_perc", format!("{:.2}%", dataset as f64 / used.max(1) as f64 * 100.0));
+    lines.put("used_memory_dataset_perc", percent(dataset, used.saturating_sub(startup)));
     lines.put("allocator_allocated", used);
-    lines.put("allocator_active", used);
-    lines.put("allocator_resident", resident);
-    sized(lines, "total_system_memory", total);
-    let max = view.world.settings.uint(Id::MaxMemory);
-    sized(lines, "maxmemory", max);
+    lines.put("allocator_active", heap.active);
+    lines.put("allocator_resident", heap.resident);
+    lines.put("allocator_muzzy", 0);
+    sized(lines, "total_system_memory", os_memory::total_bytes());
+    scripts(lines);
+    sized(lines, "maxmemory", view.world.hot.memory_max);
     lines.put("maxmemory_policy", crate::apply::text_of(&view.world.settings, Id::MaxMemoryPolicy));
-    lines.put("mem_fragmentation_ratio", format!("{:.2}", resident as f64 / used.max(1) as f64));
-    lines.put("mem_fragmentation_bytes", resident as i64 - used as i64);
+    ratio(lines, "allocator_frag", heap.active, used);
+    ratio(lines, "allocator_rss", heap.resident, heap.active);
+    ratio(lines, "rss_overhead", heap.rss, heap.resident);
+    lines.put("mem_fragmentation_ratio", format!("{:.2}", heap.rss as f64 / used.max(1) as f64));
+    lines.put("mem_fragmentation_bytes", heap.rss as i64 - used as i64);
     lines.put("mem_not_counted_for_evict", 0);
     lines.put("mem_replication_backlog", backlog);
     lines.put("mem_total_replication_buffers", backlog);
-    lines.put("mem_clients_slaves", 0);
+    lines.zeros(&["mem_replicas_repl_buffer", "mem_clients_slaves"]);
     lines.put("mem_clients_normal", clients);
-    lines.put("mem_cluster_links", 0);
-    lines.put("mem_aof_buffer", 0);
+    lines.put("mem_cluster_links", shared.stats.bus_bytes());
+    lines.zeros(&["mem_cluster_slot_import", "mem_cluster_slot_export", "mem_aof_buffer"]);
     lines.put("mem_allocator", "jemalloc");
-    lines.put("active_defrag_running", 0);
-    lines.put("lazyfree_pending_objects", 0);
-    lines.put("lazyfreed_objects", 0);
+    lines.zeros(&["mem_overhead_db_hashtable_rehashing", "active_defrag_running"]);
+    lines.zeros(&["lazyfree_pending_objects", "lazyfreed_objects"]);
+}
+
+fn sized(lines: &mut Lines, name: &str, bytes: u64) {
+    lines.put(name, bytes);
+    lines.put(&format!("{name}_human"), human(bytes));
+}
+
+fn ratio(lines: &mut Lines, name: &str, of: u64, to: u64) {
+    lines.put(&format!("{name}_ratio"), format!("{:.2}", of as f64 / to.max(1) as f64));
+    lines.put(&format!("{name}_bytes"), of as i64 - to as i64);
+}
+
+/// Memory of scripts, which there are none of.
+fn scripts(lines: &mut Lines) {
+    lines.zeros(&["used_memory_lua", "used_memory_vm_eval"]);
+    lines.put("used_memory_lua_human", human(0));
+    lines.zeros(&["used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions"]);
+    lines.zeros(&["number_of_libraries", "used_memory_vm_functions", "used_memory_vm_total"]);
+    lines.put("used_memory_vm_total_human", human(0));
+    lines.zeros(&["used_memory_functions", "used_memory_scripts"]);
+    lines.put("used_memory_scripts_human", human(0));
 }

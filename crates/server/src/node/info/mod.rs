@@ -28,6 +28,11 @@ impl Lines {
         let _ = write!(self.0, "{name}:{value}\r\n");
     }
 
+    /// Fields of something this server has no part of.
+    pub(super) fn zeros(&mut self, names: &[&str]) {
+        names.iter().for_each(|name| self.put(name, 0));
+    }
+
     fn title(&mut self, name: &str) {
         if !self.0.is_empty() {
             self.0.push_str("\r\n");
@@ -47,6 +52,7 @@ type Section = (&'static str, &'static str, bool, fn(&View<'_>, &mut Lines));
 /// Name, title, whether it is shown by default, and its writer; in the order of the reply.
 const SECTIONS: &[Section] = &[
     ("server", "Server", true, server::server),
+    ("tls", "TLS", false, server::tls),
     ("clients", "Clients", true, server::clients),
     ("memory", "Memory", true, memory::memory),
     ("persistence", "Persistence", true, persistence::persistence),
@@ -56,10 +62,14 @@ const SECTIONS: &[Section] = &[
     ("modules", "Modules", true, |_, _| {}),
     ("commandstats", "Commandstats", false, stats::commands),
     ("errorstats", "Errorstats", true, stats::errors),
-    ("latencystats", "Latencystats", false, |_, _| {}),
+    ("latencystats", "Latencystats", false, stats::latencies),
     ("cluster", "Cluster", true, |v, l| l.put("cluster_enabled", u8::from(v.world.hot.cluster))),
     ("cluster_info", "Cluster Info", false, |_, _| {}),
+    ("scripting_engines", "Scripting Engines", false, |_, l| {
+        l.zeros(&["engines_count", "engines_total_used_memory", "engines_total_memory_overhead"]);
+    }),
     ("keyspace", "Keyspace", true, stats::keyspace),
+    ("debug", "Debug", false, stats::debug),
 ];
 
 /// INFO [section ...].
@@ -68,7 +78,7 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
     let has = |name: &str| asked.iter().any(|a| a == name.as_bytes());
     let (all, everything) = (has("all"), has("everything"));
     let default = asked.is_empty() || has("default");
-    let wanted = |name: &str, shown: bool| has(name) || everything || (all && name != "modules") || (default && shown);
+    let wanted = |name: &str, shown: bool| has(name) || ((everything || all) && name != "debug") || (default && shown);
     let cluster_text =
         if cx.world.topology.is_some() && wanted("cluster_info", false) { ask_cluster_info(cx) } else { None };
     let mut lines = Lines(String::with_capacity(8192));

@@ -40,6 +40,7 @@ pub(super) fn persistence(view: &View<'_>, lines: &mut Lines) {
     lines.put("aof_last_cow_size", 0);
     lines.put("module_fork_in_progress", 0);
     lines.put("module_fork_last_cow_size", 0);
+    lines.put("slot_migration_fork_in_progress", 0);
     if let Some(loading) = &view.world.loading {
         lines.put("loading_start_time", loading.since.as_secs());
         lines.put("loading_total_bytes", loading.total_bytes);

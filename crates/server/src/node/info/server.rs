@@ -25,6 +25,7 @@ pub(super) fn server(view: &View<'_>, lines: &mut Lines) {
     lines.put("arch_bits", usize::BITS);
     lines.put("monotonic_clock", "POSIX clock_gettime");
     lines.put("multiplexing_api", "epoll");
+    lines.put("gcc_version", "0.0.0");
     lines.put("process_id", std::process::id());
     lines.put("process_supervised", "no");
     lines.put("run_id", &shared.run_id);
@@ -68,6 +69,13 @@ fn os_name() -> String {
     format!("{} {} {}", part(u.sysname()), part(u.release()), part(u.machine()))
 }
 
+pub(super) fn tls(_view: &View<'_>, lines: &mut Lines) {
+    for which in ["server_cert", "client_cert", "ca_cert"] {
+        lines.put(&format!("tls_{which}_serial"), "none");
+        lines.put(&format!("tls_{which}_expires_in_seconds"), 0);
+    }
+}
+
 pub(super) fn clients(view: &View<'_>, lines: &mut Lines) {
     let shared = view.shared;
     let all = shared.clients.list();
@@ -101,10 +109,15 @@ pub(super) fn clients(view: &View<'_>, lines: &mut Lines) {
     lines.put("paused_timeout_milliseconds", ms);
 }
 
-pub(super) fn cpu(_view: &View<'_>, lines: &mut Lines) {
+pub(super) fn cpu(view: &View<'_>, lines: &mut Lines) {
     let (user, system) = crate::os::cpu_seconds();
-    lines.put("used_cpu_sys", format!("{system:.6}"));
-    lines.put("used_cpu_user", format!("{user:.6}"));
+    let seconds = |s: f64| format!("{s:.6}");
+    lines.put("used_cpu_sys", seconds(system));
+    lines.put("used_cpu_user", seconds(user));
     lines.put("used_cpu_sys_children", "0.000000");
     lines.put("used_cpu_user_children", "0.000000");
+    // All threads serve: none of them is the main one.
+    lines.put("used_cpu_sys_main_thread", seconds(system));
+    lines.put("used_cpu_user_main_thread", seconds(user));
+    lines.put("used_active_time_main_thread", seconds(view.shared.stats.sum(|l| &l.turn_micros) as f64 / 1e6));
 }
