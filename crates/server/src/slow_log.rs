@@ -103,7 +103,7 @@ pub fn is_secret(args: Args<'_>, at: usize) -> bool {
         return at > 0;
     }
     if is(0, b"hello") {
-        return at >= 4 && (is(at - 1, b"auth") || is(at - 2, b"auth"));
+        return at >= 3 && (is(at - 1, b"auth") || is(at - 2, b"auth"));
     }
     if is(0, b"config") && is(1, b"set") && at >= 3 && at % 2 == 1 {
         let name = String::from_utf8_lossy(args.at(at - 1));

@@ -117,8 +117,9 @@ impl Times {
     /// The longest time, in nanoseconds, that counts into this part.
     fn top_of(part: usize) -> u64 {
         let (octave, part) = ((part >> PARTS_BITS) as u32, (part & ((1 << PARTS_BITS) - 1)) as u64);
-        let next = ((1 << PARTS_BITS) + part + 1) << octave >> PARTS_BITS;
-        (next - 1).max(1)
+        let part = (1 << PARTS_BITS) + part;
+        // The first octaves have fewer numbers than parts: there each number has a part of its own.
+        if octave < PARTS_BITS { part << octave >> PARTS_BITS } else { ((part + 1) << (octave - PARTS_BITS)) - 1 }
     }
 
     /// The times below which so many per cent of the executions lie, in nanoseconds; none if there were no executions.
