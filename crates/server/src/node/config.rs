@@ -68,7 +68,7 @@ pub fn is_local(client: &Client) -> bool {
 }
 
 fn set(shared: &Arc<Shared>, args: Args<'_>, is_local: bool) -> Result<(), Refusal> {
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return Err(SYNTAX.into());
     }
     let _writing = shared.config_write.lock();

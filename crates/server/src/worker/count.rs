@@ -105,7 +105,7 @@ impl Context<'_> {
 
 /// Whether a command is timed by itself though it came with others.
 pub(super) fn is_timed_alone(spec: &CommandSpec) -> bool {
-    !spec.flags.contains(Flags::FAST) && !(spec.group == Group::String && spec.single_key().is_some())
+    !(spec.flags.contains(Flags::FAST) || spec.group == Group::String && spec.single_key().is_some())
 }
 
 /// Nanoseconds since a moment.

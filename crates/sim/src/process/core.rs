@@ -76,16 +76,7 @@ impl Core {
             nodename: format!("n{no}"),
             ..Settings::default()
         };
-        let state = match conf::parse(image.config.as_bytes(), false) {
-            Ok(mut restored) => {
-                if let Some(record) = &image.epochs {
-                    restored.merge(record);
-                }
-                baton_cluster::Boot::Restored(Box::new(restored))
-            }
-            Err(conf::ConfError::Empty) => baton_cluster::Boot::Fresh,
-            Err(error) => panic!("a configuration file of the node's own is bad: {error}\n{}", image.config),
-        };
+        let state = remembered(&image);
         let cluster = Some(ClusterBoot { settings, state, seed: rng.next_u64() });
         let node = Node::new(Boot { cluster, limits: Default::default() }, now, wall);
         let mut data = Dataset::new(io.plan.backlog_bytes);
@@ -354,4 +345,18 @@ fn standing(node: &Node) -> Standing {
     let cluster = node.cluster().expect("in cluster mode");
     let claim = if cluster.is_primary() { cluster.config_epoch() } else { Epoch(0) };
     Standing { current: cluster.current_epoch(), vote: cluster.last_vote_epoch(), claim }
+}
+
+/// What a node remembers of the cluster: its file and its record of epochs, as they survived.
+fn remembered(image: &Image) -> baton_cluster::Boot {
+    match conf::parse(image.config.as_bytes(), false) {
+        Ok(mut restored) => {
+            if let Some(record) = &image.epochs {
+                restored.merge(record);
+            }
+            baton_cluster::Boot::Restored(Box::new(restored))
+        }
+        Err(conf::ConfError::Empty) => baton_cluster::Boot::Fresh,
+        Err(error) => panic!("a configuration file of the node's own is bad: {error}\n{}", image.config),
+    }
 }

@@ -310,7 +310,7 @@ impl Turn<'_> {
             N::Publish => publish(shared, shared.pubsub.route(args.at(1), args.at(2))),
             N::Spublish => publish(shared, shared.pubsub.route_shard(args.at(1), args.at(2))),
             N::ClusterFailover | N::ClusterSetslot => {
-                self.applier.requests.cluster.extend(cluster_order(command, args))
+                self.applier.requests.cluster.extend(cluster_order(command, args));
             }
             N::Ping | N::Multi | N::Exec | N::Discard => {}
             _ => {
