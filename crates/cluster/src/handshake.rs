@@ -157,7 +157,7 @@ impl Cluster {
             turn.now.ms_since(self.nodes[id].created),
             self.nodes[id].flags.bits(),
         );
-        self.log(LogLevel::Debug, text);
+        self.log(LogLevel::Notice, text);
         let node = self.nodes.get_mut(id).expect("the link's node is in the table");
         node.flags.insert(NodeFlags::NOADDR);
         node.address = Address::EMPTY;

@@ -52,6 +52,8 @@ pub(crate) struct Link {
     pub(crate) peer_ip: String,
     /// Our own address as the socket knows it.
     pub(crate) local_ip: String,
+    /// The peer has answered on it as the node it is taken for.
+    pub(crate) confirmed: bool,
     /// The peer has sent at least one packet with EXT_DATA on this link.
     pub(crate) extensions_seen: bool,
 }
@@ -65,11 +67,21 @@ impl Link {
             open: false,
             peer_ip: String::new(),
             local_ip: String::new(),
+            confirmed: false,
             extensions_seen: false,
         }
     }
 
     pub(crate) fn inbound(peer_ip: String, local_ip: String, now: Mono, wall: WallMs) -> Link {
-        Link { node: None, created: now, created_wall: wall, open: true, peer_ip, local_ip, extensions_seen: false }
+        Link {
+            node: None,
+            created: now,
+            created_wall: wall,
+            open: true,
+            peer_ip,
+            local_ip,
+            confirmed: false,
+            extensions_seen: false,
+        }
     }
 }

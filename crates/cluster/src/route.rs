@@ -84,7 +84,7 @@ pub fn route(topology: &Topology, query: &RouteQuery, presence: impl FnOnce() ->
     if importing && query.asking {
         return Route::Local;
     }
-    let readable = (query.readonly_client && !query.write) || query.shard_pubsub;
+    let readable = (query.readonly_client || query.shard_pubsub) && !query.write;
     if owner == topology.me || (topology.primary == Some(owner) && readable) {
         return Route::Local;
     }

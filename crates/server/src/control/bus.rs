@@ -148,15 +148,14 @@ impl Bus {
         self.tokens.get(&link).and_then(|t| self.links.get(t)).map_or(0, |l| (l.out.len() - l.written) as u64)
     }
 
-    /// Bytes that wait to be sent on all links.
-    pub fn queued_bytes_total(&self) -> u64 {
-        self.links.values().map(|l| (l.out.len() - l.written) as u64).sum()
+    /// Memory of all links.
+    pub fn memory(&self) -> u64 {
+        self.links.values().map(BusLink::memory).sum()
     }
 
-    /// The links on which more than this many bytes wait.
+    /// The links that take more memory than this.
     pub fn links_over(&self, limit_bytes: u64) -> Vec<LinkId> {
-        let over = |l: &&BusLink| (l.out.len() - l.written) as u64 > limit_bytes;
-        self.links.values().filter(over).map(|l| l.id).collect()
+        self.links.values().filter(|l| l.memory() > limit_bytes).map(|l| l.id).collect()
     }
 
     /// Handles an event of the poll, if it is the bus's.
@@ -204,6 +203,11 @@ impl Bus {
 }
 
 impl BusLink {
+    /// What it takes besides its receive buffer: itself, and what waits to be sent.
+    fn memory(&self) -> u64 {
+        (size_of::<BusLink>() + self.out.len() - self.written) as u64
+    }
+
     /// False if the connection failed; an event says so.
     fn finish_connecting(&mut self, event: &mio::event::Event, out: &mut Vec<BusEvent>) -> bool {
         let Conn::Tcp(stream) = &self.conn else { return true };

@@ -53,6 +53,8 @@ pub enum ControlMessage {
         message: Vec<u8>,
         /// Only for the own shard.
         sharded: bool,
+        /// What it is counted as in [`Stats::bus_waiting_bytes`](crate::stats::Stats) until it is sent.
+        bytes: i64,
     },
     /// SHUTDOWN.
     Shutdown {

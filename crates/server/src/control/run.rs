@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use baton_base::{Mono, Slot};
@@ -190,6 +191,8 @@ impl Control {
         if self.node.next_wake() <= now {
             self.feed(Input::Tick);
             self.limit_send_buffers();
+            let bytes = self.bus.as_ref().map_or(0, Bus::memory);
+            self.shared.stats.bus_link_bytes.set(bytes);
         }
         if self.shared.world.peek().holds.next_end().is_some_and(|end| end <= now) {
             self.shared.change_world(|w| w.holds.expire(now));
@@ -277,7 +280,8 @@ impl Control {
                 let token = self.expect_answer(reply);
                 self.feed(Input::Command { token, origin, command });
             }
-            ControlMessage::Publish { channel, message, sharded } => {
+            ControlMessage::Publish { channel, message, sharded, bytes } => {
+                self.shared.stats.bus_waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
                 self.feed(Input::Publish { channel, message, sharded });
             }
             ControlMessage::Shutdown { request, reply } => self.shutdown(request, reply),

@@ -1,6 +1,7 @@
 //! SUBSCRIBE and its kin, PUBLISH, PUBSUB: what a connection listens to, and messages on their way.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use baton_resp::{Args, Out, Proto};
 
@@ -146,9 +147,13 @@ pub fn publish(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>, sharde
             cx.shared.deliver(to, push);
         }
     }
-    if cx.world.topology.is_some() {
-        let message = ControlMessage::Publish { channel: channel.into(), message: payload.into(), sharded };
-        cx.shared.threads().control.send(message);
+    if let Some(topology) = &cx.world.topology {
+        // Every other node is sent a packet of its own.
+        let bytes = (channel.len() + payload.len()) * topology.nodes.len().saturating_sub(1);
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        cx.shared.stats.bus_waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let (channel, message) = (channel.into(), payload.into());
+        cx.shared.threads().control.send(ControlMessage::Publish { channel, message, sharded, bytes });
     } else if !cx.world.role.is_replica() && cx.shared.journal.is_active() {
         let end = cx.shared.journal.append_op(client.db.0, &[args.at(0), channel, payload]);
         client.last_write = end;

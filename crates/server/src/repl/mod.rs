@@ -204,6 +204,8 @@ pub fn kill(shared: &Shared, meta: &ClientMeta) {
     if meta.flags().contains(ClientFlags::PRIMARY) {
         shared.threads().link.send(LinkMessage::Reconnect);
     } else {
+        // Nobody counts on it from here on, however long the feeder takes to hear of it.
+        shared.repl.replicas.rcu(|all| all.iter().filter(|r| r.client != meta.id).cloned().collect::<Vec<_>>());
         shared.threads().feeder.send(FeederMessage::Kill(meta.id));
     }
 }
@@ -217,6 +219,8 @@ pub fn decide(
     has_pending_output: bool,
 ) -> (SyncDecision, Vec<LogLine>) {
     let history = *shared.repl.history.lock();
+    // Whoever left just now may have pinned more than is to be kept.
+    shared.journal.trim();
     let (world, extent) = (shared.world.peek(), shared.journal.extent());
     let link = if world.link_up { PrimaryLink::Up } else { PrimaryLink::Down };
     let node = NodeView {

@@ -5,7 +5,7 @@ use baton_base::Slot;
 use baton_cluster::{Audience, Presence, RouteQuery, Topology};
 use baton_commands::{CommandSpec, Flags, Group, NodeCommand, Run, key_positions};
 use baton_resp::Args;
-use baton_store::{DbIndex, Expiry, Store};
+use baton_store::{DbIndex, Expiry};
 use smallvec::SmallVec;
 
 use super::client::Client;
@@ -39,7 +39,7 @@ pub(super) fn check(
     let names: Names<'_> = positions.iter().map(|p| args.at(p.index as usize)).collect();
     let mut query = about(spec, args, client, asking);
     add_slots(&mut query, &names);
-    decide(&cx.shared.store, topology, client, &query, &names)
+    decide(cx, topology, client, &query, &names)
 }
 
 /// Refuses EXEC whose commands are not all served here.
@@ -53,12 +53,13 @@ fn check_queued(cx: &Context<'_>, client: &Client, topology: &Topology, asking: 
         all.write |= one.write;
         all.asking |= one.asking;
         all.across_databases |= one.across_databases;
+        all.shard_pubsub |= one.shard_pubsub;
         if let Ok(positions) = key_positions(spec, args) {
             names.extend(positions.iter().map(|p| args.at(p.index as usize)));
         }
     }
     add_slots(&mut all, &names);
-    decide(&cx.shared.store, topology, client, &all, &names)
+    decide(cx, topology, client, &all, &names)
 }
 
 fn about(spec: &CommandSpec, args: Args<'_>, client: &Client, asking: bool) -> RouteQuery {
@@ -85,28 +86,28 @@ fn add_slots(query: &mut RouteQuery, names: &[&[u8]]) {
 }
 
 fn decide(
-    store: &Store,
+    cx: &Context<'_>,
     topology: &Topology,
     client: &Client,
     query: &RouteQuery,
     names: &[&[u8]],
 ) -> Result<(), Refusal> {
-    let route = baton_cluster::route(topology, query, || presence(store, client.db, names));
+    let route = baton_cluster::route(topology, query, || presence(cx, client.db, names));
     match route.error_text(topology, audience(client)) {
         None => Ok(()),
         Some(text) => Err(text.into()),
     }
 }
 
-/// How many of the keys exist, without touching or expiring them.
-fn presence(store: &Store, db: DbIndex, names: &[&[u8]]) -> Presence {
+/// How many of the keys exist, without touching or expiring them. One whose time has come is missing.
+fn presence(cx: &Context<'_>, db: DbIndex, names: &[&[u8]]) -> Presence {
     let mut distinct: Vec<&[u8]> = names.to_vec();
     distinct.sort_unstable();
     distinct.dedup();
     let mut out = Presence::default();
     for name in distinct {
-        let key = store.key(name);
-        let mut view = store.view(key.slot, db, baton_base::WallMs(0), Expiry::Ignore);
+        let key = cx.shared.store.key(name);
+        let mut view = cx.shared.store.view(key.slot, db, cx.now.wall, Expiry::Hide);
         if view.exists(&key) {
             out.existing += 1;
         } else {
