@@ -35,7 +35,6 @@ impl Cluster {
             node.ping_sent = Some(sent);
         }
         self.repeat_vote_request(turn, &id);
-        self.repeat_vote(turn, &id);
     }
 
     /// A refusal that is known at once starts the failure detection, as nobody may ever be connected long enough to be

@@ -125,6 +125,13 @@ impl Cluster {
         self.emit(Effect::PauseWrites { replica: sender, until: turn.now + self.manual_timeout() * 2 });
     }
 
+    /// Replica: the request may have left on a link whose other end had gone.
+    pub(crate) fn repeat_mfstart(&mut self, turn: &Turn<'_>, id: &NodeId) {
+        if matches!(self.manual, Manual::Requested { .. }) && self.myself().primary == Some(*id) {
+            self.send_to(turn, id, MsgFlags::empty(), Body::MfStart);
+        }
+    }
+
     /// Primary: the final offset is fixed; the replica hears it at once, on the link it asked on.
     pub(crate) fn on_writes_paused(&mut self, turn: &Turn<'_>, offset: Offset) {
         let Manual::Serving { replica, link, paused_at, .. } = &mut self.manual else { return };

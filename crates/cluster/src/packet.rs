@@ -224,6 +224,11 @@ impl Cluster {
         }
         if kind == Kind::Pong && !link.is_inbound() {
             self.on_pong(turn, &id);
+            let state = self.links.get_mut(&link);
+            if state.is_some_and(|link| !std::mem::replace(&mut link.confirmed, true)) {
+                self.repeat_vote(turn, &id);
+                self.repeat_mfstart(turn, &id);
+            }
         }
         if !self.on_role(id, header) {
             return;

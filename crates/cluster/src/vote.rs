@@ -76,7 +76,8 @@ impl Cluster {
     }
 
     /// A vote may have left on a link whose other end had gone, as after a restart of the candidate. It is said again on
-    /// the next one (S16), as long as it can count.
+    /// the next one (S16), as long as it can count; and not before the peer there has shown that it is the candidate, since
+    /// a vote names nobody, and another node may have its address by now.
     pub(crate) fn repeat_vote(&mut self, turn: &Turn<'_>, candidate: &NodeId) {
         let Some((voted_for, at)) = self.voted_for else { return };
         let counts = turn.now.since(at) <= self.settings.election_timeout();
