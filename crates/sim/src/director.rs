@@ -5,6 +5,7 @@ use crate::boot;
 use crate::event::Event;
 use crate::plan::{Act, Deed, Profile, Target};
 use crate::process::State;
+use crate::process::core::Core;
 use crate::settled;
 use crate::world::World;
 use baton_base::Mono;
@@ -20,6 +21,8 @@ const WELL_MAX: Duration = Duration::from_secs(90);
 const QUIET_MAX: Duration = Duration::from_secs(20);
 /// Until when a planned operation must be over, the process be back and everything attached.
 const PLANNED_MAX: Duration = Duration::from_secs(30);
+/// Until when it must have shown an effect.
+const EFFECT_MAX: Duration = Duration::from_secs(8);
 /// How long clients write before and after a planned operation.
 const BREATH: Duration = Duration::from_millis(150);
 /// The longest a client may wait for a write because of a planned operation.
@@ -214,13 +217,14 @@ impl Director {
         }
         self.before = hit.map(|proc| {
             let shard = boot::shard_of(&world.io.plan, proc);
-            let primary = world.server_of(boot::slots(&world.io.plan, shard).0).map(|core| core.place());
-            (shard, primary, act.deed)
+            (shard, primary_of(world, shard), act.deed)
         });
     }
 
     fn watch_planned(&mut self, world: &mut World, passed: Duration) {
-        if passed < BREATH || settled::check(world, false).is_err() {
+        // A lost packet may hold up the very request, so nothing happens for a while.
+        let early = passed < BREATH || (passed < EFFECT_MAX && self.is_awaited(world));
+        if early || settled::check(world, false).is_err() {
             if passed > PLANNED_MAX {
                 self.blame(world, "not well after a planned handover");
             }
@@ -238,21 +242,35 @@ impl Director {
         self.breathe(world);
     }
 
+    /// Whether the present operation is to change the primary and has not done so.
+    fn is_awaited(&self, world: &World) -> bool {
+        let Some((shard, before, deed)) = self.before else { return false };
+        changes_primary(deed) && before == primary_of(world, shard)
+    }
+
     /// A planned operation has to reach what it is for.
     fn judge_outcome(&mut self, world: &mut World) {
         let Some((shard, before, deed)) = self.before.take() else { return };
-        let after = world.server_of(boot::slots(&world.io.plan, shard).0).map(|core| core.place());
+        let after = primary_of(world, shard);
         let outcomes = &world.io.watch.outcomes[self.outcomes_seen..];
-        let wanted = match deed {
-            Deed::Stop(Target::Primary(_), kind) => kind != StopKind::Plain,
-            Deed::Failover(..) | Deed::HandOver(_) => true,
-            _ => false,
-        };
         let failed = outcomes.iter().any(|(_, o)| matches!(o, Outcome::NoSuccessor(_) | Outcome::Refused));
-        if wanted && (failed || before == after) {
+        if changes_primary(deed) && (failed || before == after) {
             let text = format!("{deed:?} did not change the primary from n{before:?}: {outcomes:?}");
             world.io.watch.judge(world.io.now, Err(text));
         }
+    }
+}
+
+/// Who serves the first slot of a shard.
+fn primary_of(world: &World, shard: usize) -> Option<usize> {
+    world.server_of(boot::slots(&world.io.plan, shard).0).map(Core::place)
+}
+
+fn changes_primary(deed: Deed) -> bool {
+    match deed {
+        Deed::Stop(Target::Primary(_), kind) => kind != StopKind::Plain,
+        Deed::Failover(..) | Deed::HandOver(_) => true,
+        _ => false,
     }
 }
 
