@@ -93,15 +93,18 @@ pub fn unwatch(shared: &Shared, client: &mut Client) {
     }
 }
 
-/// Whether a watched key changed; one whose time came since counts as changed.
-fn watched_changed(cx: &mut Context<'_>, watches: &Watches) -> bool {
+/// Ends watches whose slots the view holds; tells whether a watched key changed. One whose time came since counts as
+/// changed: looking at it makes it expire, and that touches its watchers. The answer holds for as long as the view does,
+/// because whoever changes a key needs its slot.
+fn end_watches(cx: &mut Context<'_>, view: &mut View<'_>, watches: Option<&Watches>) -> bool {
+    let Some(watches) = watches else { return false };
     for (db, name) in &watches.keys {
         let key = cx.shared.store.key(name);
-        // Looking at the key makes it expire if its time has come, and that touches its watchers.
-        let mut view = cx.shared.store.view(key.slot, *db, cx.now.wall, cx.world.expiry_rule());
+        view.select(*db);
         view.exists(&key);
-        exec::propagate_expired(cx, &mut view);
+        view.unwatch(&key, &watches.flag);
     }
+    exec::propagate_expired(cx, view);
     watches.flag.is_set()
 }
 
@@ -112,23 +115,37 @@ pub fn exec_command(cx: &mut Context<'_>, client: &mut Client) -> Outcome {
         discard(cx.shared, client);
         return Err("EXECABORT Transaction discarded because of previous errors.".into());
     }
-    let changed = client.watches.as_ref().is_some_and(|w| watched_changed(cx, w));
-    unwatch(cx.shared, client);
+    let watches = client.watches.take();
     client.publish_state();
-    if changed {
-        client.out.null_array();
-        return Ok(Flow::Next);
-    }
-    client.out.array(transaction.queue.len());
     cx.in_transaction = true;
-    let mut flow = Flow::Next;
-    if transaction.queue.iter().all(|(spec, _)| runs_on_view(spec)) {
-        run_on_slots(cx, client, &transaction.queue);
-    } else {
-        flow = run_on_world(cx, client, &transaction.queue);
-    }
+    let flow = match slots_of(cx, &transaction.queue, watches.as_deref()) {
+        Some(slots) => run_on_slots(cx, client, &transaction.queue, &slots, watches.as_deref()),
+        None => run_on_world(cx, client, &transaction.queue, watches.as_deref()),
+    };
     cx.in_transaction = false;
     Ok(flow)
+}
+
+/// The slots of all queued and all watched keys, ascending; none if the transaction needs the world to stand still.
+fn slots_of(cx: &Context<'_>, queue: &Queued, watches: Option<&Watches>) -> Option<Vec<Slot>> {
+    let mut slots: Vec<Slot> = watches.iter().flat_map(|w| &w.keys).map(|(_, name)| Slot::of_key(name)).collect();
+    for (spec, args) in queue {
+        if !runs_on_view(spec) {
+            return None;
+        }
+        let keys = exec::declared_keys(cx, spec, args.as_args());
+        // Arguments that hide where the keys are: the command will refuse them, but no lock may be taken out of order.
+        if keys.is_empty() && matches!(spec.run, Run::Keyspace(_)) {
+            return None;
+        }
+        slots.extend(keys.iter().map(|k| k.slot));
+    }
+    slots.sort_unstable();
+    slots.dedup();
+    if slots.is_empty() {
+        slots.push(Slot::default());
+    }
+    Some(slots)
 }
 
 /// Whether a command can run while the transaction's slots are locked.
@@ -140,36 +157,41 @@ fn runs_on_view(spec: &CommandSpec) -> bool {
     }
 }
 
-/// Runs the queue with all its slots locked.
-fn run_on_slots(cx: &mut Context<'_>, client: &mut Client, queue: &Queued) {
-    let mut slots: Vec<Slot> = Vec::new();
-    let mut hidden = false;
-    for (spec, args) in queue {
-        let keys = exec::declared_keys(cx, spec, args.as_args());
-        hidden |= keys.is_empty() && matches!(spec.run, Run::Keyspace(_));
-        slots.extend(keys.iter().map(|k| k.slot));
-    }
-    slots.sort_unstable();
-    slots.dedup();
-    if slots.is_empty() {
-        slots.push(Slot::default());
-    }
+/// Runs the queue with all its slots locked, unless a watched key changed.
+fn run_on_slots(
+    cx: &mut Context<'_>,
+    client: &mut Client,
+    queue: &Queued,
+    slots: &[Slot],
+    watches: Option<&Watches>,
+) -> Flow {
     let shared = Arc::clone(cx.shared);
-    let (wall, rule) = (cx.now.wall, cx.world.expiry_rule());
-    let mut view = if hidden {
-        shared.store.view_all(client.db, wall, rule)
-    } else {
-        shared.store.view_many(&slots, client.db, wall, rule)
-    };
+    let mut view = shared.store.view_many(slots, client.db, cx.now.wall, cx.world.expiry_rule());
+    if end_watches(cx, &mut view, watches) {
+        client.out.null_array();
+        return Flow::Next;
+    }
+    client.out.array(queue.len());
     for (spec, args) in queue {
         run_one(cx, client, spec, args, Some(&mut view));
     }
     append(cx, client);
+    Flow::Next
 }
 
-/// Runs the queue with the world standing still; each command takes what locks it needs and gives them back.
-fn run_on_world(cx: &mut Context<'_>, client: &mut Client, queue: &Queued) -> Flow {
+/// Runs the queue with the world standing still, unless a watched key changed; each command takes what locks it needs
+/// and gives them back.
+fn run_on_world(cx: &mut Context<'_>, client: &mut Client, queue: &Queued, watches: Option<&Watches>) -> Flow {
     cx.stop_world(|cx| {
+        let shared = Arc::clone(cx.shared);
+        let mut view = shared.store.view_all(client.db, cx.now.wall, cx.world.expiry_rule());
+        let changed = end_watches(cx, &mut view, watches);
+        drop(view);
+        if changed {
+            client.out.null_array();
+            return Flow::Next;
+        }
+        client.out.array(queue.len());
         let mut flow = Flow::Next;
         for (spec, args) in queue {
             if run_one(cx, client, spec, args, None) == Flow::Stop {
