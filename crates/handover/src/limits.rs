@@ -28,7 +28,10 @@ pub struct Limits {
     /// How long an ordered replica might still win, since upstream gives a manual failover that long
     /// (`cluster-manual-failover-timeout`). Writes stay held so long after a failed order of a node that goes on serving.
     pub order_valid: Duration,
-    /// How long to go on once the last candidate or the majority is gone.
+    /// How long to go on once the last candidate that was not told yet is gone. A replica whose connection only broke is
+    /// back in a few milliseconds; where all nodes of a cluster are stopped together, each primary waits so long.
+    pub alone_grace: Duration,
+    /// How long to go on once whoever was told to be primary, or the majority, is gone.
     pub gone_grace: Duration,
     /// How long the role flip and the answers to held clients may take.
     pub redirect_max: Duration,
@@ -55,6 +58,7 @@ impl Default for Limits {
             drain_max: ms(500),
             promote_max: ms(1000),
             order_valid: ms(5000),
+            alone_grace: ms(100),
             gone_grace: ms(300),
             redirect_max: ms(500),
             linger_max: ms(500),

@@ -277,14 +277,16 @@ impl Run {
 
     /// The moment to give up at, at most `patience`: sooner once whoever could take over, or the majority, is gone.
     pub(crate) fn patience(&mut self, cx: &Cx<'_>, patience: Mono, anybody: bool) -> Mono {
-        let grace = cx.facts.limits.gone_grace;
+        let limits = &cx.facts.limits;
+        let told = matches!(self.step, Step::Promote { .. });
         if anybody {
             self.gone_at = None;
         } else {
             self.gone_at.get_or_insert(cx.now);
         }
-        let gone = self.gone_at.map_or(Mono::NEVER, |at| at + grace);
-        let lost = cx.facts.quorum_lost_at.map_or(Mono::NEVER, |at| at.max(self.started) + grace);
+        let gone_grace = if told { limits.gone_grace } else { limits.alone_grace };
+        let gone = self.gone_at.map_or(Mono::NEVER, |at| at + gone_grace);
+        let lost = cx.facts.quorum_lost_at.map_or(Mono::NEVER, |at| at.max(self.started) + limits.gone_grace);
         patience.min(gone).min(lost)
     }
 
