@@ -64,9 +64,7 @@ fn fit_open_files(clients: u64) -> Result<(), String> {
         return Ok(());
     }
     let possible = limit.saturating_sub(OTHER_FILES);
-    Err(format!(
-        "The operating system is not able to handle the specified number of clients, try with {possible}"
-    ))
+    Err(format!("The operating system is not able to handle the specified number of clients, try with {possible}"))
 }
 
 /// Files that are open besides those of clients: listeners, links, logs, snapshots.

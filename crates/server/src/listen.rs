@@ -96,7 +96,8 @@ fn listen_unix(settings: &Settings) -> Result<Option<UnixListener>, StartError> 
     }
     // A socket file that an earlier process left behind would make binding fail.
     let _ = std::fs::remove_file(path);
-    let listener = UnixListener::bind(path).map_err(|e| StartError(format!("Failed opening Unix socket: bind: {e}")))?;
+    let listener =
+        UnixListener::bind(path).map_err(|e| StartError(format!("Failed opening Unix socket: bind: {e}")))?;
     let mode = settings.int(Id::UnixSocketPerm);
     if mode > 0 {
         use std::os::unix::fs::PermissionsExt;

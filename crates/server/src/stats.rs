@@ -266,10 +266,7 @@ pub struct Stats {
 impl Stats {
     /// All zero.
     pub fn new(lanes: usize, commands: usize) -> Stats {
-        Stats {
-            lanes: (0..lanes).map(|_| CachePadded::new(WorkerStats::new(commands))).collect(),
-            ..Stats::default()
-        }
+        Stats { lanes: (0..lanes).map(|_| CachePadded::new(WorkerStats::new(commands))).collect(), ..Stats::default() }
     }
 
     /// Bytes that the links of the cluster bus hold, and those that wait to be sent over them.

@@ -28,38 +28,38 @@ fn a_seed_is_a_run() {
     assert_ne!(run_plain(2).hash, run_plain(3).hash);
 }
 
-/// Runs seeds of a kind with a broken rule until that is noticed; gives what was said.
-fn noticed(sabotage: Sabotage, profile: Profile) -> String {
-    let fitting = (1..200).filter(|seed| Plan::of(*seed).profile == profile);
-    for seed in fitting.take(40) {
+/// Runs seeds of a kind with a broken rule until that rule's own check notices it: other checks may stumble over the same
+/// fault first.
+fn assert_noticed(sabotage: Sabotage, profile: Profile, words: &[&str]) {
+    let fitting = (1..400).filter(|seed| Plan::of(*seed).profile == profile);
+    let mut said = Vec::new();
+    for seed in fitting.take(80) {
         let report = run(seed, Options { sabotage: Some(sabotage), ..Options::default() });
-        if let Some(violation) = report.violations.first() {
-            return violation.clone();
+        if report.violations.iter().any(|v| words.iter().any(|w| v.contains(w))) {
+            return;
         }
+        said.extend(report.violations);
     }
-    panic!("{sabotage:?} is not noticed");
+    panic!("{sabotage:?} is not noticed by its own check; others said {said:?}");
 }
 
 #[test]
 fn a_voter_that_votes_twice_is_caught() {
-    let said = noticed(Sabotage::VoteTwice, Profile::Planned);
-    assert!(said.contains("voted for"), "{said}");
+    assert_noticed(Sabotage::VoteTwice, Profile::Planned, &["voted for"]);
 }
 
 #[test]
 fn a_fence_that_lets_writes_through_is_caught() {
-    let said = noticed(Sabotage::LeakyFence, Profile::Planned);
-    assert!(said.contains("was acknowledged and") || said.contains("had data up to"), "{said}");
+    assert_noticed(Sabotage::LeakyFence, Profile::Planned, &["was acknowledged and", "had data up to"]);
 }
 
 #[test]
 fn writes_executed_after_the_roles_flipped_are_caught() {
-    let said = noticed(Sabotage::LateWrites, Profile::Planned);
-    assert!(said.contains("acknowledged writes in epoch") || said.contains("acknowledged in epoch"), "{said}");
+    let words = ["acknowledged writes in epoch", "acknowledged in epoch"];
+    assert_noticed(Sabotage::LateWrites, Profile::Planned, &words);
 }
 
 #[test]
 fn a_disk_that_forgets_is_caught() {
-    let said = noticed(Sabotage::ForgetfulDisk, Profile::Chaos);
-    assert!(said.contains("promised") || said.contains("voted for"), "{said}");
+    assert_noticed(Sabotage::ForgetfulDisk, Profile::Chaos, &["promised", "voted for"]);
 }

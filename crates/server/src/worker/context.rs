@@ -124,7 +124,11 @@ impl<'a> Context<'a> {
         self.pass = None;
         let was_still = self.still.take().is_some();
         let out = act(self.shared);
-        if was_still { self.become_still() } else { self.enter_again() }
+        if was_still {
+            self.become_still();
+        } else {
+            self.enter_again();
+        }
         out
     }
 

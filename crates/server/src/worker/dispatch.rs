@@ -184,9 +184,7 @@ fn is_subscribing(spec: &CommandSpec) -> bool {
     use NodeCommand as N;
     matches!(
         spec.run,
-        Run::Node(
-            N::Subscribe | N::Unsubscribe | N::Psubscribe | N::Punsubscribe | N::Ssubscribe | N::Sunsubscribe
-        )
+        Run::Node(N::Subscribe | N::Unsubscribe | N::Psubscribe | N::Punsubscribe | N::Ssubscribe | N::Sunsubscribe)
     )
 }
 

@@ -223,13 +223,7 @@ pub(super) fn world(
     Flow::Next
 }
 
-fn on_world(
-    cx: &mut Context<'_>,
-    client: &mut Client,
-    spec: &'static CommandSpec,
-    run: RunOnWorld,
-    args: Args<'_>,
-) {
+fn on_world(cx: &mut Context<'_>, client: &mut Client, spec: &'static CommandSpec, run: RunOnWorld, args: Args<'_>) {
     let before = client.out.buf.len();
     cx.local.effects.clear();
     let mut exec = WorldExec {

@@ -54,9 +54,9 @@ impl Worker {
         if over {
             client.publish_state();
             let line = client.meta.line(shared.clock.mono());
-            shared.log.warning(&format!(
-                "Client {line} scheduled to be closed ASAP for overcoming of output buffer limits."
-            ));
+            shared
+                .log
+                .warning(&format!("Client {line} scheduled to be closed ASAP for overcoming of output buffer limits."));
             shared.stats.output_limit_closed.add_shared(1);
         }
         over

@@ -107,8 +107,7 @@ pub(super) fn latencies(view: &View<'_>, lines: &mut Lines) {
     }
     let wanted = view.world.settings.latency_percentiles();
     for id in 0..baton_commands::count() {
-        let all: Vec<&Times> =
-            view.shared.stats.lanes.iter().filter_map(|l| l.by_command[id].times_if_any()).collect();
+        let all: Vec<&Times> = view.shared.stats.lanes.iter().filter_map(|l| l.by_command[id].times_if_any()).collect();
         let Some(values) = Times::percentiles(&all, wanted) else { continue };
         let name = baton_commands::by_id(CommandId(id as u16)).name;
         let shown: Vec<String> =
