@@ -3,8 +3,8 @@
 
 use crate::effect::Effect;
 use crate::input::{Input, StopKind};
-use crate::node::Node;
-use baton_base::{Mono, NodeId, Slot, WallMs};
+use crate::node::{Node, Told};
+use baton_base::{Epoch, Mono, NodeId, Slot, WallMs};
 use baton_cluster as cluster;
 use baton_cluster::{Cluster, Facts, LogLevel, Origin, Settings, Token};
 use baton_handover as handover;
@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// More effects than one input can cause across both machines; reaching it is an own bug.
 const ROUNDS_MAX: usize = 1 << 20;
+/// By how much a candidate may outlive its order: its clock may be slow, and its request long on the way.
+const REFUSAL_MARGIN: Duration = Duration::from_secs(1);
 /// Tokens of this node's own requests carry this bit, those of its shell never do.
 const OWN_TOKEN: u64 = 1 << 63;
 
@@ -39,7 +41,10 @@ impl Node {
                 self.tell_cluster(at, C::LinkAccepted { link, peer_ip, local_ip });
             }
             Input::LinkFailed { link, at_once } => self.tell_cluster(at, C::LinkFailed { link, at_once }),
-            Input::LinkClosed { link } => self.tell_cluster(at, C::LinkClosed { link }),
+            Input::LinkClosed { link } => {
+                self.tell_cluster(at, C::LinkClosed { link });
+                self.note_gone(at);
+            }
             Input::Received { link, bytes } => self.tell_cluster(at, C::Received { link, bytes }),
             Input::Command { token, origin, command } => self.command(at, token, origin, command),
             Input::SettingsChanged(settings) => {
@@ -251,11 +256,11 @@ impl Node {
             H::Joined { .. } => return,
             H::Fence { until } => Effect::Fence { until, exits: self.handover.shutdown_deadline().is_some() },
             H::Unfence => {
-                self.allow_votes(at);
+                self.told.clear();
                 Effect::Unfence
             }
             H::Redirect { successor, epoch } => {
-                self.allow_votes(at);
+                self.told.clear();
                 Effect::Redirect { successor, epoch }
             }
             H::OrderPromotion { target } => {
@@ -269,6 +274,14 @@ impl Node {
             H::Timeline(record) => Effect::Timeline(record),
         };
         self.effects.push_back(out);
+    }
+
+    /// A candidate whose links are all gone has ended: one that wins closes its replication link, but none of these.
+    fn note_gone(&mut self, at: &Moment<'_>) {
+        let Some((target, cluster)) = self.handover.promoting().zip(self.cluster.as_ref()) else { return };
+        if !cluster.is_linked(&target) {
+            self.handover.handle(at.now, handover::Input::Gone { target });
+        }
     }
 
     fn announce_paused(&mut self, at: &Moment<'_>, target: NodeId, offset: baton_base::Offset) {
@@ -287,33 +300,43 @@ impl Node {
         }
     }
 
-    /// From here on the target doesn't get this node's vote. Where that vote is needed, and wasn't given yet, the target
-    /// can't win any more.
+    /// From here on the target doesn't get this node's vote, and not before it has certainly given up: its request may be
+    /// on its way long after this handover is over. Where that vote is needed, and wasn't given yet, the target can't win
+    /// any more.
     fn withdraw(&mut self, at: &Moment<'_>, target: NodeId) {
-        self.withdrawn.push(target);
+        let told = self.told.iter().find(|told| told.id == target).copied();
+        let (since, before) = told.map_or((at.now, Epoch(0)), |told| (told.at, told.vote));
+        self.withdrawn.push((target, since + self.limits.order_valid + REFUSAL_MARGIN));
         self.refuse_votes(at);
         let Some(cluster) = &self.cluster else { return };
-        if !cluster.majority_without_me() && cluster.voted_for() != Some(target) {
+        let voted = cluster.voted_for() == Some(target) && cluster.last_vote_epoch() > before;
+        if !cluster.majority_without_me() && !voted {
             self.handover.handle(at.now, handover::Input::Withdrawn { target });
         }
     }
 
+    /// The target is told to be primary: it gets this node's vote, whatever was before.
     fn allow_vote(&mut self, at: &Moment<'_>, target: NodeId) {
-        if self.withdrawn.contains(&target) {
-            self.withdrawn.retain(|id| *id != target);
+        let Some(cluster) = &self.cluster else { return };
+        if !self.told.iter().any(|told| told.id == target) {
+            self.told.push(Told { id: target, at: at.now, vote: cluster.last_vote_epoch() });
+        }
+        if self.withdrawn.iter().any(|(id, _)| *id == target) {
+            self.withdrawn.retain(|(id, _)| *id != target);
             self.refuse_votes(at);
         }
     }
 
-    fn allow_votes(&mut self, at: &Moment<'_>) {
-        if !self.withdrawn.is_empty() {
-            self.withdrawn.clear();
+    /// Ends refusals whose time is over.
+    pub(crate) fn forgive(&mut self, at: &Moment<'_>) {
+        if self.withdrawn.iter().any(|(_, until)| *until <= at.now) {
+            self.withdrawn.retain(|(_, until)| *until > at.now);
             self.refuse_votes(at);
         }
     }
 
     fn refuse_votes(&mut self, at: &Moment<'_>) {
-        let refused = self.withdrawn.clone();
+        let refused = self.withdrawn.iter().map(|(id, _)| *id).collect();
         self.tell_cluster(at, cluster::Input::RefuseVotes(refused));
     }
 

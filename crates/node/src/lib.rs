@@ -10,7 +10,7 @@
 //!    [`Effect::BecomeReplicaOf`], [`Effect::Redirect`], with nothing in between but the timeline and the log. Held writes
 //!    are let go by the last one only, so they meet the new place and never a second writer.
 //! 3. An old primary votes for its successor until the very end. A successor whose promotion was withdrawn doesn't get
-//!    this node's vote for as long as the handover lasts that withdrew it.
+//!    this node's vote for as long as it may still try, unless it is told anew.
 //! 4. [`Effect::Exit`] is the last effect of all, and the cluster's configuration is durable before it.
 
 mod effect;

@@ -4,11 +4,21 @@
 use crate::effect::Effect;
 use crate::glue::Moment;
 use crate::input::Input;
-use baton_base::{Mono, NodeId, Offset, WallMs};
+use baton_base::{Epoch, Mono, NodeId, Offset, WallMs};
 use baton_cluster::{Cluster, Facts, Topology};
 use baton_handover::{Handover, Limits, Phase, Replica};
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// A candidate that was told to be primary.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told {
+    pub(crate) id: NodeId,
+    /// When.
+    pub(crate) at: Mono,
+    /// Epoch of this node's latest vote before that.
+    pub(crate) vote: Epoch,
+}
 
 /// What a cluster node starts with.
 #[derive(Clone, Debug)]
@@ -52,8 +62,10 @@ pub struct Node {
     pub(crate) replicas: Vec<Replica>,
     /// Some of them have names that the cluster didn't know.
     pub(crate) strangers: bool,
-    /// Candidates whose promotion this handover withdrew.
-    pub(crate) withdrawn: Vec<NodeId>,
+    /// Candidates that this handover told to be primary.
+    pub(crate) told: Vec<Told>,
+    /// Candidates whose promotion was withdrawn, and until when they may still try.
+    pub(crate) withdrawn: Vec<(NodeId, Mono)>,
     /// Exit is queued: nothing comes after it.
     pub(crate) exited: bool,
     pub(crate) effects: VecDeque<Effect>,
@@ -76,6 +88,7 @@ impl Node {
             own_tokens: 0,
             replicas: Vec::new(),
             strangers: false,
+            told: Vec::new(),
             withdrawn: Vec::new(),
             exited: false,
             effects: VecDeque::new(),
@@ -96,6 +109,7 @@ impl Node {
         }
         let moment = Moment { now, wall, facts: *facts };
         self.note_facts(&moment);
+        self.forgive(&moment);
         self.dispatch(&moment, input);
         self.pump(&moment);
         self.note_quorum(&moment);
@@ -152,9 +166,6 @@ impl Node {
         let idle = matches!(self.handover.phase(), Phase::Idle | Phase::Exited);
         if idle && self.manual.is_some() {
             return Err("a manual failover is served and nothing runs".to_owned());
-        }
-        if idle && !self.withdrawn.is_empty() {
-            return Err("votes are refused and nothing runs".to_owned());
         }
         Ok(())
     }
