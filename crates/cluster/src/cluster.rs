@@ -244,6 +244,19 @@ impl Cluster {
         matches!(self.manual, Manual::CatchingUp { .. })
     }
 
+    /// How many known nodes this one has no open link to, suspects, holds for failed, or was told to be out of reach.
+    pub fn doubted(&self) -> usize {
+        let expired = self.last_handled - self.settings.twice_node_timeout();
+        let reported = |n: &Node| n.reports.values().any(|at| *at > expired);
+        let doubtful = |n: &&Node| !n.healthy() || reported(n) || self.open_outbound(&n.id).is_none();
+        self.nodes.values().filter(|n| !n.is_myself()).filter(doubtful).count()
+    }
+
+    /// Whether there is a link with this node, in either direction.
+    pub fn is_linked(&self, id: &NodeId) -> bool {
+        self.open_outbound(id).is_some() || self.nodes.get(id).is_some_and(|n| n.inbound.is_some())
+    }
+
     /// Bus links in both directions, as `cluster_connections` counts them.
     pub fn link_count(&self) -> usize {
         self.links.len()
