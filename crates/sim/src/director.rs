@@ -140,7 +140,8 @@ impl Director {
             let (begins, ends) = (world.io.plan.time(up, act.at_ms), world.io.plan.time(up, act.at_ms + act.for_ms));
             world.io.queue.push(begins, Event::Fault { index, begins: true });
             world.io.queue.push(ends, Event::Fault { index, begins: false });
-            until = until.max(ends);
+            // What a slow network carries still arrives slowly.
+            until = until.max(if matches!(act.deed, Deed::Slow(_)) { ends + Duration::from_secs(1) } else { ends });
         }
         self.todo = tail(world);
         self.go(world, Stage::Faults { until: until + LOOK_EVERY });
@@ -195,11 +196,11 @@ impl Director {
             self.go(world, Stage::Quiet);
             return;
         };
-        if settled::check(world, false).is_err() {
+        if let Err(why) = settled::check(world, false).and_then(|()| settled::is_calm(world)) {
             // Whatever still goes on after a fault, the operator waits for it.
             self.todo.push(act);
             if world.io.now.since(self.since) > PLANNED_MAX {
-                self.blame(world, "no peace before a planned handover");
+                world.io.watch.judge(world.io.now, Err(format!("no peace before a planned handover: {why}")));
             }
             return;
         }

@@ -225,7 +225,7 @@ impl Net {
             AtEnd::Data(Payload::Stream { ops, .. }) => ops.iter().map(crate::data::Op::bytes).sum(),
             _ => 0,
         };
-        let transfer = Duration::from_micros(bytes * self.slowness / self.plan.bytes_per_us);
+        let transfer = Duration::from_micros(bytes / self.plan.bytes_per_us);
         let delay = self.delay();
         let last = &mut self.conns[conn].last[to.index()];
         let at = (now + delay).max(*last + transfer);

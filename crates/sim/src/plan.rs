@@ -263,7 +263,7 @@ fn chaos_deed(plan: &Plan, rng: &mut Rng, kind: u64) -> Deed {
         3 => Deed::Pause(target),
         4 | 5 => Deed::Partition { mask: rng.next_u64(), one_way: rng.chance(1, 3) },
         6 => Deed::Reset(target),
-        7 => Deed::Slow(rng.range(2, 200)),
+        7 => Deed::Slow(rng.range(2, 50)),
         8 => Deed::Failover(Target::Replica(shard), FailoverMode::Force),
         9 => Deed::Failover(Target::Replica(shard), FailoverMode::Default),
         10 => Deed::Stop(target, *pick(rng, &[StopKind::Sigterm, StopKind::Plain])),

@@ -26,6 +26,17 @@ pub fn check(world: &World, equal: bool) -> Result<(), String> {
     cores.iter().try_for_each(|core| agrees(cores[0], core))
 }
 
+/// Whether nobody doubts anybody: suspicions outlive their cause for a while, and may still depose somebody.
+pub fn is_calm(world: &World) -> Result<(), String> {
+    for core in world.procs.iter().filter_map(|p| p.core.as_deref()) {
+        let doubted = core.node.cluster().expect("in cluster mode").doubted();
+        if doubted > 0 {
+            return Err(format!("n{} doubts {doubted} nodes", core.place()));
+        }
+    }
+    Ok(())
+}
+
 fn agrees(first: &Core, core: &Core) -> Result<(), String> {
     let (a, b) = (&first.topology, &core.topology);
     let no = core.place();
