@@ -131,6 +131,11 @@ pub enum Input {
         /// The replica.
         target: NodeId,
     },
+    /// The replica that was told to be primary has ended, as far as can be known.
+    Gone {
+        /// The replica.
+        target: NodeId,
+    },
     /// The roles have flipped and all held clients are answered, as [`Effect::Redirect`] asked.
     ///
     /// [`Effect::Redirect`]: crate::Effect::Redirect

@@ -2,7 +2,7 @@
 
 use crate::run::{Cx, Run, Turn};
 use crate::{Effect, Input, Limits, Outcome, Phase, Record, Replica};
-use baton_base::{Mono, Offset};
+use baton_base::{Mono, NodeId, Offset};
 use std::collections::VecDeque;
 
 /// The handover machine of one node.
@@ -93,6 +93,14 @@ impl Handover {
             State::Idle => Phase::Idle,
             State::Running(run) => run.phase(),
             State::Exited => Phase::Exited,
+        }
+    }
+
+    /// Who was told to be primary, while that is waited for.
+    pub fn promoting(&self) -> Option<NodeId> {
+        match &self.state {
+            State::Running(run) => run.promoting(),
+            State::Idle | State::Exited => None,
         }
     }
 

@@ -16,6 +16,7 @@ impl Run {
         self.told.push(target);
         self.may_win.push(target);
         self.gone_at = None;
+        self.gone = false;
         if self.promotion == Promotion::Announce {
             self.told_until = self.deadline;
             cx.emit(Effect::AnnouncePaused { target, offset: self.final_offset() });
@@ -59,7 +60,10 @@ impl Run {
         // A replica that wins drops its link to this node, and its claim is on its way then.
         let anybody = cx.facts.replicas.iter().any(|r| r.id == Some(target));
         let patience = self.patience(cx, until, anybody);
-        if cx.now < patience && self.may_win.contains(&target) {
+        // A node that exits may go on without certainty: a late win is the best that can happen then. One that is to serve
+        // again must wait for it.
+        let given_up = self.exit && self.gone;
+        if cx.now < patience && self.may_win.contains(&target) && !given_up {
             return Turn::Wait(patience);
         }
         cx.log(Level::Warning, texts::not_promoted(target));

@@ -107,6 +107,8 @@ pub(crate) struct Run {
     pub(crate) told: Vec<NodeId>,
     /// Those of them that haven't been heard to stand back.
     pub(crate) may_win: Vec<NodeId>,
+    /// The last one told has ended, as far as can be known.
+    pub(crate) gone: bool,
     /// Until when one of those might win.
     pub(crate) told_until: Mono,
     pub(crate) successor: Option<(NodeId, Epoch)>,
@@ -151,6 +153,7 @@ impl Run {
             paces: Vec::new(),
             told: Vec::new(),
             may_win: Vec::new(),
+            gone: false,
             told_until: cx.now,
             successor: None,
             redirected: false,
@@ -188,6 +191,7 @@ impl Run {
                 }
             }
             Input::Withdrawn { target } => self.may_win.retain(|id| *id != target),
+            Input::Gone { target } => self.gone |= self.promoting() == Some(target),
             Input::Redirected => self.redirected |= matches!(self.step, Step::Redirect { .. }),
             Input::ClientsLeft(count) => {
                 if matches!(self.step, Step::Redirect { .. } | Step::Linger { .. }) {
@@ -246,6 +250,13 @@ impl Run {
             Step::Redirect { .. } => Phase::Redirect,
             Step::Linger { .. } => Phase::Linger,
             Step::Stop { .. } => Phase::Stop,
+        }
+    }
+
+    pub(crate) fn promoting(&self) -> Option<NodeId> {
+        match self.step {
+            Step::Promote { target, .. } => Some(target),
+            _ => None,
         }
     }
 

@@ -218,6 +218,7 @@ fn input() -> impl Strategy<Value = Input> {
         4 => (95_000..=101_000u64).prop_map(|o| Input::Fenced { offset: Offset(o) }),
         1 => (target(), 1..9u64).prop_map(|(node, e)| Input::SuccessorSeen { node, epoch: Epoch(e) }),
         1 => target().prop_map(|target| Input::Withdrawn { target }),
+        1 => target().prop_map(|target| Input::Gone { target }),
         1 => Just(Input::Redirected),
         1 => (0..3usize).prop_map(Input::ClientsLeft),
         1 => any::<bool>().prop_map(|ok| Input::Saved { ok }),

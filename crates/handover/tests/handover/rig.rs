@@ -60,6 +60,7 @@ impl Rig {
                 Input::SuccessorSeen { node: node(words.next().unwrap()), epoch: Epoch(number(words.next().unwrap())) }
             }
             "withdrawn" => Input::Withdrawn { target: node(rest) },
+            "gone" => Input::Gone { target: node(rest) },
             "redirected" => Input::Redirected,
             "clients" => Input::ClientsLeft(number(rest) as usize),
             "saved" => Input::Saved { ok: rest == "ok" },

@@ -27,7 +27,7 @@ fn way_to(phase: Phase) -> Vec<&'static str> {
     }
 }
 
-const INPUTS: [&str; 24] = [
+const INPUTS: [&str; 25] = [
     "request sigterm 2",
     "request shutdown 2 target=b",
     "request command 2",
@@ -43,6 +43,7 @@ const INPUTS: [&str; 24] = [
     "claim a 9",
     "claim b 9",
     "withdrawn a",
+    "gone a",
     "redirected",
     "clients 0",
     "clients 3",

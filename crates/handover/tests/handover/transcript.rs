@@ -43,4 +43,5 @@ transcripts! {
     aborts
     stop_for_nobody
     choice
+    target_gone
 }

@@ -17,9 +17,10 @@ use mio::{Events, Poll, Token as PollToken};
 
 use super::boot;
 use super::bus::{Bus, BusEvent};
-use super::message::{ControlMessage, ReplyTo, ShutdownRequest};
+use super::message::{Answer, ControlMessage, ReplyTo, ShutdownRequest};
 use super::saver::Saver;
 use crate::mailbox::{Inbox, Mailbox, mailbox};
+use crate::repl::LinkMessage;
 use crate::shared::Shared;
 use crate::start::StartError;
 
@@ -276,6 +277,13 @@ impl Control {
     fn on_message(&mut self, message: ControlMessage) {
         match message {
             ControlMessage::ReplicaOf { target, who, reply } => self.replica_of(target, &who, reply),
+            ControlMessage::Cluster { command: ClusterCommand::Failover { .. }, reply, .. }
+                if self.stopping.is_some() =>
+            {
+                // Whoever counted on this node looks for another one as soon as it sees the connection end.
+                self.shared.threads().link.send(LinkMessage::StopFollowing);
+                reply.answer(&self.shared, Answer::Error("ERR This node is shutting down".into()));
+            }
             ControlMessage::Cluster { command, origin, reply } => {
                 let token = self.expect_answer(reply);
                 self.feed(Input::Command { token, origin, command });
