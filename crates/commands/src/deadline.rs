@@ -3,6 +3,7 @@
 use baton_base::WallMs;
 use baton_store::{Expiry, Key, View};
 
+use crate::event::EventClass;
 use crate::exec::{Exec, LazyFree};
 use crate::fail::Fail;
 
@@ -66,6 +67,8 @@ pub(crate) fn has_passed(at: WallMs, view: &View<'_>) -> bool {
 pub(crate) fn delete_passed(x: &mut Exec<'_, '_>, key: &Key<'_>) -> bool {
     let removed = x.view.remove(key);
     if removed {
+        x.effects.deadline_passed();
+        x.notify(EventClass::EXPIRED, "expired", key);
         x.effects.replace(&[LazyFree::delete_name(x.env.lazy.expire), key.bytes]);
     } else {
         x.effects.none();

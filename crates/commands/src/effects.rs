@@ -4,6 +4,8 @@
 use baton_resp::{ArgRange, Args};
 use baton_store::DbIndex;
 
+use crate::event::Event;
+
 /// The effects of one command. A worker keeps one and reuses it: its buffers keep their memory.
 #[derive(Debug, Default)]
 pub struct Effects {
@@ -12,6 +14,8 @@ pub struct Effects {
     buf: Vec<u8>,
     ranges: Vec<ArgRange>,
     ops: Vec<Op>,
+    events: Vec<Event>,
+    passed: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +68,31 @@ impl Effects {
             self.ranges.shrink_to(KEPT_BYTES / size_of::<ArgRange>());
             self.ops.clear();
         }
+        if self.passed > 0 || !self.events.is_empty() {
+            self.passed = 0;
+            self.events.clear();
+        }
+    }
+
+    /// Adds a keyspace event.
+    #[cold]
+    pub(crate) fn note(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// The keyspace events noted so far, in order.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// Counts a key that was deleted because the deadline it was given has passed already.
+    pub(crate) fn deadline_passed(&mut self) {
+        self.passed += 1;
+    }
+
+    /// How many keys were deleted because the deadline they were given had passed already.
+    pub fn deadlines_passed(&self) -> u64 {
+        self.passed
     }
 
     /// Whether it makes sense to build ops.

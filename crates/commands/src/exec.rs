@@ -5,6 +5,7 @@ use baton_resp::{Args, Out};
 use baton_store::{DbIndex, Garbage, Key, Store, View};
 
 use crate::effects::Effects;
+use crate::event::EventClass;
 
 /// Everything a command that runs on keys may use. Nothing else reaches it: no lock, no clock, no configuration object.
 pub struct Exec<'a, 's> {
@@ -95,11 +96,19 @@ pub struct Env {
     pub lfu: bool,
     /// Whether the node is part of a cluster.
     pub cluster: bool,
+    /// Classes of keyspace events that somebody may listen to.
+    pub events: EventClass,
 }
 
 impl Default for Env {
     fn default() -> Env {
-        Env { lazy: LazyFree::default(), bulk_bytes_max: 512 << 20, lfu: false, cluster: false }
+        Env {
+            lazy: LazyFree::default(),
+            bulk_bytes_max: 512 << 20,
+            lfu: false,
+            cluster: false,
+            events: EventClass::empty(),
+        }
     }
 }
 

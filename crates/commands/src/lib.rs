@@ -5,7 +5,7 @@
 //! given, know the time only from it, and never lock, log, or look at a socket.
 //!
 //! Reading order: [`CommandSpec`] and [`Run`] (the record), [`lookup`] (finding one), [`key_positions`] (its keys),
-//! [`Exec`] (what a running command has), [`Effects`] (what it leaves for the journal), [`Fail`] (how it refuses), then the
+//! [`Exec`] (what a running command has), [`Effects`] (what it leaves for the journal), [`Event`] (what it tells listeners), [`Fail`] (how it refuses), then the
 //! families under `string` and `generic`, whose records are under `table`.
 //!
 //! [`View`]: baton_store::View
@@ -14,6 +14,7 @@ mod arg;
 mod deadline;
 pub mod docs;
 mod effects;
+mod event;
 mod exec;
 mod fail;
 mod flags;
@@ -29,6 +30,7 @@ mod table;
 
 pub use arg::{Arg, ArgFlags, ArgKind};
 pub use effects::{Effects, Propagate};
+pub use event::{Event, EventClass};
 pub use exec::{Env, Exec, LazyFree, StoreExec, WorldExec};
 pub use fail::Fail;
 pub use flags::{Categories, Flags};

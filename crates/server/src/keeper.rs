@@ -209,6 +209,7 @@ impl Keeper {
         if expired.is_empty() {
             return false;
         }
+        crate::events::publish_expired(shared, shared.world.peek().env.events, &expired);
         shared.stats.lanes[shared.keeper_lane().0].expired.add(expired.len() as u64);
         if shared.journal.is_active() {
             let verb: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use baton_base::{Mono, WallMs};
 use baton_cluster::Topology;
-use baton_commands::{Env, LazyFree};
+use baton_commands::{Env, EventClass, LazyFree};
 use baton_config::{Id, Settings};
 use baton_store::Expiry;
 use parking_lot::Mutex;
@@ -149,6 +149,8 @@ pub struct Hot {
     pub slow_nanos: u64,
     /// `latency-tracking`.
     pub latency_tracking: bool,
+    /// `notify-keyspace-events`, as bits.
+    pub events: u32,
 }
 
 impl Hot {
@@ -170,6 +172,7 @@ impl Hot {
             memory_max: s.uint(Id::MaxMemory),
             slow_nanos: slow_nanos(s),
             latency_tracking: s.bool(Id::LatencyTracking),
+            events: s.int(Id::NotifyKeyspaceEvents) as u32,
         }
     }
 }
@@ -243,6 +246,7 @@ impl World {
             bulk_bytes_max: hot.proto_max_bulk_len as u64,
             lfu: false,
             cluster: hot.cluster,
+            events: EventClass::of_setting(hot.events),
         });
         self.plain = self.role == Role::Primary
             && self.topology.is_none()

@@ -1,7 +1,8 @@
 //! Values that get another name or another database.
 
-use baton_store::DbIndex;
+use baton_store::{DbIndex, Key};
 
+use crate::event::EventClass;
 use crate::exec::Exec;
 use crate::fail::Fail;
 use crate::number::db_index;
@@ -16,6 +17,7 @@ pub(crate) fn rename(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     }
     if from.bytes != to.bytes {
         x.view.move_from(x.view.db(), &from, &to);
+        notify_renamed(x, &from, &to);
     }
     x.out.ok();
     Ok(())
@@ -28,8 +30,17 @@ pub(crate) fn renamenx(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         return Err(Fail::NoSuchKey);
     }
     let moved = from.bytes != to.bytes && !x.view.exists(&to) && x.view.move_from(x.view.db(), &from, &to);
+    if moved {
+        notify_renamed(x, &from, &to);
+    }
     x.out.int(i64::from(moved));
     Ok(())
+}
+
+fn notify_renamed(x: &mut Exec<'_, '_>, from: &Key<'_>, to: &Key<'_>) {
+    x.notify(EventClass::NEW, "new", to);
+    x.notify(EventClass::GENERIC, "rename_from", from);
+    x.notify(EventClass::GENERIC, "rename_to", to);
 }
 
 /// MOVE key db.
@@ -41,6 +52,11 @@ pub(crate) fn move_(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         return Err(SAME);
     }
     let moved = x.view.exists(&key) && in_db(x, there, |x| !x.view.exists(&key) && x.view.move_from(here, &key, &key));
+    if moved {
+        in_db(x, there, |x| x.notify(EventClass::NEW, "new", &key));
+        x.notify(EventClass::GENERIC, "move_from", &key);
+        in_db(x, there, |x| x.notify(EventClass::GENERIC, "move_to", &key));
+    }
     x.out.int(i64::from(moved));
     Ok(())
 }
@@ -55,6 +71,12 @@ pub(crate) fn copy(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     }
     let copied = x.view.exists(&from)
         && in_db(x, there, |x| (replace || !x.view.exists(&to)) && x.view.copy_from(here, &from, &to));
+    if copied {
+        in_db(x, there, |x| {
+            x.notify(EventClass::NEW, "new", &to);
+            x.notify(EventClass::GENERIC, "copy_to", &to);
+        });
+    }
     x.out.int(i64::from(copied));
     Ok(())
 }
@@ -76,7 +98,7 @@ fn copy_options(x: &Exec<'_, '_>) -> Result<(DbIndex, bool), Fail> {
 }
 
 /// Runs with another database selected.
-fn in_db(x: &mut Exec<'_, '_>, db: DbIndex, run: impl FnOnce(&mut Exec<'_, '_>) -> bool) -> bool {
+fn in_db<T>(x: &mut Exec<'_, '_>, db: DbIndex, run: impl FnOnce(&mut Exec<'_, '_>) -> T) -> T {
     let before = x.view.db();
     x.view.select(db);
     let result = run(x);

@@ -1,5 +1,6 @@
 //! Deleting keys, counting them, and what is cheap to say about one.
 
+use crate::event::EventClass;
 use crate::exec::Exec;
 use crate::fail::Fail;
 
@@ -7,7 +8,11 @@ use crate::fail::Fail;
 pub(crate) fn del(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let removed = count(x, |x, i| {
         let key = x.key(i - 1, i);
-        x.view.remove(&key)
+        let removed = x.view.remove(&key);
+        if removed {
+            x.notify(EventClass::GENERIC, "del", &key);
+        }
+        removed
     });
     x.out.int(removed);
     Ok(())

@@ -3,6 +3,7 @@
 use baton_base::WallMs;
 
 use crate::deadline::{self, Unit};
+use crate::event::EventClass;
 use crate::exec::Exec;
 use crate::fail::Fail;
 use crate::number::int;
@@ -85,6 +86,7 @@ fn expire_in(x: &mut Exec<'_, '_>, unit: Unit, command: &'static str) -> Result<
         deadline::delete_passed(x, &key);
     } else {
         x.view.set_expire(&key, Some(at));
+        x.notify(EventClass::GENERIC, "expire", &key);
         if unit != Unit::UnixMillis && x.effects.wanted() {
             let mut text = itoa::Buffer::new();
             let head = [&b"PEXPIREAT"[..], key.bytes, text.format(at.0).as_bytes()];
@@ -99,6 +101,9 @@ fn expire_in(x: &mut Exec<'_, '_>, unit: Unit, command: &'static str) -> Result<
 pub(crate) fn persist(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let key = x.key(0, 1);
     let changed = x.view.set_expire(&key, None);
+    if changed {
+        x.notify(EventClass::GENERIC, "persist", &key);
+    }
     x.out.int(i64::from(changed));
     Ok(())
 }

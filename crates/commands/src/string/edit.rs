@@ -1,6 +1,7 @@
 //! Changing a string in place.
 
 use super::string_of;
+use crate::event::EventClass;
 use crate::exec::Exec;
 use crate::fail::Fail;
 use crate::number::int;
@@ -14,7 +15,9 @@ pub(crate) fn append(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         None => 0,
     };
     check_length(x, before as u64 + tail.len() as u64)?;
+    x.notify_if_new(&key);
     let len = x.view.append(&key, tail);
+    x.notify(EventClass::STRING, "append", &key);
     x.out.int(len as i64);
     Ok(())
 }
@@ -33,7 +36,9 @@ pub(crate) fn setrange(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         return Ok(());
     }
     check_length(x, offset.saturating_add(part.len() as u64))?;
+    x.notify_if_new(&key);
     let len = x.view.set_range(&key, offset as usize, part);
+    x.notify(EventClass::STRING, "setrange", &key);
     x.out.int(len as i64);
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! Reading strings, and reading them while something happens to the key.
 
-use baton_store::{Expire, Str};
+use baton_store::{Expire, Key, Str};
 
 use super::options::{Dialect, ExpiryOption, Options};
 use super::{equals, string_of, write};
 use crate::deadline;
+use crate::event::EventClass;
 use crate::exec::Exec;
 use crate::fail::Fail;
 use crate::number::int;
@@ -31,7 +32,9 @@ fn reply_string(x: &mut Exec<'_, '_>) -> Result<bool, Fail> {
 pub(crate) fn getset(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     reply_string(x)?;
     let key = x.key(0, 1);
+    x.notify_if_new(&key);
     x.view.set_str(&key, &x.args[2], Expire::Never);
+    x.notify(EventClass::STRING, "set", &key);
     x.effects.replace(&[b"SET", key.bytes, &x.args[2]]);
     Ok(())
 }
@@ -40,10 +43,16 @@ pub(crate) fn getset(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 pub(crate) fn getdel(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     if reply_string(x)? {
         let key = x.key(0, 1);
-        x.view.remove(&key);
-        x.effects.replace(&[b"DEL", key.bytes]);
+        delete(x, &key);
     }
     Ok(())
+}
+
+/// Deletes a key that is there, and says so instead of the command.
+fn delete(x: &mut Exec<'_, '_>, key: &Key<'_>) {
+    x.view.remove(key);
+    x.notify(EventClass::GENERIC, "del", key);
+    x.effects.replace(&[b"DEL", key.bytes]);
 }
 
 /// GETEX key [EX seconds | PX ms | EXAT time | PXAT time-ms | PERSIST].
@@ -55,12 +64,16 @@ pub(crate) fn getex(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     }
     let key = x.key(0, 1);
     match (options.expiry, expire) {
-        (ExpiryOption::Persist, _) if x.view.set_expire(&key, None) => x.effects.replace(&[b"PERSIST", key.bytes]),
+        (ExpiryOption::Persist, _) if x.view.set_expire(&key, None) => {
+            x.notify(EventClass::GENERIC, "persist", &key);
+            x.effects.replace(&[b"PERSIST", key.bytes]);
+        }
         (_, Expire::At(at)) if deadline::has_passed(at, x.view) => {
             deadline::delete_passed(x, &key);
         }
         (_, Expire::At(at)) => {
             x.view.set_expire(&key, Some(at));
+            x.notify(EventClass::GENERIC, "expire", &key);
             let mut text = itoa::Buffer::new();
             x.effects.replace(&[b"PEXPIREAT", key.bytes, text.format(at.0).as_bytes()]);
         }
@@ -77,8 +90,7 @@ pub(crate) fn delifeq(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         None => false,
     };
     if equal {
-        x.view.remove(&key);
-        x.effects.replace(&[b"DEL", key.bytes]);
+        delete(x, &key);
     }
     x.out.int(i64::from(equal));
     Ok(())

@@ -3,6 +3,7 @@
 use baton_store::{Expire, Str};
 
 use super::string_of;
+use crate::event::EventClass;
 use crate::exec::Exec;
 use crate::fail::Fail;
 use crate::number::{Extended, Parsed, int};
@@ -37,7 +38,9 @@ fn add(x: &mut Exec<'_, '_>, increment: i64) -> Result<(), Fail> {
     };
     let overflow = Fail::Text("ERR increment or decrement would overflow");
     let sum = value.checked_add(increment).ok_or(overflow)?;
+    x.notify_if_new(&key);
     x.view.set_int(&key, sum);
+    x.notify(EventClass::STRING, "incrby", &key);
     x.out.int(sum);
     Ok(())
 }
@@ -58,7 +61,9 @@ pub(crate) fn incrbyfloat(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         _ => None,
     };
     let text = sum.ok_or(Fail::Text("ERR increment would produce NaN or Infinity"))?.to_text();
+    x.notify_if_new(&key);
     x.view.set_str(&key, &text, Expire::Keep);
+    x.notify(EventClass::STRING, "incrbyfloat", &key);
     x.effects.replace(&[b"SET", key.bytes, &text, b"KEEPTTL"]);
     x.out.bulk(&text);
     Ok(())

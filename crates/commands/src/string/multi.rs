@@ -5,6 +5,7 @@ use baton_store::Expire;
 
 use super::options::{Condition, Dialect, ExpiryOption, Options};
 use crate::deadline::Unit;
+use crate::event::EventClass;
 use crate::exec::Exec;
 use crate::fail::Fail;
 
@@ -92,6 +93,11 @@ fn find(x: &mut Exec<'_, '_>, first: usize, pairs: usize, there: bool) -> bool {
 fn write_pairs(x: &mut Exec<'_, '_>, first: usize, pairs: usize, expire: Expire) {
     for n in 0..pairs {
         let key = x.key(n, first + 2 * n);
+        x.notify_if_new(&key);
         x.view.set_str(&key, &x.args[first + 2 * n + 1], expire);
+        x.notify(EventClass::STRING, "set", &key);
+        if matches!(expire, Expire::At(_)) {
+            x.notify(EventClass::GENERIC, "expire", &key);
+        }
     }
 }

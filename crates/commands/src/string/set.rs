@@ -6,6 +6,7 @@ use baton_store::{Entry, Expire, Key};
 use super::options::{Condition, Dialect, Options};
 use super::{equals, string_of, write};
 use crate::deadline::{self, Unit};
+use crate::event::EventClass;
 use crate::exec::Exec;
 use crate::fail::Fail;
 use crate::key_spec::{KeyFlags, key_flags};
@@ -14,7 +15,9 @@ use crate::key_spec::{KeyFlags, key_flags};
 pub(crate) fn set(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let key = x.key(0, 1);
     if x.args.len() == 3 {
+        x.notify_if_new(&key);
         x.view.set_str(&key, &x.args[2], Expire::Never);
+        x.notify(EventClass::STRING, "set", &key);
         x.out.ok();
         return Ok(());
     }
@@ -71,12 +74,19 @@ fn holds(condition: Condition, present: Option<&Entry<'_>>, args: Args<'_>) -> R
 
 /// Writes the value, or deletes the key if its deadline has passed already. Replicas are told the deadline itself.
 fn store(x: &mut Exec<'_, '_>, key: &Key<'_>, value: &[u8], expire: Expire) {
-    let Expire::At(at) = expire else { return x.view.set_str(key, value, expire) };
+    let Expire::At(at) = expire else {
+        x.notify_if_new(key);
+        x.view.set_str(key, value, expire);
+        return x.notify(EventClass::STRING, "set", key);
+    };
     if deadline::has_passed(at, x.view) {
         deadline::delete_passed(x, key);
         return;
     }
+    x.notify_if_new(key);
     x.view.set_str(key, value, expire);
+    x.notify(EventClass::STRING, "set", key);
+    x.notify(EventClass::GENERIC, "expire", key);
     if x.effects.wanted() {
         let mut text = itoa::Buffer::new();
         x.effects.replace(&[b"SET", key.bytes, value, b"PXAT", text.format(at.0).as_bytes()]);
@@ -102,7 +112,9 @@ pub(crate) fn setnx(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let key = x.key(0, 1);
     let missing = !x.view.exists(&key);
     if missing {
+        x.notify_if_new(&key);
         x.view.set_str(&key, &x.args[2], Expire::Never);
+        x.notify(EventClass::STRING, "set", &key);
     }
     x.out.int(i64::from(missing));
     Ok(())

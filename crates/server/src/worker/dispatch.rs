@@ -125,7 +125,7 @@ fn route(
 
 /// Refuses what can't be done in the present state of the node and the connection.
 fn check(cx: &Context<'_>, client: &Client, spec: &'static CommandSpec) -> Result<(), Refusal> {
-    let (flags, world) = (spec.flags, &cx.world);
+    let world = &cx.world;
     let writes = is_or_execs(client, spec, Flags::WRITE);
     let replica = world.role.is_replica();
     if world.hot.memory_max > 0 && is_or_execs(client, spec, Flags::DENYOOM) && over_memory(cx) {
@@ -148,10 +148,10 @@ fn check(cx: &Context<'_>, client: &Client, spec: &'static CommandSpec) -> Resul
         )
         .into());
     }
-    if replica && !world.link_up && !world.hot.replica_serve_stale_data && !flags.contains(Flags::STALE) {
+    if replica && !world.link_up && !world.hot.replica_serve_stale_data && needs_more_than(client, spec, Flags::STALE) {
         return Err("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.".into());
     }
-    if world.loading.is_some() && !flags.contains(Flags::LOADING) {
+    if world.loading.is_some() && needs_more_than(client, spec, Flags::LOADING) {
         let redis = world.settings.bool(baton_config::Id::ExtendedRedisCompatibility);
         let name = if redis { "Redis" } else { "Valkey" };
         return Err(format!("LOADING {name} is loading the dataset in memory").into());
@@ -173,6 +173,12 @@ fn is_exec(spec: &CommandSpec) -> bool {
 fn is_or_execs(client: &Client, spec: &CommandSpec, flag: Flags) -> bool {
     let queued = |t: &transaction::Queued| t.iter().any(|(s, _)| s.flags.intersects(flag));
     spec.flags.intersects(flag) || (is_exec(spec) && client.transaction.as_ref().is_some_and(|t| queued(&t.queue)))
+}
+
+/// Whether a command, or one that EXEC would run, is not allowed in a state that this flag allows commands in.
+fn needs_more_than(client: &Client, spec: &CommandSpec, flag: Flags) -> bool {
+    let queued = |t: &transaction::Queued| t.iter().any(|(s, _)| !s.flags.contains(flag));
+    !spec.flags.contains(flag) || (is_exec(spec) && client.transaction.as_ref().is_some_and(|t| queued(&t.queue)))
 }
 
 fn lacks_replicas(cx: &Context<'_>) -> bool {

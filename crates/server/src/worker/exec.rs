@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::client::Client;
 use super::context::{Context, Flow};
+use crate::clients::ClientId;
 
 type RunOnView = fn(&mut Exec<'_, '_>) -> Result<(), Fail>;
 type RunOnStore = fn(&mut StoreExec<'_>) -> Result<(), Fail>;
@@ -28,7 +29,7 @@ pub(super) fn keyspace(
     if let Some(key) = key.or_else(|| Some(store.key(args.get(spec.single_key()?)?))) {
         let mut view = store.view(key.slot, db, wall, rule);
         on_view(cx, client, spec, &mut view, run, args, &[key]);
-        finish(cx, client, &mut view, args, true);
+        finish(cx, client, spec, &mut view, args, &[key], true);
         return Flow::Next;
     }
     let keys = declared_keys(cx, spec, args);
@@ -41,12 +42,12 @@ pub(super) fn keyspace(
     if !slots.is_empty() {
         let mut view = cx.shared.store.view_many(&slots, db, wall, rule);
         on_view(cx, client, spec, &mut view, run, args, &keys);
-        finish(cx, client, &mut view, args, true);
+        finish(cx, client, spec, &mut view, args, &keys, true);
     } else {
         // Such a command only refuses its arguments. Should it look at keys all the same, it may look at any.
         let mut view = cx.shared.store.view_all(db, wall, rule);
         on_view(cx, client, spec, &mut view, run, args, &keys);
-        finish(cx, client, &mut view, args, true);
+        finish(cx, client, spec, &mut view, args, &keys, true);
     }
     cx.local.slots = slots;
     Flow::Next
@@ -100,7 +101,18 @@ pub(super) fn on_view(
 /// Counts what a view did and makes the unit for the journal of it; appends the unit if `append`, else leaves it for
 /// the end of the transaction.
 #[inline]
-pub(super) fn finish(cx: &mut Context<'_>, client: &mut Client, view: &mut View<'_>, args: Args<'_>, append: bool) {
+pub(super) fn finish(
+    cx: &mut Context<'_>,
+    client: &mut Client,
+    spec: &'static CommandSpec,
+    view: &mut View<'_>,
+    args: Args<'_>,
+    keys: &[Key<'_>],
+    append: bool,
+) {
+    if !cx.world.env.events.is_empty() {
+        cx.publish_events(client.meta.id, spec, view, keys);
+    }
     let outcome = &view.outcome;
     let lane = &cx.shared.stats.lanes[cx.local.lane.0];
     lane.hits.add(outcome.hits);
@@ -110,7 +122,7 @@ pub(super) fn finish(cx: &mut Context<'_>, client: &mut Client, view: &mut View<
         return;
     }
     lane.dirty.add(outcome.dirty);
-    lane.expired.add(outcome.expired.len() as u64);
+    lane.expired.add(outcome.expired.len() as u64 + cx.local.effects.deadlines_passed());
     if cx.shared.journal.is_active() && !cx.world.role.is_replica() {
         record(cx, client, view, args, propagate);
         if append {
@@ -122,7 +134,8 @@ pub(super) fn finish(cx: &mut Context<'_>, client: &mut Client, view: &mut View<
 }
 
 /// Propagates keys that a look made expire, where no command of its own follows.
-pub(super) fn propagate_expired(cx: &mut Context<'_>, view: &mut View<'_>) {
+pub(super) fn propagate_expired(cx: &mut Context<'_>, me: ClientId, view: &mut View<'_>) {
+    cx.publish_expired_of(me, view);
     let expired = view.take_outcome().expired;
     cx.shared.stats.lanes[cx.local.lane.0].expired.add(expired.len() as u64);
     if expired.is_empty() || !cx.shared.journal.is_active() || cx.world.role.is_replica() {
@@ -199,7 +212,7 @@ fn delete_due(cx: &mut Context<'_>, client: &Client, due: &[Box<[u8]>]) {
         let key = shared.store.key(name);
         let mut view = shared.store.view(key.slot, client.db, cx.now.wall, rule);
         view.exists(&key);
-        propagate_expired(cx, &mut view);
+        propagate_expired(cx, client.meta.id, &mut view);
     }
 }
 

@@ -13,6 +13,7 @@ use baton_store::View;
 use super::client::{Client, Watches};
 use super::context::{Context, Flow};
 use super::{count, dispatch, exec};
+use crate::clients::ClientId;
 use crate::node::{self, Outcome};
 use crate::shared::Shared;
 
@@ -57,7 +58,7 @@ pub fn watch(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outco
     if client.transaction.is_some() {
         return Err("ERR WATCH inside MULTI is not allowed".into());
     }
-    let db = client.db;
+    let (db, me) = (client.db, client.meta.id);
     let watches = client.watches.get_or_insert_default();
     for name in args.skip(1).iter() {
         if watches.keys.iter().any(|(d, k)| *d == db && **k == *name) {
@@ -68,7 +69,7 @@ pub fn watch(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outco
         // A key whose time has come already is missing from the start: its removal later is no change.
         view.exists(&key);
         view.watch(&key, &watches.flag);
-        exec::propagate_expired(cx, &mut view);
+        exec::propagate_expired(cx, me, &mut view);
         watches.keys.push((db, name.into()));
     }
     client.publish_state();
@@ -96,7 +97,7 @@ pub fn unwatch(shared: &Shared, client: &mut Client) {
 /// Ends watches whose slots the view holds; tells whether a watched key changed. One whose time came since counts as
 /// changed: looking at it makes it expire, and that touches its watchers. The answer holds for as long as the view does,
 /// because whoever changes a key needs its slot.
-fn end_watches(cx: &mut Context<'_>, view: &mut View<'_>, watches: Option<&Watches>) -> bool {
+fn end_watches(cx: &mut Context<'_>, me: ClientId, view: &mut View<'_>, watches: Option<&Watches>) -> bool {
     let Some(watches) = watches else { return false };
     for (db, name) in &watches.keys {
         let key = cx.shared.store.key(name);
@@ -104,7 +105,7 @@ fn end_watches(cx: &mut Context<'_>, view: &mut View<'_>, watches: Option<&Watch
         view.exists(&key);
         view.unwatch(&key, &watches.flag);
     }
-    exec::propagate_expired(cx, view);
+    exec::propagate_expired(cx, me, view);
     watches.flag.is_set()
 }
 
@@ -167,7 +168,7 @@ fn run_on_slots(
 ) -> Flow {
     let shared = Arc::clone(cx.shared);
     let mut view = shared.store.view_many(slots, client.db, cx.now.wall, cx.world.expiry_rule());
-    if end_watches(cx, &mut view, watches) {
+    if end_watches(cx, client.meta.id, &mut view, watches) {
         client.out.null_array();
         return Flow::Next;
     }
@@ -185,7 +186,7 @@ fn run_on_world(cx: &mut Context<'_>, client: &mut Client, queue: &Queued, watch
     cx.stop_world(|cx| {
         let shared = Arc::clone(cx.shared);
         let mut view = shared.store.view_all(client.db, cx.now.wall, cx.world.expiry_rule());
-        let changed = end_watches(cx, &mut view, watches);
+        let changed = end_watches(cx, client.meta.id, &mut view, watches);
         drop(view);
         if changed {
             client.out.null_array();
@@ -227,12 +228,14 @@ fn run_one(
                 Some(view) => {
                     view.select(client.db);
                     exec::on_view(cx, client, spec, view, run, args, &keys);
-                    exec::finish(cx, client, view, args, false);
+                    exec::finish(cx, client, spec, view, args, &keys, false);
+                    // The view goes on to the next command, which counts for itself.
+                    view.take_outcome();
                 }
                 None => {
                     let mut view = shared.store.view_all(client.db, cx.now.wall, cx.world.expiry_rule());
                     exec::on_view(cx, client, spec, &mut view, run, args, &keys);
-                    exec::finish(cx, client, &mut view, args, false);
+                    exec::finish(cx, client, spec, &mut view, args, &keys, false);
                 }
             }
             Flow::Next

@@ -1,0 +1,86 @@
+//! Keyspace events on their way to listeners: what `notify-keyspace-events` asks for is published like any message, on
+//! channels named after the key and after the event. Only on this node: events never travel to replicas or over the bus.
+
+use baton_commands::{CommandSpec, EventClass, Flags};
+use baton_store::{DbIndex, Key, View};
+
+use crate::clients::ClientId;
+use crate::pubsub::{Push, Subscriber};
+use crate::shared::Shared;
+use crate::worker::context::Context;
+
+/// The messages of one event.
+fn messages(shared: &Shared, classes: EventClass, db: DbIndex, name: &str, key: &[u8]) -> Vec<(Subscriber, Push)> {
+    let mut out = Vec::new();
+    if classes.contains(EventClass::KEYSPACE) {
+        let channel = [format!("__keyspace@{}__:", db.0).as_bytes(), key].concat();
+        out.extend(shared.pubsub.route(&channel, name.as_bytes()));
+    }
+    if classes.contains(EventClass::KEYEVENT) {
+        out.extend(shared.pubsub.route(format!("__keyevent@{}__:{name}", db.0).as_bytes(), key));
+    }
+    out
+}
+
+/// Publishes that keys were deleted because their time had come; for threads without connections of their own.
+pub fn publish_expired<'a>(
+    shared: &Shared,
+    classes: EventClass,
+    keys: impl IntoIterator<Item = &'a (DbIndex, Box<[u8]>)>,
+) {
+    if classes.contains(EventClass::EXPIRED) {
+        for (db, key) in keys {
+            for (to, push) in messages(shared, classes, *db, "expired", key) {
+                shared.deliver(to, push);
+            }
+        }
+    }
+}
+
+impl Context<'_> {
+    /// Publishes what a command did to keys, while their slots are locked: listeners hear of changes in their order.
+    #[cold]
+    pub(crate) fn publish_events(&mut self, me: ClientId, spec: &CommandSpec, view: &mut View<'_>, keys: &[Key<'_>]) {
+        let classes = self.world.env.events;
+        self.publish_expired_of(me, view);
+        if classes.contains(EventClass::MISS) && reads(spec, view) {
+            // A command that also writes has put something there by now: it was its one key that was missing.
+            let wrote = spec.flags.contains(Flags::WRITE);
+            for key in keys {
+                if wrote || !view.exists(key) {
+                    self.publish_event(me, view.db(), "keymiss", key.bytes);
+                }
+            }
+        }
+        for event in self.local.effects.events().to_vec() {
+            self.publish_event(me, event.db, event.name, &event.key);
+        }
+    }
+
+    /// Publishes that a view deleted keys because their time had come.
+    pub(crate) fn publish_expired_of(&mut self, me: ClientId, view: &View<'_>) {
+        if self.world.env.events.contains(EventClass::EXPIRED) {
+            for (db, key) in &view.outcome.expired {
+                self.publish_event(me, *db, "expired", key);
+            }
+        }
+    }
+
+    fn publish_event(&mut self, me: ClientId, db: DbIndex, name: &str, key: &[u8]) {
+        for (to, push) in messages(self.shared, self.world.env.events, db, name, key) {
+            if to.client == me && self.in_transaction {
+                self.local.own_pushes.push(push);
+            } else if to.worker == self.local.index {
+                self.local.deliveries.push((to.client, push));
+            } else {
+                self.shared.deliver(to, push);
+            }
+        }
+    }
+}
+
+/// Whether a command looks keys up as a reader does, so that a missing one is a miss.
+fn reads(spec: &CommandSpec, view: &View<'_>) -> bool {
+    let looks_without_reading = spec.name.starts_with("object|");
+    view.outcome.misses > 0 || (spec.flags.contains(Flags::READONLY) && !looks_without_reading)
+}
