@@ -3,6 +3,7 @@
 
 use crate::cluster::{Cluster, Turn};
 use crate::effect::LogLevel;
+use crate::node::Node;
 use baton_base::{Mono, NodeId};
 use baton_wire::{Body, Header, MsgFlags, NodeFlags};
 
@@ -131,8 +132,20 @@ impl Cluster {
         } else {
             return;
         };
+        self.clear_fail(id, why);
+    }
+
+    /// Whoever says itself that it has won an election since is alive: were the old mark to stay until its next PONG, its
+    /// new replicas would stand against it at once.
+    pub(crate) fn clear_fail_of_claimant(&mut self, id: NodeId) {
+        if self.nodes.get(&id).is_some_and(Node::failed) {
+            self.clear_fail(&id, "it claims its slots anew.");
+        }
+    }
+
+    fn clear_fail(&mut self, id: &NodeId, why: &str) {
         self.log(LogLevel::Notice, format!("Clear FAIL state for node {}: {why}", self.named(id)));
-        let node = self.nodes.get_mut(id).expect("looked at above");
+        let Some(node) = self.nodes.get_mut(id) else { return };
         node.flags.remove(NodeFlags::FAIL);
         node.fail_time = None;
         node.reports.clear();

@@ -176,6 +176,7 @@ impl Cluster {
         if header.claims_primary() && header.config_epoch > stored {
             self.raise_config_epoch(sender, header.config_epoch);
             self.yield_to_claim(sender, header.config_epoch);
+            self.clear_fail_of_claimant(sender);
         }
         let paused = header.mflags.contains(MsgFlags::PAUSED);
         if paused && self.myself().primary == Some(sender) && matches!(self.manual, Manual::Requested { .. }) {

@@ -17,7 +17,12 @@ fn trouble(world: &mut World, rng: &mut Rng) {
     let (alive, hung) = (world.peers[index].alive, world.peers[index].hung);
     match rng.below(9) {
         0 if alive && !hung => world.kill(index),
-        1 | 2 if !alive => world.restart(index),
+        1 | 2 if !alive => {
+            if rng.chance(1, 2) {
+                world.lose_unsynced(index);
+            }
+            world.restart(index);
+        }
         3 if alive => world.hang(index),
         4 | 5 if alive && hung => world.resume(index),
         6 if index != other => world.cut.push((index, other)),

@@ -350,3 +350,31 @@ fn promises_are_durable_before_they_leave() {
     assert!(first("save epochs") < first("send pong"), "the claim is announced once it is durable");
     assert!(first("send pong") < first("save"), "and doesn't wait for the file");
 }
+
+#[test]
+fn a_victory_outlives_the_machine_that_won_it() {
+    let mut world = World::new(6);
+    world.form(3);
+    world.run(secs(5));
+    world.kill(0);
+    world.until("the replica takes over", secs(10), |w| w.is_primary(3));
+    let epoch = world.peers[3].cluster.config_epoch();
+    world.run(Duration::from_millis(50));
+    world.kill(3);
+    world.lose_unsynced(3);
+    world.restart(3);
+    assert!(world.is_primary(3) && world.peers[3].cluster.config_epoch() == epoch);
+    assert_eq!(world.owner_of(3, 0), Some(3));
+    world.until_served("by the winner");
+    // The loser comes back as its replica, takes over in turn, and the victory is over for good.
+    world.restart(0);
+    world.until("the loser follows", secs(20), |w| !w.is_primary(0) && w.peers[0].complete);
+    world.failover(0, FailoverMode::Default);
+    world.until("it is primary again", secs(10), |w| w.is_primary(0) && !w.is_primary(3));
+    world.run(secs(1));
+    world.kill(3);
+    world.lose_unsynced(3);
+    world.restart(3);
+    world.until_served("with one owner for each slot");
+    assert!(world.is_primary(0) && !world.is_primary(3));
+}

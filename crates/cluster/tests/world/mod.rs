@@ -6,14 +6,16 @@
 
 use baton_base::{Mono, NodeId, Offset, Slot, SlotBitmap, WallMs};
 use baton_cluster::{
-    Boot, Cluster, ClusterCommand, ClusterReply, Effect, Facts, FailoverMode, Input, LinkId, Origin, Settings, Token,
-    conf,
+    Boot, Cluster, ClusterCommand, ClusterReply, Effect, EpochRecord, Facts, FailoverMode, Input, LinkId, Origin,
+    Settings, Token, conf,
 };
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 pub(crate) const LATENCY: Duration = Duration::from_millis(1);
+/// How long a save that nothing waits for takes to be durable.
+const WRITTEN_BACK: Duration = Duration::from_millis(100);
 const WALL_START: u64 = 1_700_000_000_000;
 
 /// One process: its machine, its disk and what its data plane would know.
@@ -31,6 +33,10 @@ pub(crate) struct Peer {
     pub(crate) confirms_pause: bool,
     pub(crate) keys: SlotBitmap,
     pub(crate) disk: String,
+    /// The newest configuration that is durable, and those that will be at some time.
+    synced: String,
+    written: Vec<(Mono, String)>,
+    record: Option<EpochRecord>,
     pub(crate) log: Vec<String>,
     pub(crate) replies: BTreeMap<u64, Result<ClusterReply, String>>,
     pub(crate) effects: Vec<String>,
@@ -104,6 +110,9 @@ impl World {
             confirms_pause: true,
             keys: SlotBitmap::new(),
             disk: String::new(),
+            synced: String::new(),
+            written: Vec::new(),
+            record: None,
             log: Vec::new(),
             replies: BTreeMap::new(),
             effects: Vec::new(),
@@ -188,7 +197,14 @@ impl World {
                 Effect::Connect { link, port, .. } => self.connect(index, link, port),
                 Effect::Close { link } => self.close(index, link),
                 Effect::Send { link, bytes } => self.send(index, link, bytes),
-                Effect::SaveConfig { text, .. } => self.peers[index].disk = text,
+                Effect::SaveConfig { text, sync } => {
+                    let durable_at = if sync { self.now } else { self.now + WRITTEN_BACK };
+                    self.settle_disk(index);
+                    let peer = &mut self.peers[index];
+                    peer.written.push((durable_at, text.clone()));
+                    peer.disk = text;
+                }
+                Effect::SaveEpochs(record) => self.peers[index].record = Some(record),
                 Effect::BecomeReplicaOf { primary, full_sync, .. } => {
                     let peer = &mut self.peers[index];
                     peer.primary = Some(primary);
@@ -217,7 +233,7 @@ impl World {
                 }
                 Effect::Reply { token, result } => _ = self.peers[index].replies.insert(token.0, result),
                 Effect::Log { text, .. } => self.peers[index].log.push(text),
-                Effect::SaveEpochs(_) | Effect::PublishTopology(_) | Effect::UnsubscribeSlots(_) => {}
+                Effect::PublishTopology(_) | Effect::UnsubscribeSlots(_) => {}
             }
         }
     }
@@ -443,10 +459,31 @@ impl World {
     /// The process comes back with what its disk holds.
     pub(crate) fn restart(&mut self, index: usize) {
         let offset = self.peers[index].offset;
-        let restored = conf::parse(self.peers[index].disk.as_bytes(), false).expect("what was saved can be read");
+        let mut restored = conf::parse(self.peers[index].disk.as_bytes(), false).expect("what was saved can be read");
+        let record = self.peers[index].record;
+        if let Some(record) = &record {
+            restored.merge(record);
+        }
         let settings = self.peers[index].settings.clone();
         self.boot(index, settings, Boot::Restored(Box::new(restored)));
         self.peers[index].offset = offset;
+        self.peers[index].record = record;
+    }
+
+    fn settle_disk(&mut self, index: usize) {
+        let peer = &mut self.peers[index];
+        let durable = peer.written.iter().rposition(|(at, _)| *at <= self.now).map_or(0, |last| last + 1);
+        if let Some((_, text)) = peer.written.drain(..durable).next_back() {
+            peer.synced = text;
+        }
+    }
+
+    /// The machine of a process that is gone fails, too: what was not synced is lost.
+    pub(crate) fn lose_unsynced(&mut self, index: usize) {
+        self.settle_disk(index);
+        let peer = &mut self.peers[index];
+        peer.written.clear();
+        peer.disk.clone_from(&peer.synced);
     }
 
     pub(crate) fn hang(&mut self, index: usize) {
