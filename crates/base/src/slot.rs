@@ -168,6 +168,45 @@ impl SlotBitmap {
         self.0.fill(0);
     }
 
+    /// The slots that are in both sets.
+    #[must_use]
+    pub fn and(&self, other: &SlotBitmap) -> SlotBitmap {
+        let mut out = self.clone();
+        out.0.iter_mut().zip(other.0.iter()).for_each(|(a, b)| *a &= b);
+        out
+    }
+
+    /// The slots of this set that are not in the other.
+    #[must_use]
+    pub fn without(&self, other: &SlotBitmap) -> SlotBitmap {
+        let mut out = self.clone();
+        out.remove_all(other);
+        out
+    }
+
+    /// Adds all slots of the other set.
+    pub fn insert_all(&mut self, other: &SlotBitmap) {
+        self.0.iter_mut().zip(other.0.iter()).for_each(|(a, b)| *a |= b);
+    }
+
+    /// Removes all slots of the other set.
+    pub fn remove_all(&mut self, other: &SlotBitmap) {
+        self.0.iter_mut().zip(other.0.iter()).for_each(|(a, b)| *a &= !b);
+    }
+
+    /// The slots that are not in the set.
+    #[must_use]
+    pub fn complement(&self) -> SlotBitmap {
+        let mut out = self.clone();
+        out.0.iter_mut().for_each(|byte| *byte = !*byte);
+        out
+    }
+
+    /// The lowest slot.
+    pub fn first(&self) -> Option<Slot> {
+        self.iter().next()
+    }
+
     /// How many slots are in the set.
     pub fn len(&self) -> usize {
         self.words().map(|word| word.count_ones() as usize).sum()
@@ -282,6 +321,12 @@ mod tests {
         }
     }
 
+    fn sparse() -> impl proptest::strategy::Strategy<Value = SlotBitmap> {
+        use proptest::strategy::Strategy;
+        let runs = proptest::collection::vec((0..16384u16, 1..2000u16), 0..6);
+        runs.prop_map(|runs| runs.iter().flat_map(|(at, len)| *at..(at + len).min(16384)).map(Slot).collect())
+    }
+
     proptest::proptest! {
         /// Words and bits are an optimisation; a sorted list of numbers is the meaning.
         #[test]
@@ -299,6 +344,24 @@ mod tests {
                 }
             }
             proptest::prop_assert_eq!(set.ranges(), ranges);
+        }
+
+        /// So is what is done with whole sets.
+        #[test]
+        fn sets_combine_as_their_slots_do(a in sparse(), b in sparse()) {
+            let (mut with, mut less) = (a.clone(), a.clone());
+            with.insert_all(&b);
+            less.remove_all(&b);
+            let (both, rest, others) = (a.and(&b), a.without(&b), a.complement());
+            for slot in Slot::all() {
+                let (x, y) = (a.contains(slot), b.contains(slot));
+                proptest::prop_assert_eq!(both.contains(slot), x && y);
+                proptest::prop_assert_eq!(rest.contains(slot), x && !y);
+                proptest::prop_assert_eq!(less.contains(slot), x && !y);
+                proptest::prop_assert_eq!(with.contains(slot), x || y);
+                proptest::prop_assert_eq!(others.contains(slot), !x);
+            }
+            proptest::prop_assert_eq!(a.first(), Slot::all().find(|slot| a.contains(*slot)));
         }
     }
 

@@ -46,10 +46,8 @@ impl Cluster {
 
     /// The first other owner of a claimed slot whose epoch is larger than the claim's.
     fn newer_owner(&self, claimant: NodeId, epoch: Epoch, slots: &SlotBitmap) -> Option<NodeId> {
-        slots.iter().find_map(|slot| {
-            let owner = self.slots.owner(slot)?;
-            (owner != claimant && self.nodes[&owner].config_epoch > epoch).then_some(owner)
-        })
+        let newer = |id: &NodeId| *id != claimant && self.nodes[id].config_epoch > epoch;
+        self.slots.first_owned(slots, newer).map(|(_, owner)| owner)
     }
 
     /// Tells a node whose slots are out of date about their newer owner.
@@ -106,28 +104,33 @@ impl Cluster {
 
     /// 6.3-1: binds to the claimant what it may have.
     fn take_claimed(&mut self, turn: &Turn<'_>, claimant: NodeId, epoch: Epoch, claimed: &SlotBitmap) -> Losses {
+        let own = self.slots.of_or_empty(&claimant).and(claimed);
+        self.slots.unclaimed.remove_all(&own);
         let mut losses = Losses::default();
-        for slot in claimed.iter() {
-            let owner = self.slots.owner(slot);
-            if owner == Some(claimant) {
-                self.slots.unclaimed.remove(slot);
-                continue;
+        let mut taken = claimed.without(&own);
+        for (owner, slots) in self.slots.owners().filter(|(id, _)| **id != claimant) {
+            let wanted = slots.and(claimed);
+            let older = self.nodes[owner].config_epoch < epoch;
+            let lost = if older { wanted.clone() } else { wanted.and(&self.slots.unclaimed) };
+            taken.remove_all(&wanted.without(&lost));
+            if !lost.is_empty() {
+                losses.by_owner.insert(*owner, lost);
             }
-            let free =
-                owner.is_none_or(|id| self.slots.unclaimed.contains(slot) || self.nodes[&id].config_epoch < epoch);
-            if !free {
-                continue;
-            }
-            if let Some(owner) = owner {
-                losses.by_owner.entry(owner).or_default().insert(slot);
-                if owner == self.me && turn.facts.keys.keys_in(slot) > 0 {
-                    losses.dirty.insert(slot);
-                }
-            }
-            self.slots.assign(slot, claimant);
-            self.reopen_slot(slot, owner, claimant);
-            self.note_slots_changed();
         }
+        if taken.is_empty() {
+            return losses;
+        }
+        if let Some(mine) = losses.by_owner.get(&self.me) {
+            losses.dirty = mine.iter().filter(|slot| turn.facts.keys.keys_in(*slot) > 0).collect();
+        }
+        let open: SlotBitmap = self.slots.migrating.keys().chain(self.slots.importing.keys()).copied().collect();
+        let reopened: Vec<(Slot, Option<NodeId>)> =
+            open.and(&taken).iter().map(|slot| (slot, self.slots.owner(slot))).collect();
+        self.slots.assign_all(&taken, claimant);
+        for (slot, owner) in reopened {
+            self.reopen_slot(slot, owner, claimant);
+        }
+        self.note_slots_changed();
         losses
     }
 
@@ -283,7 +286,7 @@ impl Cluster {
         if !self.is_primary() || turn.facts.keys.is_empty() {
             return;
         }
-        for slot in Slot::all() {
+        for slot in self.slots.of_or_empty(&self.me).complement().iter() {
             if turn.facts.keys.keys_in(slot) == 0 || self.slots.importing.contains_key(&slot) {
                 continue;
             }
@@ -295,7 +298,7 @@ impl Cluster {
                     self.note_slots_changed();
                     self.todo.save_durably();
                 }
-                Some(owner) if owner != self.me => {
+                Some(_) => {
                     let text = format!(
                         "I have keys for slot {slot}, but the slot is assigned to another node. \
                          Deleting keys in the slot."
@@ -303,7 +306,6 @@ impl Cluster {
                     self.log(LogLevel::Notice, text);
                     self.todo.delete_keys.insert(slot);
                 }
-                Some(_) => {}
             }
         }
     }

@@ -364,9 +364,7 @@ impl Cluster {
                 node.flags |= OWN_FLAGS;
                 node.flags.remove(NodeFlags::PFAIL | NodeFlags::FAIL);
             }
-            for slot in line.slots.iter() {
-                self.slots.assign(slot, line.id);
-            }
+            self.slots.assign_all(&line.slots, line.id);
             self.nodes.insert(line.id, node);
         }
         self.agree_on_replica_slots();

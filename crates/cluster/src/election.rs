@@ -322,9 +322,7 @@ impl Cluster {
         self.log(LogLevel::Notice, text);
         self.become_primary();
         let won = self.slots.of_or_empty(&old);
-        for slot in won.iter() {
-            self.slots.assign(slot, self.me);
-        }
+        self.slots.assign_all(&won, self.me);
         let epoch = epoch.max(self.myself().config_epoch);
         self.myself_mut().config_epoch = epoch;
         // The record alone makes it durable; with the file as it is, it tells all that is announced.

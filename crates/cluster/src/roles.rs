@@ -3,7 +3,7 @@
 
 use crate::cluster::{Cluster, Turn};
 use crate::effect::{Effect, LogLevel};
-use baton_base::{NodeId, Slot, SlotBitmap};
+use baton_base::{NodeId, Slot};
 use baton_wire::Header;
 
 /// What a new replica may try when it attaches.
@@ -87,9 +87,7 @@ impl Cluster {
     /// The demoted node was heard before its successor: everything it had goes to the successor, with its epoch.
     fn move_shard(&mut self, from: NodeId, to: NodeId, header: &Header) {
         let slots = self.slots.of_or_empty(&from);
-        for slot in slots.iter() {
-            self.slots.assign(slot, to);
-        }
+        self.slots.assign_all(&slots, to);
         let shard = self.nodes[&from].shard;
         let text = format!(
             "A failover occurred in shard {shard}; node {} lost {} slot(s) and failed over to node {} with a config epoch of {}",
@@ -246,7 +244,6 @@ impl Cluster {
     /// Shard channels of slots that my shard does not serve lose their subscribers.
     pub(crate) fn unsubscribe_foreign(&mut self) {
         let head = self.my_head();
-        let foreign: SlotBitmap = Slot::all().filter(|s| self.slots.owner(*s) != Some(head)).collect();
-        self.todo.unsubscribe = foreign;
+        self.todo.unsubscribe = self.slots.of_or_empty(&head).complement();
     }
 }

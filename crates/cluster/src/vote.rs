@@ -64,15 +64,12 @@ impl Cluster {
         if !Node::failed(primary) && !header.mflags.contains(MsgFlags::FORCEACK) {
             return for_epoch("its primary is up");
         }
-        for slot in header.slots.iter().filter(|slot| !self.slots.unclaimed.contains(*slot)) {
-            let Some(owner) = self.slots.owner(slot) else { continue };
-            let (known, claimed) = (self.nodes[&owner].config_epoch, header.config_epoch);
-            if known > claimed {
-                let text = format!(": slot {slot} epoch ({known}) > reqConfigEpoch ({claimed})");
-                return Err(Denial::StaleClaim { owner, text });
-            }
-        }
-        Ok(())
+        let claimed = header.slots.without(&self.slots.unclaimed);
+        let newer = |id: &NodeId| self.nodes[id].config_epoch > header.config_epoch;
+        let Some((slot, owner)) = self.slots.first_owned(&claimed, newer) else { return Ok(()) };
+        let (known, said) = (self.nodes[&owner].config_epoch, header.config_epoch);
+        let text = format!(": slot {slot} epoch ({known}) > reqConfigEpoch ({said})");
+        Err(Denial::StaleClaim { owner, text })
     }
 
     /// A vote may have left on a link whose other end had gone, as after a restart of the candidate. It is said again on

@@ -71,7 +71,6 @@ const HELP: &[&str] = &[
 
 /// Switches that are accepted and change nothing, with the number of their values.
 const INERT: &[(&[u8], usize)] = &[
-    (b"client-enforce-reply-list", 1),
     (b"delay-rdb-client-free-seconds", 1),
     (b"dict-resizing", 1),
     (b"hashtable-can-abort-shrink", 1),
@@ -92,6 +91,10 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
         (b"set-active-expire", 3) => {
             let on = is_on(args.at(2));
             cx.shared.change_world(|w| w.active_expire = on);
+        }
+        (b"client-enforce-reply-list", 3) => {
+            let on = is_on(args.at(2));
+            cx.shared.change_world(|w| w.no_free_output = on);
         }
         (b"log", 3) => cx.shared.log.warning(&format!("DEBUG LOG: {}", String::from_utf8_lossy(args.at(2)))),
         (b"error", 3) => {

@@ -146,8 +146,12 @@ impl Worker {
 
     /// Runs what waits in the client's own buffer. False if the connection is to end now.
     pub(super) fn run_buffered(&mut self, shared: &Arc<Shared>, client: &mut Client, now: Now) -> bool {
+        // Even a request that is whole by now is too large if it is larger than the limit.
+        if !self.within_query_limit(shared, client) {
+            return false;
+        }
         if client.waiting != Waiting::No || client.input.is_empty() {
-            return self.within_query_limit(shared, client);
+            return true;
         }
         let mut data = std::mem::take(&mut client.input);
         let done = self.run_requests(shared, client, &data, now);
@@ -156,7 +160,8 @@ impl Worker {
             data = Vec::new();
         }
         client.input = data;
-        self.within_query_limit(shared, client)
+        client.meta.query_bytes.store(client.input.len() as u64, Ordering::Relaxed);
+        true
     }
 
     /// Runs requests from the front of `data`; gives how many bytes are done with.
