@@ -74,6 +74,7 @@ fn authenticate(
 ) -> Result<(), super::Refusal> {
     if credentials_ok(world, user, password) {
         client.authenticated = true;
+        client.once_authenticated = true;
         return Ok(());
     }
     shared.stats.auth_failures.add_shared(1);

@@ -15,7 +15,7 @@ use std::time::Duration;
 use baton_base::{Mono, Offset};
 use baton_cluster::{ClusterCommand, Origin};
 use baton_config::Id;
-use baton_replication::link::{self as machine, ConnId, Effect, Input, Position, ReplicaLink, Start};
+use baton_replication::link::{self as machine, ConnId, Effect, Input, Payload, Position, ReplicaLink, Start};
 use mio::{Events, Poll, Token};
 
 use super::{FeederMessage, Follow, LinkMessage, role, write_log};
@@ -180,12 +180,7 @@ impl Link {
                         wire.send(&bytes);
                     }
                 }
-                Effect::BeginTransfer { payload, .. } => {
-                    self.shared.log.notice("PRIMARY <-> REPLICA sync: Loading DB in memory");
-                    self.load = Some(Load::new(&self.shared, payload));
-                    // Loading may keep this thread from showing it later.
-                    self.shared.repl.link.store(Arc::new(Some(self.machine.status(self.now()))));
-                }
+                Effect::BeginTransfer { conn, payload, .. } => self.begin_transfer(conn, payload),
                 Effect::AdoptHistory(position) => self.adopt_history(position),
                 Effect::ContinueHistory { replid } => self.continue_history(replid),
                 Effect::StreamStarts { .. } => self.stream_starts(),
@@ -193,6 +188,19 @@ impl Link {
                 Effect::TakeoverRejected => self.tell_control(ControlMessage::TakeoverAnswered { accepted: false }),
             }
         }
+    }
+
+    fn begin_transfer(&mut self, conn: ConnId, payload: Payload) {
+        self.shared.log.notice("PRIMARY <-> REPLICA sync: Loading DB in memory");
+        match Load::new(&self.shared, payload) {
+            Ok(load) => self.load = Some(load),
+            Err(e) => {
+                self.shared.log.warning(&format!("Can't start the loading thread: {e}"));
+                self.handle(Input::TransferFailed(conn));
+            }
+        }
+        // Loading may keep this thread from showing it later.
+        self.shared.repl.link.store(Arc::new(Some(self.machine.status(self.now()))));
     }
 
     fn tell_control(&self, message: ControlMessage) {
@@ -287,18 +295,17 @@ impl Link {
     }
 
     fn receive_snapshot(&mut self, conn: ConnId, bytes: &[u8]) -> usize {
-        let Some(load) = &mut self.load else { return bytes.len() };
+        let Some(load) = self.load.take() else { return bytes.len() };
         let (taken, progress) = load.feed(bytes);
         self.handle(Input::Heard { conn, bytes: taken as u64 });
         match progress {
-            Progress::More => {}
-            Progress::Complete => {
-                self.loaded = self.load.take().map(Load::finish);
+            Progress::More(load) => self.load = Some(load),
+            Progress::Complete(loaded) => {
+                self.loaded = Some(*loaded);
                 self.handle(Input::TransferDone(conn));
             }
             Progress::Failed(lines) => {
                 lines.iter().for_each(|line| self.shared.log.warning(line));
-                self.load = None;
                 self.handle(Input::TransferFailed(conn));
             }
         }

@@ -134,6 +134,8 @@ pub struct Client {
     pub db: DbIndex,
     /// It authenticated, or no password is needed.
     pub authenticated: bool,
+    /// It was authenticated at some time: a RESET does not make it a stranger whose replies are limited.
+    pub once_authenticated: bool,
     /// ASKING was sent just before.
     pub asking: bool,
     /// READONLY holds.
@@ -180,6 +182,7 @@ impl Client {
             written: 0,
             db: DbIndex(0),
             authenticated,
+            once_authenticated: authenticated,
             asking: false,
             readonly: false,
             capa_redirect: false,

@@ -26,7 +26,7 @@ impl Worker {
         if pending == 0 {
             return !client.closing;
         }
-        if (pending > FREE_OUTPUT_BYTES || !client.authenticated) && self.over_output_limit(shared, client) {
+        if (pending > FREE_OUTPUT_BYTES || !client.once_authenticated) && self.over_output_limit(shared, client) {
             return false;
         }
         self.flush(shared, client) && !(client.closing && client.output_bytes() == 0)
@@ -39,7 +39,7 @@ impl Worker {
         let pending = client.output_bytes();
         let held = pending.saturating_sub(FREE_OUTPUT_BYTES) as u64;
         let unfree = world.no_free_output && pending > 0;
-        let over = if client.authenticated {
+        let over = if client.once_authenticated {
             let class = if client.subscriptions.is_some() { ClientClass::PubSub } else { ClientClass::Normal };
             let limit = world.settings.output_limit(class);
             let soft = limit.soft_bytes > 0 && held > limit.soft_bytes;

@@ -79,6 +79,8 @@ pub enum WorkerMessage {
 const INBOX: Token = Token(usize::MAX);
 /// Timer granularity of what waits with a deadline, and of idle connections.
 const TICK: Duration = Duration::from_millis(100);
+/// How long a worker computes before it lets another thread of the same core in, where the kernel can be asked.
+const TURN: Duration = Duration::from_micros(500);
 const READ_BYTES: usize = 64 * 1024;
 
 /// One thread of the data plane.
@@ -144,6 +146,7 @@ impl Worker {
     pub fn run(mut self) {
         let mut events = Events::with_capacity(512);
         let shared = Arc::clone(&self.shared);
+        crate::os::shorten_thread_turns(TURN);
         loop {
             let timeout = (self.waiting > 0 || !self.clients.is_empty()).then_some(self.tick(&shared));
             if let Err(e) = self.poll.poll(&mut events, timeout) {

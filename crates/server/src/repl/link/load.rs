@@ -1,7 +1,9 @@
 //! Receiving a snapshot: bytes of the link become entries of a store beside the one in use, which keeps serving until the
 //! new one is complete. Nothing here touches the store in use.
 
+use std::io;
 use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use baton_base::WallMs;
@@ -11,6 +13,7 @@ use baton_rdb::frame::FrameReader;
 use baton_rdb::{AuxFacts, Checksum, Decoder, DecoderOptions, Entry, Event, Str, Value, VersionPolicy};
 use baton_replication::link::Payload;
 use baton_store::{DbIndex, Expire, Expiry, Store};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::shared::Shared;
 use crate::world::World;
@@ -26,20 +29,70 @@ pub(super) struct Loaded {
 }
 
 /// How far a snapshot is.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     /// More bytes are needed.
-    More,
+    More(Load),
     /// It is complete.
-    Complete,
+    Complete(Box<Loaded>),
     /// It can't be loaded: lines for the log.
     Failed(Vec<String>),
 }
 
-/// A snapshot that is being received.
+/// Pieces that wait for the loading thread at the most; more would only wait here instead of in the socket.
+const PIECES_MAX: usize = 8;
+
+type Outcome = Result<Loaded, Vec<String>>;
+
+/// A snapshot that is being received. Its bytes are decoded by a thread of low priority: loading takes a whole core, which
+/// the clients of this machine must not feel. Dropping this ends that thread and frees what it had.
 pub(super) struct Load {
-    shared: Arc<Shared>,
     frame: FrameReader,
+    pieces: Sender<Vec<u8>>,
+    thread: JoinHandle<Outcome>,
+}
+
+impl Load {
+    /// Begins with the bytes that follow the payload's first line.
+    pub(super) fn new(shared: &Arc<Shared>, payload: Payload) -> io::Result<Load> {
+        let frame = match payload {
+            Payload::Len(bytes) => FrameReader::counted(bytes),
+            Payload::Eof(mark) => FrameReader::marked(mark),
+        };
+        let (pieces, received) = bounded(PIECES_MAX);
+        let loading = Loading::new(shared);
+        let thread = Builder::new().name("baton-loading".into()).spawn(move || {
+            crate::os::lower_thread_priority();
+            loading.run(&received)
+        })?;
+        Ok(Load { frame, pieces, thread })
+    }
+
+    /// Takes received bytes. Gives how many belong to the snapshot, the rest is stream; and how it goes on.
+    pub(super) fn feed(mut self, bytes: &[u8]) -> (usize, Progress) {
+        let mut ended = false;
+        let pieces = &self.pieces;
+        // Waiting for room here is what keeps the sender from being faster than the loading.
+        let used = self.frame.feed(bytes, |piece| ended |= pieces.send(piece.to_vec()).is_err());
+        if !ended && !self.frame.is_complete() {
+            return (used, Progress::More(self));
+        }
+        (used, self.finish())
+    }
+
+    /// Waits until everything received is loaded, or for the reason why it is not.
+    fn finish(self) -> Progress {
+        drop(self.pieces);
+        match self.thread.join() {
+            Ok(Ok(loaded)) => Progress::Complete(Box::new(loaded)),
+            Ok(Err(lines)) => Progress::Failed(lines),
+            Err(_) => Progress::Failed(vec!["The loading thread panicked".into()]),
+        }
+    }
+}
+
+/// The loading thread's side.
+struct Loading {
+    shared: Arc<Shared>,
     decoder: Decoder,
     loaded: Loaded,
     keys: u64,
@@ -47,63 +100,51 @@ pub(super) struct Load {
     delay: Duration,
 }
 
-impl Load {
-    /// Begins with the bytes that follow the payload's first line.
-    pub(super) fn new(shared: &Arc<Shared>, payload: Payload) -> Load {
-        let frame = match payload {
-            Payload::Len(bytes) => FrameReader::counted(bytes),
-            Payload::Eof(mark) => FrameReader::marked(mark),
-        };
+impl Loading {
+    fn new(shared: &Arc<Shared>) -> Loading {
         let world = shared.world.peek();
         let options = decoder_options(&world, shared.store.databases());
         let loaded = Loaded { store: shared.store.sibling(), facts: AuxFacts::default(), open_slots: Vec::new() };
         let delay = Duration::from_micros(u64::try_from(world.settings.int(Id::KeyLoadDelay)).unwrap_or(0));
-        Load { shared: Arc::clone(shared), frame, decoder: Decoder::new(options), loaded, keys: 0, delay }
+        Loading { shared: Arc::clone(shared), decoder: Decoder::new(options), loaded, keys: 0, delay }
     }
 
-    /// Takes received bytes. Gives how many belong to the snapshot; the rest is stream.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> (usize, Progress) {
-        let decoder = &mut self.decoder;
-        let used = self.frame.feed(bytes, |piece| decoder.feed(piece));
-        let now = self.shared.clock.wall();
-        loop {
-            match self.decoder.poll_event() {
-                Ok(None) => break,
-                Ok(Some(event)) => {
-                    if !self.delay.is_zero() && matches!(event, Event::Entry(_)) {
-                        std::thread::sleep(self.delay);
-                    }
-                    if let Some(line) = note(&mut self.loaded, &mut self.keys, &event, now) {
-                        self.shared.log.notice(&line);
-                    }
-                }
-                Err(e) => return (used, failed(e.kind.to_string())),
-            }
+    /// Decodes until the pieces end.
+    fn run(mut self, pieces: &Receiver<Vec<u8>>) -> Outcome {
+        for piece in pieces {
+            self.decoder.feed(&piece);
+            self.take_events()?;
         }
-        if !self.frame.is_complete() {
-            return (used, Progress::More);
+        if let Some(e) = self.decoder.end_of_input() {
+            return Err(failed(e.kind.to_string()));
         }
-        let progress = match self.decoder.end_of_input() {
-            Some(e) => failed(e.kind.to_string()),
-            None if !self.decoder.rest().is_empty() => failed("Replication stream EOF marker is broken".into()),
-            None => Progress::Complete,
-        };
-        (used, progress)
-    }
-
-    /// What was loaded.
-    pub(super) fn finish(self) -> Loaded {
+        if !self.decoder.rest().is_empty() {
+            return Err(failed("Replication stream EOF marker is broken".into()));
+        }
         let keys = self.keys;
         self.shared
             .log
             .notice(&format!("Done loading RDB, keys loaded: {keys}, keys expired: 0, all fields expired hashes: 0."));
-        self.loaded
+        Ok(self.loaded)
+    }
+
+    fn take_events(&mut self) -> Result<(), Vec<String>> {
+        let now = self.shared.clock.wall();
+        while let Some(event) = self.decoder.poll_event().map_err(|e| failed(e.kind.to_string()))? {
+            if !self.delay.is_zero() && matches!(event, Event::Entry(_)) {
+                std::thread::sleep(self.delay);
+            }
+            if let Some(line) = note(&mut self.loaded, &mut self.keys, &event, now) {
+                self.shared.log.notice(&line);
+            }
+        }
+        Ok(())
     }
 }
 
-fn failed(why: String) -> Progress {
+fn failed(why: String) -> Vec<String> {
     let what = "Failed trying to load the PRIMARY synchronization DB from socket, check server logs.";
-    Progress::Failed(vec![why, what.into()])
+    vec![why, what.into()]
 }
 
 /// What snapshots are accepted under these settings.
