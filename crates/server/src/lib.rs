@@ -9,6 +9,7 @@ pub mod clients;
 pub mod clock;
 pub mod conn;
 pub mod control;
+pub mod entries;
 pub mod events;
 pub mod gate;
 pub mod keeper;

@@ -11,16 +11,15 @@ use baton_replication::session::{Replconf, ReplconfEnv};
 use baton_replication::sync::{SyncDecision, SyncRequest};
 use baton_resp::Args;
 
+use super::answer::await_answer;
 use super::client_cmd::parse_timeout_ms;
 use super::{NOT_INTEGER, Outcome, Refusal, SYNTAX};
-use crate::control::{Answer, ControlMessage, ReplyTo, ShutdownRequest};
+use crate::control::{ControlMessage, ReplyTo, ShutdownRequest};
 use crate::repl::{self, FeederMessage, LinkMessage};
 use crate::worker::client::{Client, Waiting};
 use crate::worker::context::{Context, Flow};
 use crate::world::Role;
 
-/// How long a transaction waits for the control thread.
-const CONTROL_ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// REPLICAOF host port, REPLICAOF NO ONE (replication 6).
 pub fn replica_of(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
@@ -53,24 +52,7 @@ fn target_of(args: Args<'_>) -> Result<(String, u16), Refusal> {
 /// Hands an order to the control thread. The connection waits for the answer; inside a transaction the worker does, since
 /// what follows has to see what the order changed.
 fn ask_control(cx: &mut Context<'_>, client: &mut Client, order: impl FnOnce(ReplyTo) -> ControlMessage) -> Outcome {
-    if !cx.in_transaction {
-        let reply = ReplyTo::Client { worker: cx.local.index, client: client.meta.id };
-        cx.shared.threads().control.send(order(reply));
-        return Ok(Flow::Wait(Waiting::Control));
-    }
-    // What the transaction did so far belongs to the present role.
-    if !cx.local.unit.is_empty() {
-        client.last_write = cx.shared.journal.append(&cx.local.unit);
-        cx.local.unit.clear();
-    }
-    let (send, receive) = crossbeam_channel::bounded(1);
-    let answer = cx.step_outside(|shared| {
-        shared.threads().control.send(order(ReplyTo::Thread(send)));
-        receive.recv_timeout(CONTROL_ANSWER_MAX)
-    });
-    let answer = answer.unwrap_or_else(|_| Answer::Error("ERR no answer in time".into()));
-    super::write_answer(cx.shared, client, answer);
-    Ok(Flow::Next)
+    await_answer(cx, client, |shared, reply| shared.threads().control.send(order(reply)))
 }
 
 /// ROLE (replication 5).

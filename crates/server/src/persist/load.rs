@@ -14,7 +14,7 @@ use baton_rdb::{AuxFacts, Checksum, Decoder, Entry, Event, RdbError, RdbErrorKin
 use baton_replication::History;
 use baton_store::{DbIndex, Expiry, Store};
 
-use super::entries;
+use crate::entries;
 use crate::log::Log;
 use crate::repl::role::{self, Demotion};
 use crate::shared::Shared;

@@ -3,7 +3,6 @@
 //! Reading order: [`PersistState`] (what INFO shows), [`turn`] (one save at a time), [`file`] (a snapshot file is whole or
 //! absent), [`save`] (SAVE, BGSAVE, save points, the final save), [`load`] (the start, DEBUG RELOAD).
 
-pub mod entries;
 pub mod file;
 pub mod load;
 pub mod save;

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use baton_base::{Slot, WallMs};
 use baton_config::{Id, Settings};
-use baton_rdb::{Encoder, Preamble, ReplicationPoint};
+use baton_rdb::{Encoder, Preamble, ReplicationPoint, VersionTarget};
 use baton_store::{DbIndex, SnapshotWalker, Store};
 
-use super::entries::{self, Beside};
 use super::file::{FileError, SnapshotFile};
 use crate::clock::Clock;
+use crate::entries::{self, Beside};
 use crate::node::connection::COMPATIBLE_VERSION;
 
 /// Bytes are handed to the file in pieces of about this size.
@@ -76,7 +76,7 @@ pub struct Watch<'a> {
 
 /// Writes everything to the file, up to the checksum.
 pub fn write(plan: &Plan, source: Source, file: &mut SnapshotFile, watch: &Watch<'_>) -> Result<(), SaveError> {
-    let mut encoder = Encoder::new(entries::encoder_options(&plan.settings));
+    let mut encoder = Encoder::new(entries::encoder_options(&plan.settings, VersionTarget::Current));
     encoder.preamble(&Preamble {
         server_version: COMPATIBLE_VERSION,
         created_at: watch.clock.wall(),

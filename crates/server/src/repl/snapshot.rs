@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use baton_base::{Offset, ReplId};
 use baton_cluster::Topology;
-use baton_config::{Id, MaxMemoryPolicy, Settings};
-use baton_rdb::{Encoder, EncoderOptions, Entry, Preamble, ReplicationPoint, Str, Value, VersionTarget};
+use baton_rdb::{Encoder, Preamble, ReplicationPoint, VersionTarget};
 use baton_replication::RdbVersion;
 use baton_replication::group::SnapshotTarget;
 use baton_store::{DbIndex, SnapshotItem, SnapshotWalker};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::entries::{self, Beside};
 use crate::shared::Shared;
 
 /// A piece is handed on when it has grown to this size.
@@ -128,12 +128,12 @@ fn nameless_file() -> std::io::Result<File> {
 
 fn produce(shared: &Arc<Shared>, mut job: Job, sink: &mut Sink<'_>) -> Result<(), Stopped> {
     let world = shared.world.load();
-    let mut encoder = Encoder::new(encoder_options(&world.settings, job.version));
+    let mut encoder = Encoder::new(entries::encoder_options(&world.settings, version_target(job.version)));
     write_preamble(shared, &job, &mut encoder);
     if let Some(open) = world.topology.as_deref().and_then(open_slots) {
         encoder.aux(b"cluster-slot-states", open.as_bytes());
     }
-    let with_idle = keeps_idle(&world.settings);
+    let with_idle = entries::keeps_idle(&world.settings);
     let mut more = !job.without_data;
     if more {
         announce_sizes(shared, &mut encoder);
@@ -149,19 +149,12 @@ fn produce(shared: &Arc<Shared>, mut job: Job, sink: &mut Sink<'_>) -> Result<()
     sink.put(encoder.take())
 }
 
-/// How a snapshot of this version is written under these settings.
-pub fn encoder_options(settings: &Settings, version: RdbVersion) -> EncoderOptions {
-    let version = match version {
+fn version_target(version: RdbVersion) -> VersionTarget {
+    match version {
         RdbVersion::V10 => VersionTarget::Oldest,
         RdbVersion::V11 => VersionTarget::Legacy,
         RdbVersion::V80 => VersionTarget::Current,
-    };
-    EncoderOptions { version, compress: settings.bool(Id::RdbCompression), checksum: settings.bool(Id::RdbChecksum) }
-}
-
-/// Whether snapshots carry idle times: only where eviction follows recency (rdb 1).
-pub fn keeps_idle(settings: &Settings) -> bool {
-    matches!(settings.choice(), MaxMemoryPolicy::AllKeysLru | MaxMemoryPolicy::VolatileLru)
+    }
 }
 
 fn write_preamble(shared: &Shared, job: &Job, encoder: &mut Encoder) {
@@ -185,21 +178,12 @@ fn announce_sizes(shared: &Shared, encoder: &mut Encoder) {
 }
 
 /// Writes one entry of the walk.
-pub fn encode_item(encoder: &mut Encoder, item: SnapshotItem<'_>, with_idle: bool) {
-    let value = match item.value {
-        baton_store::Value::Str(baton_store::Str::Int(n)) => Value::Str(Str::Int(n)),
-        baton_store::Value::Str(baton_store::Str::Bytes(bytes)) => Value::Str(Str::Bytes(bytes)),
-        // The store adds kinds of values together with their encoding here.
-        _ => return,
-    };
-    encoder.entry(&Entry {
-        db: item.db.0,
-        key: item.key,
-        value,
-        expire_at: item.expire_at,
-        idle_secs: with_idle.then_some(item.idle_secs),
-        frequency: None,
-    });
+fn encode_item(encoder: &mut Encoder, item: SnapshotItem<'_>, with_idle: bool) {
+    let idle_secs = with_idle.then_some(item.idle_secs);
+    let beside = Beside { db: item.db, expire_at: item.expire_at, idle_secs };
+    if let Some(entry) = entries::to_file(item.key, item.value, beside) {
+        encoder.entry(&entry);
+    }
 }
 
 /// Slots on their way, as new replicas learn them: `<slot><` and the source, `<slot>>` and the target, a comma after

@@ -5,8 +5,9 @@ use baton_rdb::DumpEncoder;
 use baton_resp::Args;
 use baton_store::{DbIndex, Expire, Expiry};
 
+use crate::entries;
 use crate::node::{NOT_INTEGER, Refusal};
-use crate::persist::{self, entries, load, save};
+use crate::persist::{self, load, save};
 use crate::worker::client::Client;
 use crate::worker::context::Context;
 

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use baton_base::WallMs;
 use baton_cluster::{ClusterCommand, SetSlot};
-use baton_config::{Id, RdbVersionCheck};
+use baton_config::Id;
 use baton_rdb::frame::FrameReader;
-use baton_rdb::{AuxFacts, Checksum, Decoder, DecoderOptions, Entry, Event, Str, Value, VersionPolicy};
+use baton_rdb::{AuxFacts, Checksum, Decoder, Entry, Event};
 use baton_replication::link::Payload;
-use baton_store::{DbIndex, Expire, Expiry, Store};
+use baton_store::{DbIndex, Expiry, Store};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::entries;
 use crate::shared::Shared;
-use crate::world::World;
 
 /// What a snapshot brought.
 pub(super) struct Loaded {
@@ -103,7 +103,7 @@ struct Loading {
 impl Loading {
     fn new(shared: &Arc<Shared>) -> Loading {
         let world = shared.world.peek();
-        let options = decoder_options(&world, shared.store.databases());
+        let options = entries::decoder_options(&world.settings, shared.store.databases());
         let loaded = Loaded { store: shared.store.sibling(), facts: AuxFacts::default(), open_slots: Vec::new() };
         let delay = Duration::from_micros(u64::try_from(world.settings.int(Id::KeyLoadDelay)).unwrap_or(0));
         Loading { shared: Arc::clone(shared), decoder: Decoder::new(options), loaded, keys: 0, delay }
@@ -147,16 +147,6 @@ fn failed(why: String) -> Vec<String> {
     vec![why, what.into()]
 }
 
-/// What snapshots are accepted under these settings.
-pub fn decoder_options(world: &World, databases: u32) -> DecoderOptions {
-    let versions = match world.settings.choice() {
-        RdbVersionCheck::Strict => VersionPolicy::Strict,
-        RdbVersionCheck::Relaxed => VersionPolicy::Relaxed,
-    };
-    let verify_checksum = world.settings.bool(Id::RdbChecksum);
-    DecoderOptions { versions, databases, verify_checksum, ..DecoderOptions::default() }
-}
-
 /// Takes note of one thing in the file; gives a line for the log.
 fn note(loaded: &mut Loaded, keys: &mut u64, event: &Event<'_>, now: WallMs) -> Option<String> {
     match event {
@@ -184,20 +174,11 @@ fn note(loaded: &mut Loaded, keys: &mut u64, event: &Event<'_>, now: WallMs) -> 
     }
 }
 
-/// Puts an entry of a file into a store, whatever its expiry: a replica keeps what is due until its primary deletes it.
-pub fn store_entry(store: &Store, entry: &Entry<'_>, now: WallMs) {
+/// Puts an entry into a store, whatever its expiry: a replica keeps what is due until its primary deletes it.
+fn store_entry(store: &Store, entry: &Entry<'_>, now: WallMs) {
     let key = store.key(entry.key);
     let mut view = store.view(key.slot, DbIndex(entry.db), now, Expiry::Ignore);
-    let expire = entry.expire_at.map_or(Expire::Never, Expire::At);
-    match entry.value {
-        Value::Str(Str::Bytes(bytes)) => view.set_str(&key, bytes, expire),
-        Value::Str(Str::Int(n)) => view.set_str(&key, itoa::Buffer::new().format(n).as_bytes(), expire),
-        // The decoder refuses kinds of values that the store does not hold.
-        _ => return,
-    }
-    if let Some(secs) = entry.idle_secs {
-        view.set_idle(&key, secs);
-    }
+    entries::to_store(&mut view, &key, entry);
 }
 
 /// Reads `<slot>{<|>}<node id>,` again and again; stops at what it does not understand.

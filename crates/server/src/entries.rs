@@ -1,4 +1,5 @@
-//! Between the entries of a snapshot file and those of the store.
+//! Between the entries of a snapshot, in a file or on a link, and those of the store. The only place that knows both forms
+//! of every kind of value.
 
 use baton_base::WallMs;
 use baton_config::{Id, MaxMemoryPolicy, RdbVersionCheck, Settings};
@@ -47,16 +48,12 @@ pub fn keeps_idle(settings: &Settings) -> bool {
     matches!(settings.choice(), MaxMemoryPolicy::AllKeysLru | MaxMemoryPolicy::VolatileLru)
 }
 
-/// How snapshot files are written.
-pub fn encoder_options(settings: &Settings) -> EncoderOptions {
-    EncoderOptions {
-        version: VersionTarget::Current,
-        compress: settings.bool(Id::RdbCompression),
-        checksum: settings.bool(Id::RdbChecksum),
-    }
+/// How a snapshot of this version is written.
+pub fn encoder_options(settings: &Settings, version: VersionTarget) -> EncoderOptions {
+    EncoderOptions { version, compress: settings.bool(Id::RdbCompression), checksum: settings.bool(Id::RdbChecksum) }
 }
 
-/// Which snapshot files are read.
+/// Which snapshots are read.
 pub fn decoder_options(settings: &Settings, databases: u32) -> DecoderOptions {
     let versions = match settings.choice() {
         RdbVersionCheck::Strict => VersionPolicy::Strict,
