@@ -20,7 +20,6 @@ use crate::worker::client::{Client, Waiting};
 use crate::worker::context::{Context, Flow};
 use crate::world::Role;
 
-
 /// REPLICAOF host port, REPLICAOF NO ONE (replication 6).
 pub fn replica_of(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
     if cx.world.hot.cluster {
