@@ -8,7 +8,6 @@ use crate::topology::Audience;
 use baton_base::{Epoch, Slot};
 
 mod members;
-mod parse;
 mod slot_admin;
 
 /// What CLUSTER FAILOVER was asked to be.
