@@ -21,9 +21,20 @@ pub(crate) enum Manual {
     /// Replica: the final offset is known and not reached yet.
     CatchingUp { end: Mono, target: Offset },
     /// Replica: it may stand.
-    Ready { end: Mono },
+    Ready { end: Mono, consent: Consent },
     /// Primary: writes are being stopped for this replica; `paused_at` is set once none can happen any more.
     Serving { end: Mono, replica: NodeId, link: LinkId, paused_at: Option<Offset> },
+}
+
+/// Why a replica may stand although its primary lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Consent {
+    /// A user forced it, and answers for what is lost.
+    Forced,
+    /// The primary said so over the link, and holds its writes since.
+    Given,
+    /// It did, and the link broke: whoever is there when it stands again may serve writes.
+    Unsure,
 }
 
 impl Manual {
@@ -37,7 +48,7 @@ impl Manual {
             Manual::Idle => None,
             Manual::Requested { end }
             | Manual::CatchingUp { end, .. }
-            | Manual::Ready { end }
+            | Manual::Ready { end, .. }
             | Manual::Serving { end, .. } => Some(end),
         }
     }
@@ -85,7 +96,8 @@ impl Cluster {
             }
             FailoverMode::Force => {
                 self.log(LogLevel::Notice, format!("Forced failover {who} request accepted ({from})."));
-                self.manual_ready(end);
+                let forced = matches!(origin, Origin::Client(_));
+                self.manual_ready(end, if forced { Consent::Forced } else { Consent::Given });
             }
             FailoverMode::Default => {
                 self.log(LogLevel::Notice, format!("Manual failover {who} request accepted ({from})."));
@@ -100,8 +112,8 @@ impl Cluster {
         Duration::from_millis(self.settings.manual_failover_timeout_ms)
     }
 
-    fn manual_ready(&mut self, end: Mono) {
-        self.manual = Manual::Ready { end };
+    fn manual_ready(&mut self, end: Mono, consent: Consent) {
+        self.manual = Manual::Ready { end, consent };
         self.reset_for_manual();
         self.todo.failover = true;
     }
@@ -152,13 +164,27 @@ impl Cluster {
         self.todo.failover = true;
     }
 
-    /// Replica: goes on once everything has been processed.
+    /// Replica: goes on once everything has been processed, and back where the link shows that the primary may.
     pub(crate) fn run_manual(&mut self, turn: &Turn<'_>) {
-        let Manual::CatchingUp { end, target } = self.manual else { return };
-        if turn.facts.dataset_complete && turn.facts.offset == target {
-            let text = "All primary replication stream processed, manual failover can start.";
-            self.log(LogLevel::Notice, text.to_owned());
-            self.manual_ready(end);
+        let up = turn.facts.link_up;
+        match self.manual {
+            Manual::CatchingUp { end, target } if turn.facts.dataset_complete && turn.facts.offset == target => {
+                let text = "All primary replication stream processed, manual failover can start.";
+                self.log(LogLevel::Notice, text.to_owned());
+                self.manual_ready(end, Consent::Given);
+            }
+            // What the primary says next tells whether it still stands still.
+            Manual::CatchingUp { end, .. } if !up => self.manual = Manual::Requested { end },
+            Manual::Ready { end, consent: Consent::Given } if !up => {
+                self.manual = Manual::Ready { end, consent: Consent::Unsure };
+            }
+            Manual::Ready { consent: Consent::Unsure, .. } if up => {
+                let text = "Manual failover given up: the primary is back.";
+                self.log(LogLevel::Notice, text.to_owned());
+                self.reset_manual();
+                self.election.reset();
+            }
+            _ => {}
         }
     }
 

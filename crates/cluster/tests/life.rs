@@ -171,6 +171,47 @@ fn writes_that_do_not_stop_make_a_manual_failover_time_out() {
     assert!(!world.peers[0].writes_paused);
 }
 
+/// The order of a primary that was about to stop is void once the replica has the primary back: it serves writes that
+/// the replica may not have.
+#[test]
+fn an_order_ends_when_the_primary_is_back() {
+    let mut world = World::new(6);
+    world.form(3);
+    world.hang(1);
+    world.hang(2);
+    let order = ClusterCommand::Failover { mode: FailoverMode::Force, replica_id: Some(world.id(3).to_string()) };
+    world.command_from(3, Origin::PrimaryLink, order).unwrap();
+    world.run(Duration::from_millis(20));
+    world.kill(0);
+    world.run(Duration::from_millis(120));
+    world.restart(0);
+    world.run(Duration::from_millis(120));
+    world.resume(1);
+    world.resume(2);
+    world.run(secs(8));
+    assert!(world.is_primary(0), "votes for the old order count for nothing");
+    assert!(!world.is_primary(3));
+    assert_eq!(world.logged(3, "Manual failover given up: the primary is back."), 1);
+}
+
+/// Who is forced by a user doesn't ask how the primary is.
+#[test]
+fn a_users_force_outlives_the_link() {
+    let mut world = World::new(6);
+    world.form(3);
+    world.hang(1);
+    world.hang(2);
+    world.failover(3, FailoverMode::Force);
+    world.run(Duration::from_millis(20));
+    world.kill(0);
+    world.run(Duration::from_millis(120));
+    world.restart(0);
+    world.run(Duration::from_millis(120));
+    world.resume(1);
+    world.resume(2);
+    world.until("the forced one takes over", secs(2), |w| w.is_primary(3));
+}
+
 #[test]
 fn the_order_on_the_replication_link_is_obeyed_by_its_addressee_only() {
     let mut world = World::new(9);
