@@ -94,6 +94,8 @@ pub(crate) struct Run {
     pub(crate) started: Mono,
     /// No replica was attached when it began.
     pub(crate) began_alone: bool,
+    /// Somebody who could take over some time was attached, or asked for it.
+    pub(crate) found: bool,
     /// Until when a candidate is waited for.
     pub(crate) deadline: Mono,
     /// When the fence was asked for first.
@@ -145,6 +147,7 @@ impl Run {
             target: request.target,
             started: cx.now,
             began_alone: cx.facts.replicas.is_empty(),
+            found: false,
             deadline: Self::deadline_of(cx, &request),
             fence_at: None,
             step: Step::Choose,

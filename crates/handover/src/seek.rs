@@ -35,13 +35,16 @@ impl Run {
             return self.fail(cx, Failure::LegacyReplica);
         }
         // Whoever had no replica to begin with stops as fast as if there were no handover at all.
-        if facts.replicas.is_empty() && self.began_alone {
+        if facts.replicas.is_empty() && self.began_alone && self.promotion != Promotion::Announce {
             return self.fail(cx, Failure::NoReplica);
         }
         let view = self.view(cx);
         let wake_ask = self.ask_if_due(cx, &view);
         let anybody = facts.replicas.iter().any(|r| choice::hurdle(r, self.target) != Some(Hurdle::NotTheTarget));
-        let patience = self.patience(cx, self.deadline, anybody);
+        self.found |= anybody || self.promotion == Promotion::Announce;
+        // Who stays has all the time it was given, since its clients are served meanwhile: a replica that lost its link
+        // comes back.
+        let patience = self.patience(cx, self.deadline, anybody || (self.found && !self.exit));
         let graced = self.started + facts.limits.prefer_grace;
 
         if facts.quorum_lost_at.is_none()

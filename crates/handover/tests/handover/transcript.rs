@@ -39,6 +39,7 @@ transcripts! {
     sigterm_gives_up
     command_announced
     command_ordered
+    command_waits
     joins
     aborts
     stop_for_nobody
