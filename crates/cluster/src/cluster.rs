@@ -244,6 +244,11 @@ impl Cluster {
         matches!(self.manual, Manual::CatchingUp { .. })
     }
 
+    /// Whether this node asked for a manual failover, was told to take over, or serves such a request.
+    pub fn is_in_manual_failover(&self) -> bool {
+        !matches!(self.manual, Manual::Idle)
+    }
+
     /// How many known nodes this one has no open link to, suspects, holds for failed, or was told to be out of reach.
     pub fn doubted(&self) -> usize {
         let expired = self.last_handled - self.settings.twice_node_timeout();

@@ -88,7 +88,8 @@ impl Director {
                 }
             }
             Stage::Faults { until } => {
-                if now >= until {
+                // What a slow network carries arrives long after it is fast again, and holds up what is sent behind it.
+                if now >= until.max(world.io.net.slow_until()) {
                     self.go(world, Stage::Healing);
                 }
             }
@@ -140,8 +141,7 @@ impl Director {
             let (begins, ends) = (world.io.plan.time(up, act.at_ms), world.io.plan.time(up, act.at_ms + act.for_ms));
             world.io.queue.push(begins, Event::Fault { index, begins: true });
             world.io.queue.push(ends, Event::Fault { index, begins: false });
-            // What a slow network carries still arrives slowly.
-            until = until.max(if matches!(act.deed, Deed::Slow(_)) { ends + Duration::from_secs(1) } else { ends });
+            until = until.max(ends);
         }
         self.todo = tail(world);
         self.go(world, Stage::Faults { until: until + LOOK_EVERY });
@@ -304,7 +304,7 @@ fn act_begins(world: &mut World, act: Act) -> Option<usize> {
     world.io.trace.note(now, 71, hit.unwrap_or(99) as u64, 0, || format!("{:?} hits {hit:?}", act.deed));
     match act.deed {
         Deed::Partition { mask, one_way } => partition(world, mask, one_way, true),
-        Deed::Slow(times) => world.io.net.slowness = times,
+        Deed::Slow(times) => world.io.net.slow_down(times),
         _ => {}
     }
     let proc = hit?;
@@ -327,7 +327,7 @@ fn act_begins(world: &mut World, act: Act) -> Option<usize> {
 fn act_ends(world: &mut World, act: Act, hit: Option<usize>) {
     match (act.deed, hit) {
         (Deed::Partition { mask, one_way }, _) => partition(world, mask, one_way, false),
-        (Deed::Slow(_), _) => world.io.net.slowness = 1,
+        (Deed::Slow(_), _) => world.io.net.slow_down(1),
         (Deed::Crash(..), Some(proc)) => {
             let life = world.procs[proc].life + 1;
             world.io.queue.push(world.io.now, Event::Start { proc, life });

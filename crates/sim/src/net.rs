@@ -94,13 +94,16 @@ pub struct Net {
     /// `cuts[a][b]`: how many faults keep what `a` sends from `b`.
     cuts: Vec<Vec<u8>>,
     /// Everything takes this many times as long.
-    pub slowness: u64,
+    slowness: u64,
+    /// When the last arrives of what was sent while the network was slow.
+    slow_until: Mono,
 }
 
 impl Net {
     /// A network of processes and, after them, clients.
     pub fn new(plan: NetPlan, places: usize, rng: Rng) -> Net {
-        Net { plan, rng, conns: Vec::new(), cuts: vec![vec![0; places]; places], slowness: 1 }
+        let cuts = vec![vec![0; places]; places];
+        Net { plan, rng, conns: Vec::new(), cuts, slowness: 1, slow_until: Mono::ZERO }
     }
 
     /// A connection.
@@ -137,6 +140,26 @@ impl Net {
         Duration::from_micros(us * self.slowness)
     }
 
+    /// Lets everything take this many times as long from now on.
+    pub fn slow_down(&mut self, times: u64) {
+        self.slowness = times;
+    }
+
+    /// Until when something is on its way that was sent while the network was slow. What is sent on the same connection
+    /// later does not overtake it.
+    pub fn slow_until(&self) -> Mono {
+        self.slow_until
+    }
+
+    /// When something arrives that leaves now.
+    fn arrival(&mut self, now: Mono) -> Mono {
+        let at = now + self.delay();
+        if self.slowness > 1 {
+            self.slow_until = self.slow_until.max(at);
+        }
+        at
+    }
+
     /// Begins a connection.
     pub fn connect(
         &mut self,
@@ -158,7 +181,7 @@ impl Net {
             last: [now; 2],
             stalled: [vec![], vec![]],
         });
-        let at = now + self.delay();
+        let at = self.arrival(now);
         queue.push(at, Event::Syn { conn, tries: 0 });
         conn
     }
@@ -176,20 +199,20 @@ impl Net {
     /// Nobody listens there.
     pub fn refuse(&mut self, queue: &mut Queue, now: Mono, conn: ConnNo) {
         let at_once = self.plan.refused_at_once;
-        let at = if at_once { now } else { now + self.delay() };
+        let at = if at_once { now } else { self.arrival(now) };
         queue.push(at, Event::Conn { conn, side: Side::Caller, what: AtEnd::Failed { at_once } });
     }
 
     /// The callee takes the connection.
     pub fn accept(&mut self, queue: &mut Queue, now: Mono, conn: ConnNo, life: u64) {
-        let delay = self.delay();
+        let at = self.arrival(now);
         let state = &mut self.conns[conn];
         state.established = true;
         state.ends[1].life = life;
         state.ends[1].open = true;
-        state.last = [now + delay, now];
+        state.last = [at, now];
         queue.push(now, Event::Conn { conn, side: Side::Callee, what: AtEnd::Opened });
-        queue.push(now + delay, Event::Conn { conn, side: Side::Caller, what: AtEnd::Opened });
+        queue.push(at, Event::Conn { conn, side: Side::Caller, what: AtEnd::Opened });
     }
 
     /// Sends; what is sent leaves at `departs`.
@@ -226,9 +249,9 @@ impl Net {
             _ => 0,
         };
         let transfer = Duration::from_micros(bytes / self.plan.bytes_per_us);
-        let delay = self.delay();
+        let earliest = self.arrival(now);
         let last = &mut self.conns[conn].last[to.index()];
-        let at = (now + delay).max(*last + transfer);
+        let at = earliest.max(*last + transfer);
         *last = at;
         queue.push(at, Event::Conn { conn, side: to, what });
     }
@@ -269,7 +292,7 @@ impl Net {
     pub fn reset(&mut self, queue: &mut Queue, now: Mono, conn: ConnNo) {
         self.conns[conn].broken = true;
         for side in [Side::Caller, Side::Callee] {
-            let at = now + self.delay();
+            let at = self.arrival(now);
             let state = &mut self.conns[conn];
             state.stalled[side.index()].clear();
             if state.established && state.end(side).open {

@@ -1,5 +1,6 @@
 //! What an operator does after a node came back without its disk: it is another node now, so it is introduced and told
-//! to follow the primary of its shard, and the node that it was is forgotten.
+//! to follow the primary of its shard, and the node that it was is forgotten. Only that one: to forget a node that is
+//! merely down, or that somebody still believes to serve slots, would be a fault, since one node's FORGET reaches all.
 
 use crate::boot;
 use crate::event::Event;
@@ -32,9 +33,8 @@ pub fn repair(world: &mut World) {
         }
     }
     for core in &cores {
-        for node in core.topology.nodes.iter().filter(|n| !ids.contains(&n.id)) {
-            let serves = Slot::all().any(|slot| core.topology.owner(slot).is_some_and(|o| o.id == node.id));
-            if !serves && core.topology.myself().primary != Some(node.id) {
+        for node in core.topology.nodes.iter().filter(|n| !world.is_someone(n.id)) {
+            if !cores.iter().any(|c| depends_on(c, node.id)) {
                 commands.push((core.place(), ClusterCommand::Forget(node.id.to_string())));
             }
         }
@@ -42,6 +42,12 @@ pub fn repair(world: &mut World) {
     for (proc, command) in commands {
         world.io.queue.push(world.io.now, Event::Command { proc, command: Box::new(command) });
     }
+}
+
+/// Whether a process follows a node or believes it to serve slots.
+fn depends_on(core: &Core, id: NodeId) -> bool {
+    let serves = |slot| core.topology.owner(slot).is_some_and(|owner| owner.id == id);
+    core.topology.myself().primary == Some(id) || Slot::all().any(serves)
 }
 
 fn meet(proc: usize) -> ClusterCommand {

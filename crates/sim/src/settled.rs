@@ -26,10 +26,15 @@ pub fn check(world: &World, equal: bool) -> Result<(), String> {
     cores.iter().try_for_each(|core| agrees(cores[0], core))
 }
 
-/// Whether nobody doubts anybody: suspicions outlive their cause for a while, and may still depose somebody.
+/// Whether nobody doubts anybody, and nobody was told to take over: suspicions and forced failovers outlive their cause
+/// for a while, and may still depose somebody.
 pub fn is_calm(world: &World) -> Result<(), String> {
     for core in world.procs.iter().filter_map(|p| p.core.as_deref()) {
-        let doubted = core.node.cluster().expect("in cluster mode").doubted();
+        let cluster = core.node.cluster().expect("in cluster mode");
+        if cluster.is_in_manual_failover() {
+            return Err(format!("n{} is in a manual failover", core.place()));
+        }
+        let doubted = cluster.doubted();
         if doubted > 0 {
             return Err(format!("n{} doubts {doubted} nodes", core.place()));
         }

@@ -13,7 +13,7 @@ use crate::plan::{Plan, Target};
 use crate::process::core::Core;
 use crate::process::{Process, State};
 use crate::trace::{Listener, Trace};
-use baton_base::{Mono, Rng};
+use baton_base::{Mono, NodeId, Rng};
 
 /// More events than any run needs; reaching it means that something goes round in circles.
 const EVENTS_MAX: u64 = 20_000_000;
@@ -243,6 +243,11 @@ impl World {
     pub fn server_of(&self, slot: u16) -> Option<&Core> {
         let slot = baton_base::Slot::new(slot)?;
         self.procs.iter().filter_map(|p| p.core.as_deref()).find(|c| !c.is_replica && c.topology.is_mine(slot))
+    }
+
+    /// Whether some process is this node, running or not.
+    pub fn is_someone(&self, id: NodeId) -> bool {
+        self.io.watch.names.values().any(|name| *name == id)
     }
 
     fn report(mut self, seed: u64) -> Report {
