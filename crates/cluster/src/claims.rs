@@ -85,6 +85,7 @@ impl Cluster {
         }
         self.raise_config_epoch(update.id, update.config_epoch);
         self.yield_to_claim(update.id, update.config_epoch);
+        self.renew_request(update.id);
         self.apply_claim(turn, update.id, update.config_epoch, &update.slots);
     }
 

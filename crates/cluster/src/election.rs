@@ -301,6 +301,14 @@ impl Cluster {
         self.todo.failover = true;
     }
 
+    /// My primary's claim is newer than the one I asked for votes with, so whoever knew it refused: I ask anew.
+    pub(crate) fn renew_request(&mut self, updated: NodeId) {
+        if self.election.sent && self.myself().primary == Some(updated) {
+            self.election.reset();
+            self.todo.failover = true;
+        }
+    }
+
     fn win(&mut self, turn: &Turn<'_>) {
         self.log(LogLevel::Notice, "Failover election won: I'm the new primary.".to_owned());
         let epoch = self.election.epoch;

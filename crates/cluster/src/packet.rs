@@ -215,7 +215,12 @@ impl Cluster {
         body: &PingBody,
     ) {
         if !link.is_inbound() {
+            let stranger = sender.is_none();
             *sender = self.finish_handshake(turn, link, *sender, header);
+            if let (true, Some(id)) = (stranger, *sender) {
+                // Its slots are taken below; without its epoch they would be a claim that every voter knows to be old.
+                self.absorb_epochs(turn, id, header);
+            }
         }
         let Some(id) = *sender else { return };
         self.finish_meet(id, link, kind);

@@ -3,8 +3,8 @@
 mod lone;
 
 use baton_base::{Epoch, NodeId};
-use baton_cluster::{ClusterCommand, Effect, Input};
-use baton_wire::{Body, Header, Kind, MsgFlags};
+use baton_cluster::{ClusterCommand, ClusterReply, Effect, FailoverMode, Input};
+use baton_wire::{Body, Header, Kind, MsgFlags, Update};
 use lone::{Lone, id, slots, three};
 
 /// Asks for a vote; tells whether it was granted.
@@ -216,4 +216,57 @@ fn a_vote_counts_once_and_only_from_voters() {
     vote(&mut lone, id('5'));
     assert!(lone.cluster.is_primary());
     assert_eq!(lone.cluster.config_epoch(), epoch);
+}
+
+/// Me as a replica of `3`, whose claim I know with an old epoch.
+fn behind() -> Lone {
+    let line = |digit: char, flags: &str, primary: &str, rest: &str, shard: char| {
+        let port = 7000 + digit.to_digit(10).unwrap();
+        let (id, shard, bus) = (id(digit), id(shard), port + 10_000);
+        format!("{id} 127.0.0.1:{port}@{bus},,tls-port=0,shard-id={shard} {flags} {primary} 0 0 {rest}\n")
+    };
+    let text = line('1', "myself,slave", id('3').as_str(), "1 connected", '3')
+        + &line('2', "master", "-", "2 connected 0-8000", '2')
+        + &line('3', "master", "-", "1 connected 8001-16383", '3')
+        + "vars currentEpoch 5 lastVoteEpoch 0\n";
+    Lone::connected(&text)
+}
+
+fn requests(lone: &Lone) -> Vec<Header> {
+    let to_2 = lone.outbound[&id('2')];
+    let asked = lone.sent().into_iter().filter(|(link, m)| *link == to_2 && m.body == Body::AuthRequest);
+    asked.map(|(_, m)| m.header).collect()
+}
+
+#[test]
+fn who_asked_with_an_old_claim_asks_again_once_it_is_told() {
+    let mut lone = behind();
+    lone.effects.clear();
+    lone.command(ClusterCommand::Failover { mode: FailoverMode::Force, replica_id: None }).unwrap();
+    assert_eq!(requests(&lone).len(), 1);
+    lone.effects.clear();
+    let update = Update { config_epoch: Epoch(4), id: id('3'), slots: slots(8001, 16383) };
+    let header = lone.header(id('2'));
+    lone.hear(id('2'), header, Body::Update(update));
+    let again = requests(&lone);
+    assert_eq!(again.len(), 1, "nothing is waited for");
+    assert_eq!((again[0].config_epoch, again[0].current_epoch), (Epoch(4), Epoch(7)));
+}
+
+/// A node may follow a primary that it has just met, and be told to take over before it hears from it again.
+#[test]
+fn the_claim_of_who_was_just_met_has_its_epoch() {
+    let text = format!("{} 127.0.0.1:7001@17001 myself,master - 0 0 0 connected\n", id('1'));
+    let mut lone = Lone::connected(&(text + "vars currentEpoch 0 lastVoteEpoch 0\n"));
+    lone.command(ClusterCommand::Meet { ip: "127.0.0.1".to_owned(), port: 7002, bus_port: 17002 }).unwrap();
+    lone.pass(std::time::Duration::from_millis(100));
+    let link = *lone.outbound.values().last().unwrap();
+    lone.give(Input::LinkOpened { link, local_ip: "127.0.0.1".to_owned() });
+    let mut header = lone.header(id('2'));
+    (header.config_epoch, header.current_epoch, header.slots) = (Epoch(6), Epoch(8), slots(0, 16383));
+    lone.receive(link, header, Body::Pong(Default::default()));
+    let Ok(ClusterReply::Text(nodes)) = lone.command(ClusterCommand::Nodes(Default::default())) else { panic!() };
+    let met = nodes.lines().find(|line| line.starts_with(id('2').as_str())).unwrap();
+    assert!(met.ends_with(" 6 connected 0-16383"), "{met}");
+    assert_eq!(lone.cluster.current_epoch(), Epoch(8));
 }
