@@ -169,7 +169,7 @@ impl Director {
             }
         }
         crate::operator::repair(world);
-        if settled::check(world, false).is_ok() {
+        if settled::check(world, false).and_then(|()| settled::is_unforced(world)).is_ok() {
             self.recovery = passed;
             audit(world, false);
             self.breathe(world);

@@ -26,15 +26,20 @@ pub fn check(world: &World, equal: bool) -> Result<(), String> {
     cores.iter().try_for_each(|core| agrees(cores[0], core))
 }
 
-/// Whether nobody doubts anybody, and nobody was told to take over: suspicions and forced failovers outlive their cause
-/// for a while, and may still depose somebody.
+/// Whether nobody was told to take over who hasn't done so: a forced failover may still depose a primary that is well,
+/// and cost what that one acknowledged.
+pub fn is_unforced(world: &World) -> Result<(), String> {
+    let mut cores = world.procs.iter().filter_map(|p| p.core.as_deref());
+    match cores.find(|core| core.node.cluster().expect("in cluster mode").is_in_manual_failover()) {
+        Some(core) => Err(format!("n{} is in a manual failover", core.place())),
+        None => Ok(()),
+    }
+}
+
+/// Whether nobody doubts anybody: suspicions outlive their cause for a while, and may still depose somebody.
 pub fn is_calm(world: &World) -> Result<(), String> {
     for core in world.procs.iter().filter_map(|p| p.core.as_deref()) {
-        let cluster = core.node.cluster().expect("in cluster mode");
-        if cluster.is_in_manual_failover() {
-            return Err(format!("n{} is in a manual failover", core.place()));
-        }
-        let doubted = cluster.doubted();
+        let doubted = core.node.cluster().expect("in cluster mode").doubted();
         if doubted > 0 {
             return Err(format!("n{} doubts {doubted} nodes", core.place()));
         }
