@@ -1,5 +1,5 @@
 //! Nanoseconds for a SET and a GET on a million keys, one at a time and in batches of sixteen with the prefetch stages,
-//! and with two threads at once. The keys are chosen at random, so caches help little. Times are processor time of the
+//! and with two threads at once; then for deleting and inserting keys by turns, and for deleting all. The keys are chosen at random, so caches help little. Times are processor time of the
 //! thread, as Linux accounts it, so that a busy machine disturbs them less. An argument is another number of keys: with
 //! a thousand, what is left is the work of the processor itself.
 
@@ -50,6 +50,11 @@ fn main() {
         [sets, gets].map(|thread| thread.join().expect("it doesn't panic"))
     });
     println!("two threads, batches: set {sets:6.1} ns, get {gets:6.1} ns");
+    let (mut rest, mut rng) = ((0..keys).collect::<Vec<u64>>(), Rng::new(3));
+    let churn = timed(|| churn(&store, &mut rest, &mut rng));
+    (1..rest.len()).rev().for_each(|i| rest.swap(i, rng.below(i as u64 + 1) as usize));
+    let delete = whole(&mut || rest.iter().for_each(|&n| delete(&store, n)));
+    println!("delete and insert {churn:6.1} ns, delete all {delete:6.1} ns");
 }
 
 fn name(n: u64) -> [u8; 16] {
@@ -88,6 +93,26 @@ fn get(store: &Store, key: &Key<'_>) {
 
 fn set(store: &Store, key: &Key<'_>, byte: u8) {
     store.view(key.slot, DB, NOW, Expiry::Delete).set_str(key, &[b'a' + byte; 64], Expire::Never);
+}
+
+fn delete(store: &Store, n: u64) {
+    let name = name(n);
+    let key = store.key(&name);
+    assert!(store.view(key.slot, DB, NOW, Expiry::Delete).remove(&key), "every key is there");
+}
+
+/// Deletes a random key and inserts a new one, again and again, with values of two lengths by turns.
+fn churn(store: &Store, names: &mut [u64], rng: &mut Rng) {
+    let fresh = names.len() as u64;
+    for n in 0..OPS as u64 {
+        let place = rng.below(fresh) as usize;
+        delete(store, names[place]);
+        names[place] = fresh + n;
+        let name = name(fresh + n);
+        let key = store.key(&name);
+        let value = &[b'x'; 72][..64 + (n % 2) as usize * 8];
+        store.view(key.slot, DB, NOW, Expiry::Delete).set_str(&key, value, Expire::Never);
+    }
 }
 
 fn gets(store: &Store, order: &[u64]) {

@@ -197,7 +197,7 @@ impl SnapshotWalker {
                 let record = table.record(spot);
                 if record.is_large() {
                     // Visited later by a record that shares the value, so that its length holds up nobody.
-                    let record = record.copied(record.key(), self.epoch);
+                    let record = record.copied(record.key(), self.epoch, self.store.pool(slot));
                     state.records.push(Kept { slot, db: cut_db, record });
                 } else {
                     visit(item_of(record, slot, cut_db, now));

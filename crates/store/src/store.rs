@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use crate::counters::Counters;
 use crate::hash::KeyHasher;
 use crate::key::{DbIndex, Key, KeyHash};
+use crate::raw::heap::{Heap, PoolRef};
 use crate::slot_data::{SlotCell, SlotData, SlotGuard};
 use crate::snapshot::{SnapshotWalker, WalkState};
 use crate::view::{Expiry, View};
@@ -30,6 +31,7 @@ pub struct StoreSettings {
 pub struct Store {
     pub(crate) cells: Box<[SlotCell]>,
     pub(crate) hasher: KeyHasher,
+    heap: Heap,
     pub(crate) walk: WalkWord,
     databases: u32,
     pub(crate) counters: Counters,
@@ -42,10 +44,15 @@ pub struct Store {
 impl Store {
     /// An empty store.
     pub fn new(settings: StoreSettings) -> Store {
+        Store::with_heap(settings, Heap::new())
+    }
+
+    fn with_heap(settings: StoreSettings, heap: Heap) -> Store {
         assert!(settings.databases > 0, "a store has a database");
         Store {
             cells: (0..Slot::COUNT).map(|_| SlotCell::new(SlotData::new())).collect(),
             hasher: KeyHasher::new(settings.seed),
+            heap,
             walk: WalkWord::new(),
             databases: settings.databases,
             counters: Counters::new(settings.databases),
@@ -56,7 +63,8 @@ impl Store {
 
     /// An empty store with the same settings, to be filled aside and handed to [`Store::replace_contents`].
     pub fn sibling(&self) -> Store {
-        Store::new(StoreSettings { databases: self.databases, seed: self.hasher.seed() })
+        // With one heap for both, what is free in the pages of either is used for the other.
+        Store::with_heap(StoreSettings { databases: self.databases, seed: self.hasher.seed() }, self.heap.clone())
     }
 
     /// Number of databases.
@@ -104,6 +112,12 @@ impl Store {
         self.cells[slot.index()].lock()
     }
 
+    /// Where the records of a slot lie.
+    #[inline]
+    pub(crate) fn pool(&self, slot: Slot) -> PoolRef<'_> {
+        self.heap.pool(slot.index(), self.cells.len())
+    }
+
     /// Keys in a database, expired ones that nobody met yet included. Exact while nobody writes.
     pub fn len(&self, db: DbIndex) -> u64 {
         self.counters.keys(db)
@@ -129,11 +143,11 @@ impl Store {
         self.counters.dirty()
     }
 
-    /// Bytes of memory in the entries and tables of a database, or of all together with the slots themselves and what
-    /// a running snapshot keeps. Goes over all slots.
+    /// Bytes of memory in the entries and tables of a database, or of all together with the slots themselves, what a
+    /// running snapshot keeps and what is unused in the pages of the entries. Goes over all slots.
     pub fn memory_bytes(&self, db: Option<DbIndex>) -> u64 {
-        let own = if db.is_none() { size_of_val(&*self.cells) as u64 } else { 0 };
-        own + Slot::all().map(|slot| self.slot_memory_bytes(slot, db)).sum::<u64>()
+        let own = if db.is_none() { size_of_val(&*self.cells) + self.heap.unused_bytes() } else { 0 };
+        own as u64 + Slot::all().map(|slot| self.slot_memory_bytes(slot, db)).sum::<u64>()
     }
 
     /// Bytes of memory in the entries and tables of a slot, in one database or all.

@@ -133,8 +133,8 @@ impl View<'_> {
         let to_db = self.db;
         self.db = from_db;
         let found = self.locate(from).map(|spot| {
-            let epoch = self.store.walk.epoch();
-            let record = self.record(from, spot).copied(to.bytes, epoch);
+            let (epoch, pool) = (self.store.walk.epoch(), self.store.pool(to.slot));
+            let record = self.record(from, spot).copied(to.bytes, epoch, pool);
             if remove {
                 self.remove_at(from, spot);
             }
@@ -193,7 +193,7 @@ impl View<'_> {
     fn put_new(&mut self, key: &Key<'_>, value: NewValue<'_>, raw: bool, expire: Expire) -> Option<WallMs> {
         let expire_at = expire.over(None);
         let header = Header { expire_at, epoch: self.store.walk.epoch(), clock: clock::at(self.now), raw };
-        self.insert(key, Record::new(key.bytes, value, header));
+        self.insert(key, Record::new(key.bytes, value, header, self.store.pool(key.slot)));
         expire_at
     }
 
@@ -217,7 +217,8 @@ impl View<'_> {
                 table.set_expire_at(spot, at);
             }
         } else {
-            let record = Record::new(key.bytes, value, Header { expire_at, epoch, clock, raw });
+            let header = Header { expire_at, epoch, clock, raw };
+            let record = Record::new(key.bytes, value, header, self.store.pool(key.slot));
             self.replace_at(key, spot, record);
         }
         expire_at
@@ -256,9 +257,10 @@ impl View<'_> {
 
     /// An equal record of the current epoch, with this expiry.
     fn rebuilt(&mut self, key: &Key<'_>, spot: Spot, expire_at: Option<WallMs>) -> Record {
-        let epoch = self.store.walk.epoch();
+        let (epoch, pool) = (self.store.walk.epoch(), self.store.pool(key.slot));
         let old = self.record(key, spot);
-        Record::new(key.bytes, old.value(), Header { expire_at, epoch, clock: old.clock(), raw: old.is_raw() })
+        let header = Header { expire_at, epoch, clock: old.clock(), raw: old.is_raw() };
+        Record::new(key.bytes, old.value(), header, pool)
     }
 
     fn insert(&mut self, key: &Key<'_>, record: Record) {

@@ -207,10 +207,12 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raw::heap::Heap;
     use crate::raw::record::{Header, NewValue, RecordRef};
 
     fn record(n: i64) -> Record {
-        Record::new(b"k", NewValue::Int(n), Header { expire_at: None, epoch: 0, clock: 0, raw: false })
+        let header = Header { expire_at: None, epoch: 0, clock: 0, raw: false };
+        Record::new(b"k", NewValue::Int(n), header, Heap::new().pool(0, 1))
     }
 
     #[test]

@@ -276,12 +276,13 @@ unsafe fn resized(from: Pointer, old: usize, new: usize) -> Pointer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raw::heap::Heap;
     use crate::raw::record::{Header, NewValue, Record, RecordRef};
 
     #[expect(unsafe_code, reason = "looks into buckets")]
     fn put(array: &BucketArray, index: usize) {
         let header = Header { expire_at: None, epoch: 0, clock: 0, raw: false };
-        let record = Record::new(b"", NewValue::Int(index as i64), header);
+        let record = Record::new(b"", NewValue::Int(index as i64), header, Heap::new().pool(0, 1));
         // SAFETY: the array has this bucket and nobody else looks at it.
         unsafe { array.at(index).as_mut() }.put(0, 1, record);
     }

@@ -3,15 +3,18 @@
 //!
 //! It must never know what a database, a command or a snapshot is.
 //!
-//! Reading order: [`size_class`], [`length`], [`block`], [`record`], [`bucket`], [`bucket_array`], [`table`], [`cell`],
-//! [`prefetch`].
+//! Reading order: [`size_class`], [`length`], [`block`], [`chunks`], [`slab`], [`heap`], [`record`], [`bucket`],
+//! [`bucket_array`], [`table`], [`cell`], [`prefetch`].
 
 pub(crate) mod block;
 pub(crate) mod bucket;
 pub(crate) mod bucket_array;
 pub(crate) mod cell;
+mod chunks;
+pub(crate) mod heap;
 mod length;
 pub(crate) mod prefetch;
 pub(crate) mod record;
 pub(crate) mod size_class;
+mod slab;
 pub(crate) mod table;

@@ -11,8 +11,9 @@
 //!       ..     value: int: eight bytes; text: its length like the key's, then its bytes; block: a pointer
 //! ```
 //!
-//! The size of the allocation follows from the content (rounded to its size class), so it is stored nowhere. Other
-//! types take further type numbers and one further encoding: a pointer to a boxed value with its own drop.
+//! Small records are pieces of a heap, large ones come from the allocator. The size of the allocation follows from the
+//! content (rounded to its size class), so it is stored nowhere. Other types take further type numbers and one further
+//! encoding: a pointer to a boxed value with its own drop.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
@@ -22,6 +23,7 @@ use std::ptr::NonNull;
 use baton_base::WallMs;
 
 use super::block::Block;
+use super::heap::{self, PoolRef};
 use super::length::{length_size, read_length, write_length};
 use super::size_class;
 use crate::value::Str;
@@ -81,17 +83,16 @@ unsafe impl Sync for Record {}
 
 #[expect(unsafe_code, reason = "writes the layout that the head of this file describes")]
 impl Record {
-    /// A record with this content.
-    pub(crate) fn new(key: &[u8], value: NewValue<'_>, header: Header) -> Record {
+    /// A record with this content, in a piece of this pool if it is small.
+    pub(crate) fn new(key: &[u8], value: NewValue<'_>, header: Header, pool: PoolRef<'_>) -> Record {
         let value = match value {
             NewValue::Text(text) if text.len() > INLINE_MAX => NewValue::Block(Block::new(text)),
             other => other,
         };
         let key_at = KEY_LEN_AT + length_size(key.len()) + 8 * usize::from(header.expire_at.is_some());
         let value_at = key_at + key.len();
-        let layout = layout_of(value_at + value_size(&value));
-        // SAFETY: the size is never zero.
-        let Some(at) = NonNull::new(unsafe { alloc(layout) }) else { handle_alloc_error(layout) };
+        let size = value_at + value_size(&value);
+        let at = if heap::has(size) { pool.allocate(size) } else { allocate_large(size) };
         let flags = if header.expire_at.is_some() { HAS_EXPIRY } else { 0 };
         // SAFETY: all offsets written lie below `value_at + value_size`, hence inside the fresh allocation, which
         // nobody else knows yet.
@@ -143,10 +144,17 @@ impl Record {
 impl Drop for Record {
     #[expect(unsafe_code, reason = "frees what `new` allocated")]
     fn drop(&mut self) {
-        let layout = layout_of(self.as_ref().size());
+        let size = self.as_ref().size();
         self.as_mut().drop_value();
-        // SAFETY: the record was allocated with the layout of its size, rounded, and changes in place keep that class.
-        unsafe { dealloc(self.0.as_ptr(), layout) };
+        // SAFETY: the record was allocated for its size, rounded, and changes in place keep that class; both sides of
+        // the heap's limit are in different ones.
+        unsafe {
+            if heap::has(size) {
+                heap::free(self.0, size);
+            } else {
+                dealloc(self.0.as_ptr(), layout_of(size));
+            }
+        }
     }
 }
 
@@ -277,9 +285,9 @@ impl<'a> RecordRef<'a> {
     }
 
     /// A record with the same value, expiry and access clock under another key. A large value is shared.
-    pub(crate) fn copied(self, key: &[u8], epoch: u8) -> Record {
+    pub(crate) fn copied(self, key: &[u8], epoch: u8, pool: PoolRef<'_>) -> Record {
         let header = Header { expire_at: self.expire_at(), epoch, clock: self.clock(), raw: self.is_raw() };
-        Record::new(key, self.value(), header)
+        Record::new(key, self.value(), header, pool)
     }
 
     /// Whether the value lies in a block.
@@ -305,7 +313,7 @@ impl<'a> RecordRef<'a> {
     /// Bytes of memory that the record and its block take.
     #[inline]
     pub(crate) fn footprint(self) -> usize {
-        let own = size_class::rounded(self.size());
+        let own = rounded(self.size());
         if self.encoding() == BLOCK {
             // SAFETY: the encoding was looked at.
             own + unsafe { self.block_at(self.value_at()) }.footprint()
@@ -390,7 +398,7 @@ impl<'a> RecordMut<'a> {
             _ => return false,
         };
         let at = old.value_at();
-        if size_class::rounded(at + value_size(&value)) != size_class::rounded(old.size()) {
+        if rounded(at + value_size(&value)) != rounded(old.size()) {
             return false;
         }
         // SAFETY: the new value ends inside the same rounded allocation, the old one owns nothing, and `value` can't
@@ -440,8 +448,23 @@ impl<'a> RecordMut<'a> {
     }
 }
 
+/// The memory that a record of this size takes.
+#[inline]
+fn rounded(size: usize) -> usize {
+    if heap::has(size) { heap::rounded(size) } else { size_class::rounded(size) }
+}
+
+/// The layout of a record that the heap has no pieces for.
 fn layout_of(size: usize) -> Layout {
-    Layout::from_size_align(size_class::rounded(size), RECORD_ALIGN).expect("the length of a key is bounded")
+    Layout::from_size_align(rounded(size), RECORD_ALIGN).expect("the length of a key is bounded")
+}
+
+#[expect(unsafe_code, reason = "takes memory from the allocator")]
+#[cold]
+fn allocate_large(size: usize) -> NonNull<u8> {
+    let layout = layout_of(size);
+    // SAFETY: the size is never zero.
+    NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout))
 }
 
 #[inline]
@@ -487,16 +510,18 @@ const _: () = assert!(size_of::<Option<Record>>() == size_of::<usize>());
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raw::heap::Heap;
 
     fn record(key: &[u8], value: NewValue<'_>, expire_at: Option<u64>) -> Record {
-        Record::new(key, value, Header { expire_at: expire_at.map(WallMs), epoch: 3, clock: 0x12_3456, raw: false })
+        let header = Header { expire_at: expire_at.map(WallMs), epoch: 3, clock: 0x12_3456, raw: false };
+        Record::new(key, value, header, Heap::new().pool(0, 1))
     }
 
     #[test]
     fn sizes_are_those_the_design_counts_on() {
         let key = [b'k'; 16];
         for (value, expire, bytes) in
-            [(8, None, 32), (64, None, 96), (64, Some(1), 96), (8, Some(1), 48), (0, None, 32), (1024, None, 1280)]
+            [(8, None, 32), (64, None, 88), (64, Some(1), 96), (8, Some(1), 40), (0, None, 24), (1024, None, 1280)]
         {
             let r = record(&key, NewValue::Text(&vec![b'v'; value]), expire);
             assert_eq!(r.as_ref().footprint(), bytes, "{value} {expire:?}");
@@ -528,12 +553,12 @@ mod tests {
         let mut r = record(b"0123456789abcdef", NewValue::Text(b"00000001"), Some(5));
         assert!(r.as_mut().overwrite(&NewValue::Int(-7)));
         assert_eq!(r.as_ref().str(), Str::Int(-7));
-        assert!(r.as_mut().overwrite(&NewValue::Text(b"0123456789")));
-        assert_eq!(r.as_ref().str(), Str::Bytes(b"0123456789"));
+        assert!(r.as_mut().overwrite(&NewValue::Text(b"0123456")));
+        assert_eq!(r.as_ref().str(), Str::Bytes(b"0123456"));
         assert_eq!((r.as_ref().key(), r.as_ref().expire_at()), (&b"0123456789abcdef"[..], Some(WallMs(5))));
         assert!(!r.as_mut().overwrite(&NewValue::Text(&[1; 60])));
         assert!(!r.as_mut().overwrite(&NewValue::Text(&[1; 6000])));
-        assert_eq!(r.as_ref().str(), Str::Bytes(b"0123456789"));
+        assert_eq!(r.as_ref().str(), Str::Bytes(b"0123456"));
     }
 
     #[test]

@@ -422,7 +422,7 @@ impl Table {
         if let Some(place) = bucket.places_with(tag_of(hash)).next() {
             let at = bucket.record(place).as_ptr();
             prefetch::line(at);
-            // A record is sixteen-byte aligned at most; with a text of 64 bytes it reaches into the next line.
+            // A record is aligned to eight bytes only; with a text of 64 bytes it reaches into the next line.
             prefetch::line(at.wrapping_add(64));
         } else if let Some(next) = bucket.next() {
             prefetch::line(next.as_ptr());
@@ -540,11 +540,13 @@ fn depth_of(home: usize, buckets: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raw::heap::Heap;
     use crate::raw::record::Header;
     use crate::raw::size_class;
 
     fn record(key: &[u8]) -> Record {
-        Record::new(key, NewValue::Int(0), Header { expire_at: None, epoch: 0, clock: 0, raw: false })
+        let header = Header { expire_at: None, epoch: 0, clock: 0, raw: false };
+        Record::new(key, NewValue::Int(0), header, Heap::new().pool(0, 1))
     }
 
     #[test]
