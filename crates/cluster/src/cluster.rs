@@ -83,6 +83,8 @@ pub struct Cluster {
     /// When the periodic work is due next.
     pub(crate) cron_due: Mono,
     pub(crate) cron_runs: u64,
+    /// When the next node that fell silent is to be tried again (see `silenced`).
+    pub(crate) probe_due: Mono,
     /// The time of the latest input.
     last_handled: Mono,
     /// Where the data plane was told to replicate from: node and address.
@@ -129,6 +131,7 @@ impl Cluster {
             debug: DebugHooks::default(),
             cron_due: now,
             cron_runs: 0,
+            probe_due: Mono::NEVER,
             last_handled: now,
             replicating: None,
             data_agreed: false,
@@ -159,7 +162,7 @@ impl Cluster {
             Input::LinkAccepted { link, peer_ip, local_ip } => {
                 self.links.insert(link, Link::inbound(peer_ip, local_ip, now, wall));
             }
-            Input::LinkFailed { link, at_once } => self.on_link_failed(&turn, link, at_once),
+            Input::LinkFailed { link, why } => self.on_link_failed(&turn, link, why),
             Input::LinkClosed { link } => self.on_link_closed(&turn, link),
             Input::Received { link, bytes } => self.on_received(&turn, link, &bytes),
             Input::Command { token, origin, command } => {
@@ -178,6 +181,7 @@ impl Cluster {
         if now >= self.cron_due {
             self.run_cron(&turn);
         }
+        self.probe_silenced(&turn);
         self.finish(&turn);
     }
 
@@ -190,7 +194,7 @@ impl Cluster {
     pub fn next_wake(&self) -> Mono {
         // A deadline that passed without the election being sent waits for a fact to change; the periodic run looks again.
         let ahead = self.election.deadline().filter(|at| *at > self.last_handled);
-        ahead.unwrap_or(Mono::NEVER).min(self.cron_due)
+        ahead.unwrap_or(Mono::NEVER).min(self.cron_due).min(self.probe_due)
     }
 
     /// The newest published picture.

@@ -23,9 +23,7 @@ impl Cluster {
         let Some(node) = self.nodes.get_mut(id) else { return };
         node.flags.insert(NodeFlags::PFAIL);
         self.todo.health = true;
-        if self.is_voting(&self.me) {
-            self.mark_fail_if_agreed(turn, id);
-        }
+        self.mark_fail_if_agreed(turn, id);
         if !self.nodes[id].failed() {
             let text = format!("NODE {} possibly failing.", self.named(id));
             self.log(LogLevel::Debug, text);
@@ -112,14 +110,16 @@ impl Cluster {
         node.ping_sent = None;
         if node.has(NodeFlags::PFAIL) {
             node.flags.remove(NodeFlags::PFAIL);
+            node.proven_dead = false;
             self.todo.health = true;
         } else if node.failed() {
             self.clear_fail_if_allowed(turn, id);
         }
     }
 
-    /// A node without slots recovers at once; one with slots only if after 2 NT nobody has taken them, or its replica
-    /// would be elected while it comes back.
+    /// A node without slots recovers at once, and so does one that was dead: its replica knows that it stands against a
+    /// new process, and goes no further. One with slots that was silent recovers only if after 2 NT nobody has taken them,
+    /// as it may be reached by few, and its replica be elected while it comes back.
     fn clear_fail_if_allowed(&mut self, turn: &Turn<'_>, id: &NodeId) {
         let node = &self.nodes[id];
         let lasted = node.fail_time.is_none_or(|at| turn.now.since(at) > self.settings.twice_node_timeout());
@@ -127,6 +127,8 @@ impl Cluster {
             "replica is reachable again."
         } else if !self.slots.owns_any(id) {
             "primary without slots is reachable again."
+        } else if node.proven_dead {
+            "it was started again before anybody served its slots."
         } else if lasted {
             "is reachable again and nobody is serving its slots after some time."
         } else {
@@ -148,6 +150,7 @@ impl Cluster {
         let Some(node) = self.nodes.get_mut(id) else { return };
         node.flags.remove(NodeFlags::FAIL);
         node.fail_time = None;
+        node.proven_dead = false;
         node.reports.clear();
         self.todo.save_lazily();
         self.todo.health = true;

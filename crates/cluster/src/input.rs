@@ -18,6 +18,17 @@ pub enum Origin {
     PrimaryLink,
 }
 
+/// Why a connection could not be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LinkFailure {
+    /// Nobody listens there, and this was known before the connecting call returned, as on loopback.
+    RefusedAtOnce,
+    /// Nobody listens there.
+    Refused,
+    /// Anything else: no way there, no answer in time, no address.
+    Unreachable,
+}
+
 /// One event from outside.
 #[derive(Clone, Debug)]
 pub enum Input {
@@ -39,13 +50,12 @@ pub enum Input {
         /// Our address on this connection.
         local_ip: String,
     },
-    /// The connection could not be made, and this was known before the connecting call returned (a refusal on loopback)
-    /// if `at_once`.
+    /// The connection could not be made.
     LinkFailed {
         /// The link of the effect.
         link: LinkId,
-        /// Whether the refusal was synchronous.
-        at_once: bool,
+        /// Why not.
+        why: LinkFailure,
     },
     /// The connection ended: end of stream, an error, or bytes that are no bus packet (the framer's verdict).
     LinkClosed {

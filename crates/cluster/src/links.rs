@@ -3,6 +3,7 @@
 
 use crate::cluster::{Cluster, Turn};
 use crate::effect::Effect;
+use crate::input::LinkFailure;
 use crate::link::{Link, LinkId};
 use baton_base::{Mono, NodeId};
 use baton_wire::{Kind, NodeFlags};
@@ -27,6 +28,7 @@ impl Cluster {
         state.open = true;
         state.local_ip = local_ip;
         let Some(id) = state.node else { return };
+        self.end_silence(&id);
         let Some(node) = self.nodes.get(&id) else { return };
         let outstanding = node.ping_sent;
         let kind = if node.has(NodeFlags::MEET) { Kind::Meet } else { Kind::Ping };
@@ -39,17 +41,25 @@ impl Cluster {
 
     /// A refusal that is known at once starts the failure detection, as nobody may ever be connected long enough to be
     /// pinged. A refusal that comes later does not, as upstream.
-    pub(crate) fn on_link_failed(&mut self, turn: &Turn<'_>, link: LinkId, at_once: bool) {
+    pub(crate) fn on_link_failed(&mut self, turn: &Turn<'_>, link: LinkId, why: LinkFailure) {
         let node = self.links.get(&link).and_then(|l| l.node);
         self.forget_link(turn.now, link);
-        if at_once && let Some(node) = node.and_then(|id| self.nodes.get_mut(&id)) {
+        let Some(id) = node else { return };
+        if why == LinkFailure::RefusedAtOnce
+            && let Some(node) = self.nodes.get_mut(&id)
+        {
             node.ping_sent.get_or_insert(turn.now);
         }
+        self.note_silence(turn, &id, why);
     }
 
     /// The connection ended by itself.
     pub(crate) fn on_link_closed(&mut self, turn: &Turn<'_>, link: LinkId) {
+        let ended = self.links.get(&link).filter(|_| !link.is_inbound()).and_then(|l| l.node);
         self.forget_link(turn.now, link);
+        if let Some(id) = ended {
+            self.begin_silence(turn, &id);
+        }
     }
 
     /// Ends a connection from this side.
@@ -101,6 +111,7 @@ impl Cluster {
         if let Some(node) = self.nodes.get_mut(&id) {
             node.inbound = Some(link);
         }
+        self.end_silence(&id);
     }
 
     /// Connects to every node without a link of mine, with upstream's back-off (cluster-bus 2.5).

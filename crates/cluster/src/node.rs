@@ -2,6 +2,7 @@
 //! when is decided by the handlers.
 
 use crate::link::LinkId;
+use crate::silenced::Silence;
 use baton_base::{Epoch, Mono, NodeId, Offset, ShardId};
 use baton_wire::{IpText, NodeFlags};
 use std::collections::BTreeMap;
@@ -89,6 +90,10 @@ pub(crate) struct Node {
     pub(crate) inbound_freed: Mono,
     /// When I last tried to connect.
     pub(crate) connect_tried: Option<Mono>,
+    /// What its connections that ended lately tell, if any did.
+    pub(crate) silence: Option<Silence>,
+    /// I suspected it because it refused: an answer is another process in its place, not one that was slow.
+    pub(crate) proven_dead: bool,
     /// Voting primaries that reported it, with the time up to whole seconds that ages the report.
     pub(crate) reports: BTreeMap<NodeId, Mono>,
     /// Since when its headers say "my primary is FAIL" (bit 13); empty if its last header did not say so.
@@ -116,6 +121,8 @@ impl Node {
             inbound: None,
             inbound_freed: now,
             connect_tried: None,
+            silence: None,
+            proven_dead: false,
             reports: BTreeMap::new(),
             primary_fail_said: None,
         }

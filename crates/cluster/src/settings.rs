@@ -77,6 +77,8 @@ pub struct Settings {
     pub blacklist_ttl_secs: u64,
     /// `repl-ping-replica-period`, seconds.
     pub repl_ping_period_secs: u64,
+    /// `cluster-detect-refusals`: a primary that refuses connections is suspected whatever the node timeout.
+    pub detect_refusals: bool,
 }
 
 impl Default for Settings {
@@ -111,6 +113,7 @@ impl Default for Settings {
             manual_failover_timeout_ms: 5000,
             blacklist_ttl_secs: 60,
             repl_ping_period_secs: 10,
+            detect_refusals: true,
         }
     }
 }

@@ -3,7 +3,8 @@
 
 use baton_base::{Epoch, Mono, Slot, WallMs};
 use baton_cluster::{
-    Boot, Cluster, ClusterCommand, ClusterReply, Effect, Facts, Input, LinkId, LogLevel, Origin, Settings, Token,
+    Boot, Cluster, ClusterCommand, ClusterReply, Effect, Facts, Input, LinkFailure, LinkId, LogLevel, Origin, Settings,
+    Token,
 };
 use baton_wire::Framer;
 use std::collections::BTreeMap;
@@ -62,7 +63,7 @@ impl Shell {
                         self.sockets.insert(link, (socket, Framer::new()));
                         failed.push(Input::LinkOpened { link, local_ip: "127.0.0.1".to_owned() });
                     }
-                    Err(_) => failed.push(Input::LinkFailed { link, at_once: true }),
+                    Err(_) => failed.push(Input::LinkFailed { link, why: LinkFailure::RefusedAtOnce }),
                 },
                 Effect::Close { link } => _ = self.sockets.remove(&link),
                 Effect::Send { link, bytes } => {

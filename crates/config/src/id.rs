@@ -31,7 +31,7 @@ ids! {
     ClusterAllowReplicaMigration, ClusterAnnounceBusPort, ClusterAnnounceClientIpv4, ClusterAnnounceClientIpv6,
     ClusterAnnounceClientPort, ClusterAnnounceClientTlsPort, ClusterAnnounceHostname,
     ClusterAnnounceHumanNodename, ClusterAnnounceIp, ClusterAnnouncePort, ClusterAnnounceTlsPort,
-    ClusterBlacklistTtl, ClusterConfigFile, ClusterConfigSaveBehavior, ClusterDatabases, ClusterEnabled,
+    ClusterBlacklistTtl, ClusterConfigFile, ClusterConfigSaveBehavior, ClusterDatabases, ClusterDetectRefusals, ClusterEnabled,
     ClusterLinkSendbufLimit, ClusterManualFailoverTimeout, ClusterMessageGossipPerc, ClusterMigrationBarrier,
     ClusterNodeTimeout, ClusterPingInterval, ClusterPort, ClusterPreferredEndpointType,
     ClusterReplicaNoFailover, ClusterReplicaValidityFactor, ClusterRequireFullCoverage,

@@ -40,7 +40,7 @@ impl Node {
             Input::LinkAccepted { link, peer_ip, local_ip } => {
                 self.tell_cluster(at, C::LinkAccepted { link, peer_ip, local_ip });
             }
-            Input::LinkFailed { link, at_once } => self.tell_cluster(at, C::LinkFailed { link, at_once }),
+            Input::LinkFailed { link, why } => self.tell_cluster(at, C::LinkFailed { link, why }),
             Input::LinkClosed { link } => {
                 self.tell_cluster(at, C::LinkClosed { link });
                 self.note_gone(at);

@@ -1,7 +1,7 @@
 //! Everything that can happen to the control plane of a node, as values.
 
 use baton_base::{NodeId, Offset};
-use baton_cluster::{ClusterCommand, LinkId, Origin, Settings, Token};
+use baton_cluster::{ClusterCommand, LinkFailure, LinkId, Origin, Settings, Token};
 use baton_handover::{Limits, Replica};
 use std::time::Duration;
 
@@ -41,8 +41,8 @@ pub enum Input {
     LinkFailed {
         /// The link of the effect.
         link: LinkId,
-        /// The refusal was known before the connecting call returned.
-        at_once: bool,
+        /// Why not.
+        why: LinkFailure,
     },
     /// A bus connection ended, or carries bytes that are no packets.
     LinkClosed {

@@ -3,7 +3,7 @@
 use crate::data::{Op, Snapshot};
 use crate::net::{ConnNo, Side};
 use baton_base::{Mono, Offset};
-use baton_cluster::ClusterCommand;
+use baton_cluster::{ClusterCommand, LinkFailure};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::rc::Rc;
@@ -60,11 +60,8 @@ pub enum Payload {
 pub enum AtEnd {
     /// It is established.
     Opened,
-    /// It can't be; the reason was known at once.
-    Failed {
-        /// Before the connecting call returned.
-        at_once: bool,
-    },
+    /// It can't be, and why.
+    Failed(LinkFailure),
     /// Something arrived.
     Data(Payload),
     /// The other end is gone.

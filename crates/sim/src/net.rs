@@ -4,6 +4,7 @@
 use crate::event::{AtEnd, Event, Payload, ProcNo, Queue};
 use crate::plan::NetPlan;
 use baton_base::{Mono, Rng};
+use baton_cluster::LinkFailure;
 use std::time::Duration;
 
 /// A connection, by its number.
@@ -191,7 +192,7 @@ impl Net {
         if tries < SYN_TRIES_MAX {
             queue.push(now + SYN_AGAIN, Event::Syn { conn, tries: tries + 1 });
         } else {
-            let what = AtEnd::Failed { at_once: false };
+            let what = AtEnd::Failed(LinkFailure::Unreachable);
             queue.push(now, Event::Conn { conn, side: Side::Caller, what });
         }
     }
@@ -199,8 +200,11 @@ impl Net {
     /// Nobody listens there.
     pub fn refuse(&mut self, queue: &mut Queue, now: Mono, conn: ConnNo) {
         let at_once = self.plan.refused_at_once;
-        let at = if at_once { now } else { self.arrival(now) };
-        queue.push(at, Event::Conn { conn, side: Side::Caller, what: AtEnd::Failed { at_once } });
+        let (at, why) = match at_once {
+            true => (now, LinkFailure::RefusedAtOnce),
+            false => (self.arrival(now), LinkFailure::Refused),
+        };
+        queue.push(at, Event::Conn { conn, side: Side::Caller, what: AtEnd::Failed(why) });
     }
 
     /// The callee takes the connection.

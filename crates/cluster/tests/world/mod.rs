@@ -6,8 +6,8 @@
 
 use baton_base::{Mono, NodeId, Offset, Slot, SlotBitmap, WallMs};
 use baton_cluster::{
-    Boot, Cluster, ClusterCommand, ClusterReply, Effect, EpochRecord, Facts, FailoverMode, Input, LinkId, Origin,
-    Settings, Token, conf,
+    Boot, Cluster, ClusterCommand, ClusterReply, Effect, EpochRecord, Facts, FailoverMode, Input, LinkFailure, LinkId,
+    Origin, Settings, Token, conf,
 };
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -259,10 +259,14 @@ impl World {
 
     fn connect(&mut self, index: usize, link: LinkId, bus_port: u16) {
         let target = self.peers.iter().position(|p| p.settings.bus_port == bus_port && p.alive);
-        let Some(target) = target.filter(|t| !self.is_cut(index, *t)) else {
-            self.schedule(LATENCY, index, Input::LinkFailed { link, at_once: true });
+        let Some(target) = target else {
+            self.schedule(LATENCY, index, Input::LinkFailed { link, why: LinkFailure::RefusedAtOnce });
             return;
         };
+        if self.is_cut(index, target) {
+            self.schedule(LATENCY, index, Input::LinkFailed { link, why: LinkFailure::Unreachable });
+            return;
+        }
         self.inbound += 1;
         let other = LinkId::inbound(self.inbound);
         self.peers[index].ends.insert(link, (target, other));

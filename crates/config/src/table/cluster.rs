@@ -182,4 +182,10 @@ pub(super) const TABLE: &[Directive] = &[
         "yes",
         "Hands the primary role to a replica before SIGTERM ends the process.",
     ),
+    flag(
+        Id::ClusterDetectRefusals,
+        "cluster-detect-refusals",
+        "yes",
+        "Suspects a primary with a replica as soon as it refuses connections, not after the node timeout.",
+    ),
 ];

@@ -4,7 +4,8 @@ use baton_config::{Id, Settings};
 use std::collections::BTreeMap;
 
 /// Directives upstream does not have.
-const OWN: [&str; 4] = ["worker-threads", "handover-on-shutdown", "cluster-witness", "write-ack-replicas"];
+const OWN: [&str; 5] =
+    ["worker-threads", "handover-on-shutdown", "cluster-detect-refusals", "cluster-witness", "write-ack-replicas"];
 
 #[test]
 fn every_default_is_upstreams() {

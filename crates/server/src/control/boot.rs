@@ -65,6 +65,7 @@ pub fn cluster_settings(s: &Settings) -> Result<baton_cluster::Settings, StartEr
         manual_failover_timeout_ms: s.uint(Id::ClusterManualFailoverTimeout),
         blacklist_ttl_secs: s.uint(Id::ClusterBlacklistTtl),
         repl_ping_period_secs: s.uint(Id::ReplPingReplicaPeriod),
+        detect_refusals: s.bool(Id::ClusterDetectRefusals),
     })
 }
 

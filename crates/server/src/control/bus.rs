@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use baton_cluster::LinkId;
+use baton_cluster::{LinkFailure, LinkId};
 use baton_wire::Framer;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
@@ -33,8 +33,8 @@ pub enum BusEvent {
     Failed {
         /// Which.
         link: LinkId,
-        /// It was known before the connecting call returned.
-        at_once: bool,
+        /// Why not.
+        why: LinkFailure,
     },
     /// The connection ended.
     Closed {
@@ -100,17 +100,22 @@ impl Bus {
             Ok(ip) => TcpStream::connect(SocketAddr::new(ip, port)),
             Err(_) => Err(io::ErrorKind::InvalidInput.into()),
         };
-        let Ok(stream) = stream else {
-            out.push(BusEvent::Failed { link, at_once: true });
-            return;
-        };
         // A refusal on the loopback interface is known as soon as the call returns.
-        if let Ok(Some(_)) = stream.take_error() {
-            out.push(BusEvent::Failed { link, at_once: true });
-            return;
-        }
+        let stream = stream.and_then(|stream| match stream.take_error() {
+            Ok(Some(e)) => Err(e),
+            _ => Ok(stream),
+        });
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(e) => {
+                let refused = e.kind() == io::ErrorKind::ConnectionRefused;
+                let why = if refused { LinkFailure::RefusedAtOnce } else { LinkFailure::Unreachable };
+                out.push(BusEvent::Failed { link, why });
+                return;
+            }
+        };
         if self.add(registry, link, Conn::Tcp(stream), true).is_err() {
-            out.push(BusEvent::Failed { link, at_once: true });
+            out.push(BusEvent::Failed { link, why: LinkFailure::Unreachable });
         }
     }
 
@@ -211,9 +216,12 @@ impl BusLink {
     /// False if the connection failed; an event says so.
     fn finish_connecting(&mut self, event: &mio::event::Event, out: &mut Vec<BusEvent>) -> bool {
         let Conn::Tcp(stream) = &self.conn else { return true };
-        let failed = event.is_error() || !matches!(stream.take_error(), Ok(None));
+        let error = stream.take_error();
+        let failed = event.is_error() || !matches!(error, Ok(None));
         if failed || (event.is_write_closed() && event.is_read_closed()) {
-            out.push(BusEvent::Failed { link: self.id, at_once: false });
+            let refused = matches!(error, Ok(Some(e)) if e.kind() == io::ErrorKind::ConnectionRefused);
+            let why = if refused { LinkFailure::Refused } else { LinkFailure::Unreachable };
+            out.push(BusEvent::Failed { link: self.id, why });
             return false;
         }
         match stream.peer_addr() {
@@ -225,7 +233,7 @@ impl BusLink {
             }
             Err(e) if e.kind() == io::ErrorKind::NotConnected => true,
             Err(_) => {
-                out.push(BusEvent::Failed { link: self.id, at_once: false });
+                out.push(BusEvent::Failed { link: self.id, why: LinkFailure::Unreachable });
                 false
             }
         }

@@ -232,7 +232,7 @@ impl Control {
                 let input = match event {
                     BusEvent::Opened { link, local_ip } => Input::LinkOpened { link, local_ip },
                     BusEvent::Accepted { link, peer_ip, local_ip } => Input::LinkAccepted { link, peer_ip, local_ip },
-                    BusEvent::Failed { link, at_once } => Input::LinkFailed { link, at_once },
+                    BusEvent::Failed { link, why } => Input::LinkFailed { link, why },
                     BusEvent::Closed { link } => Input::LinkClosed { link },
                     BusEvent::Packet { link, bytes } => Input::Received { link, bytes },
                 };

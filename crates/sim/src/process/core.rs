@@ -258,9 +258,9 @@ impl Core {
             AtEnd::Opened => Input::LinkOpened { link, local_ip },
             AtEnd::Data(Payload::Bytes(bytes)) => Input::Received { link, bytes },
             AtEnd::Data(_) => unreachable!("the bus carries packets only"),
-            AtEnd::Failed { at_once } => {
+            AtEnd::Failed(why) => {
                 self.drop_bus(io, conn);
-                Input::LinkFailed { link, at_once }
+                Input::LinkFailed { link, why }
             }
             AtEnd::Closed => {
                 self.drop_bus(io, conn);

@@ -1,0 +1,126 @@
+//! Proof of death: a process that is gone has closed all its connections and refuses new ones, whatever the node timeout.
+//! Who sees that of a primary suspects it within a tenth of a second and says so at once to those who can act on it.
+//! Silence without refusals proves nothing: that may be the network, and is judged by the node timeout alone.
+//!
+//! Only a majority makes a failure of it, as of any suspicion (cluster-bus 15.2, T1 and T2).
+
+use crate::cluster::{Cluster, Turn};
+use crate::input::LinkFailure;
+use crate::node::Node;
+use baton_base::{Mono, NodeId};
+use baton_wire::NodeFlags;
+use std::time::Duration;
+
+/// Refusals in a row that are needed. A single one may be a listener that is being replaced.
+const REFUSALS_MIN: u32 = 3;
+/// Time between two attempts, so that the refusals spread over a tenth of a second.
+const PROBE_PERIOD: Duration = Duration::from_millis(50);
+/// Attempts after which the question is left to the node timeout.
+const ATTEMPTS_MAX: u32 = 10;
+/// Voting primaries that hear of the suspicion at once, besides the replicas of the suspect. The replica hears of
+/// everybody and counts; these are for replicas that don't count so early. A constant keeps a large cluster quiet.
+const VOTERS_TOLD: usize = 3;
+
+/// What is known of a node whose link to it ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Silence {
+    refusals: u32,
+    attempts: u32,
+    /// When to try again; never while an attempt runs or nothing is to be learned.
+    probe_at: Mono,
+}
+
+impl Cluster {
+    /// My link to a node ended without my doing: a new one is tried at once, if its end may mean something.
+    pub(crate) fn begin_silence(&mut self, turn: &Turn<'_>, id: &NodeId) {
+        if !self.settings.detect_refusals || !self.is_replaceable(turn, id) {
+            return;
+        }
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.silence = Some(Silence { refusals: 0, attempts: 0, probe_at: turn.now });
+            self.probe_due = self.probe_due.min(turn.now);
+        }
+    }
+
+    /// An attempt to connect failed. Anything but a refusal leaves the verdict to the node timeout.
+    pub(crate) fn note_silence(&mut self, turn: &Turn<'_>, id: &NodeId, why: LinkFailure) {
+        let replaceable = self.is_replaceable(turn, id);
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        let Some(silence) = node.silence.as_mut() else { return };
+        silence.attempts += 1;
+        if why == LinkFailure::Unreachable || !replaceable || silence.attempts > ATTEMPTS_MAX {
+            node.silence = None;
+            return;
+        }
+        // While the node's own link to me stands, somebody else refuses in its name.
+        if node.inbound.is_none() {
+            silence.refusals += 1;
+        }
+        if silence.refusals < REFUSALS_MIN {
+            silence.probe_at = turn.now + PROBE_PERIOD;
+            self.probe_due = self.probe_due.min(silence.probe_at);
+            return;
+        }
+        node.silence = None;
+        if node.healthy() {
+            node.proven_dead = true;
+            self.suspect(turn, id);
+            self.tell_suspicion(turn, id);
+        }
+    }
+
+    /// The node is connected: it lives.
+    pub(crate) fn end_silence(&mut self, id: &NodeId) {
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.silence = None;
+        }
+    }
+
+    /// Connects anew to those whose time has come.
+    pub(crate) fn probe_silenced(&mut self, turn: &Turn<'_>) {
+        if turn.now < self.probe_due {
+            return;
+        }
+        let mut due: Vec<NodeId> = Vec::new();
+        self.probe_due = Mono::NEVER;
+        for node in self.nodes.values_mut() {
+            let Some(silence) = node.silence.as_mut() else { continue };
+            if silence.probe_at > turn.now {
+                self.probe_due = self.probe_due.min(silence.probe_at);
+                continue;
+            }
+            silence.probe_at = Mono::NEVER;
+            if node.outbound.is_none() {
+                due.push(node.id);
+            }
+        }
+        if !self.debug.reconnection_off {
+            due.into_iter().for_each(|id| self.connect(turn, id));
+        }
+    }
+
+    /// Whether knowing of a node's death early helps: it is a primary that was alive a moment ago, and a replica with its
+    /// data can take over. Any other is better judged late, as it may be back soon.
+    fn is_replaceable(&self, turn: &Turn<'_>, id: &NodeId) -> bool {
+        let Some(node) = self.nodes.get(id) else { return false };
+        let lately = |at: Mono| turn.now.since(at) <= self.settings.node_timeout();
+        let can_stand = |n: &Node| {
+            let data = if n.is_myself() { self.own_offset(turn) } else { n.offset };
+            n.healthy() && !n.has(NodeFlags::NOFAILOVER) && data.0 > 0
+        };
+        node.healthy()
+            && self.is_voting(id)
+            && node.data_received.is_some_and(lately)
+            && self.replicas_of(*id).any(can_stand)
+    }
+
+    /// Says at once what the next regular pings would say.
+    fn tell_suspicion(&mut self, turn: &Turn<'_>, suspect: &NodeId) {
+        let others = |n: &&Node| !n.is_myself() && n.id != *suspect;
+        let voters = self.voting_nodes().filter(others).map(|n| n.id).take(VOTERS_TOLD);
+        let told: Vec<NodeId> = self.replicas_of(*suspect).filter(others).map(|n| n.id).chain(voters).collect();
+        for id in told {
+            self.ping(turn, &id);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Proof of death: whom refusals condemn early, and whom they don't.
+
+mod world;
+
+use baton_cluster::Settings;
+use std::time::Duration;
+use world::World;
+
+const fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn slow(settings: &mut Settings) {
+    settings.node_timeout_ms = 15_000;
+}
+
+/// Three primaries, as many replicas, the default node timeout.
+fn slow_world() -> World {
+    let mut world = World::with(6, slow);
+    world.form(3);
+    (0..6).for_each(|index| world.peers[index].offset = 1000);
+    world.run(secs(20));
+    world
+}
+
+#[test]
+fn a_dead_primary_is_replaced_within_half_a_second_whatever_the_node_timeout() {
+    for victim in 0..3 {
+        let mut world = slow_world();
+        world.kill(victim);
+        let took = world.until("the replica takes over", secs(10), |w| w.is_primary(victim + 3));
+        assert!(took < Duration::from_millis(500), "{took:?}");
+        world.until_served("all slots are served again");
+        world.restart(victim);
+        world.until("the old primary follows", secs(10), |w| w.peers[victim].primary == Some(w.id(victim + 3)));
+    }
+}
+
+#[test]
+fn several_replicas_agree_as_fast() {
+    let mut world = World::with(9, slow);
+    world.form(3);
+    (0..9).for_each(|index| world.peers[index].offset = 1000);
+    world.run(secs(20));
+    world.kill(1);
+    let took = world.until("one of them takes over", secs(10), |w| w.is_primary(4) || w.is_primary(7));
+    assert!(took < Duration::from_millis(500), "{took:?}");
+}
+
+#[test]
+fn a_primary_that_nobody_can_replace_is_given_time_to_come_back() {
+    let mut world = World::with(3, slow);
+    world.form(3);
+    world.run(secs(20));
+    world.kill(0);
+    world.run(secs(5));
+    assert!(world.served(), "nobody calls it failed before the node timeout is over");
+    world.restart(0);
+    world.run(secs(5));
+    assert!(world.is_primary(0) && world.served());
+}
+
+#[test]
+fn unwilling_or_incomplete_replicas_replace_nobody() {
+    let unwilling = |settings: &mut Settings| {
+        slow(settings);
+        settings.replica_no_failover = true;
+    };
+    let mut world = World::with(6, unwilling);
+    world.form(3);
+    let mut incomplete = slow_world();
+    incomplete.cut.push((0, 3));
+    incomplete.peers[3].complete = false;
+    for mut world in [world, incomplete] {
+        world.run(secs(20));
+        world.kill(0);
+        world.run(secs(5));
+        let shown = world.nodes_text(1);
+        assert!(!shown.contains("master,fail"), "{shown}");
+        assert!(world.served(), "{}", world.nodes_text(1));
+    }
+}
+
+#[test]
+fn what_does_not_refuse_is_judged_by_the_node_timeout() {
+    let mut world = slow_world();
+    world.hang(0);
+    world.run(secs(10));
+    assert!(!world.nodes_text(1).contains("fail"), "{}", world.nodes_text(1));
+    let mut world = slow_world();
+    for other in 1..6 {
+        world.cut.extend([(0, other), (other, 0)]);
+    }
+    world.run(secs(10));
+    assert!(!world.nodes_text(1).contains("fail"), "{}", world.nodes_text(1));
+}
+
+#[test]
+fn it_can_be_switched_off() {
+    let mut world = World::with(6, |settings| {
+        slow(settings);
+        settings.detect_refusals = false;
+    });
+    world.form(3);
+    world.run(secs(20));
+    world.kill(0);
+    world.run(secs(10));
+    assert!(!world.is_primary(3));
+    assert!(!world.nodes_text(1).contains("fail"), "{}", world.nodes_text(1));
+}
+
+#[test]
+fn nodes_that_start_one_after_another_condemn_nobody_who_is_late() {
+    let mut world = slow_world();
+    (0..6).for_each(|index| world.kill(index));
+    world.run(secs(1));
+    for index in (0..6).rev() {
+        world.restart(index);
+        world.run(secs(1));
+    }
+    world.run(secs(5));
+    assert!((0..3).all(|index| world.is_primary(index)), "{}", world.nodes_text(1));
+}
+
+/// Two voters, one of them dead: nobody can be elected. When it is back its replica has to follow it, not to go on
+/// standing against it.
+#[test]
+fn a_primary_that_comes_back_before_it_is_replaced_stays_primary() {
+    let mut world = World::with(4, slow);
+    world.form(2);
+    (0..4).for_each(|index| world.peers[index].offset = 1000);
+    world.run(secs(20));
+    world.kill(0);
+    world.run(secs(1));
+    assert!(!world.is_primary(2), "one of two is no majority");
+    world.restart(0);
+    world.run(secs(10));
+    assert!(!world.nodes_text(2).contains("fail"), "{}", world.nodes_text(2));
+    assert!(world.is_primary(0) && !world.is_primary(2));
+    assert!(world.served(), "{}", world.nodes_text(1));
+}
