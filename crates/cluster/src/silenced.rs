@@ -99,15 +99,13 @@ impl Cluster {
         }
     }
 
-    /// Whether knowing of a node's death early helps: it is a primary that was alive a moment ago, and a replica with its
-    /// data can take over. Any other is better judged late, as it may be back soon.
+    /// Whether knowing of a node's death early helps: it is a primary that was alive a moment ago, and a replica may take
+    /// over. Any other is better judged late, as it may be back soon.
     fn is_replaceable(&self, turn: &Turn<'_>, id: &NodeId) -> bool {
         let Some(node) = self.nodes.get(id) else { return false };
         let lately = |at: Mono| turn.now.since(at) <= self.settings.node_timeout();
-        let can_stand = |n: &Node| {
-            let data = if n.is_myself() { self.own_offset(turn) } else { n.offset };
-            n.healthy() && !n.has(NodeFlags::NOFAILOVER) && data.0 > 0
-        };
+        // How much data it has is not looked at: what was heard of that may be older than the data.
+        let can_stand = |n: &Node| n.healthy() && !n.has(NodeFlags::NOFAILOVER);
         node.healthy()
             && self.is_voting(id)
             && node.data_received.is_some_and(lately)

@@ -61,24 +61,30 @@ fn a_primary_that_nobody_can_replace_is_given_time_to_come_back() {
 }
 
 #[test]
-fn unwilling_or_incomplete_replicas_replace_nobody() {
-    let unwilling = |settings: &mut Settings| {
+fn unwilling_replicas_replace_nobody() {
+    let mut world = World::with(6, |settings| {
         slow(settings);
         settings.replica_no_failover = true;
-    };
-    let mut world = World::with(6, unwilling);
+    });
     world.form(3);
-    let mut incomplete = slow_world();
-    incomplete.cut.push((0, 3));
-    incomplete.peers[3].complete = false;
-    for mut world in [world, incomplete] {
-        world.run(secs(20));
-        world.kill(0);
-        world.run(secs(5));
-        let shown = world.nodes_text(1);
-        assert!(!shown.contains("master,fail"), "{shown}");
-        assert!(world.served(), "{}", world.nodes_text(1));
-    }
+    world.run(secs(20));
+    world.kill(0);
+    world.run(secs(5));
+    assert!(!world.nodes_text(1).contains("master,fail"), "{}", world.nodes_text(1));
+    assert!(world.served(), "nobody calls it failed before the node timeout is over");
+}
+
+/// What others know of a replica's data is as old as its last header.
+#[test]
+fn a_replica_that_got_its_data_a_moment_ago_replaces_its_primary() {
+    let mut world = World::with(6, slow);
+    (0..6).for_each(|index| world.peers[index].offset = 0);
+    world.form(3);
+    world.run(secs(20));
+    (0..6).for_each(|index| world.peers[index].offset = 1000);
+    world.kill(0);
+    let took = world.until("the replica takes over", secs(10), |w| w.is_primary(3));
+    assert!(took < Duration::from_millis(500), "{took:?}");
 }
 
 #[test]
