@@ -84,6 +84,8 @@ pub enum NodeCommand {
     SlowlogReset,
     /// TIME.
     Time,
+    /// FAILOVER.
+    Failover,
     /// PSYNC.
     Psync,
     /// REPLCONF.

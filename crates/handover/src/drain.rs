@@ -18,18 +18,24 @@ impl Run {
     pub(crate) fn enter_fence(&mut self, cx: &mut Cx<'_>) {
         self.fence = FenceState::Closing;
         self.fence_at = Some(cx.now);
+        if self.promotion == Promotion::Takeover {
+            self.note_question(cx, cx.facts.replicas.len());
+        }
         self.hold(cx);
     }
 
     /// Asks for the fence, or for more time under it.
     pub(crate) fn hold(&self, cx: &mut Cx<'_>) {
-        let longest = cx.facts.limits.fence_total_max(self.deadline.since(cx.now));
+        let mut longest = cx.facts.limits.fence_total_max(self.deadline.since(cx.now));
+        if self.promotion == Promotion::Takeover {
+            longest += cx.facts.limits.takeover_total_max();
+        }
         let until = match self.step {
             // A write acknowledged after the final save began would be lost, so this fence ends with the process.
             Step::Stop { .. } => Mono::NEVER,
             _ => cx.now + longest + BACKSTOP_MARGIN,
         };
-        cx.emit(Effect::Fence { until });
+        cx.emit(Effect::Fence { until, ask: self.promotion == Promotion::Takeover });
     }
 
     pub(crate) fn fence(&mut self, cx: &mut Cx<'_>, until: Mono) -> Turn {
@@ -53,7 +59,7 @@ impl Run {
     pub(crate) fn to_drain(&self, cx: &Cx<'_>) -> Step {
         let until = cx.now + cx.facts.limits.drain_max;
         let until = match (self.exit, self.promotion) {
-            (true, Promotion::Nobody) => self.deadline,
+            (true, Promotion::Nobody) | (false, Promotion::Takeover) => self.deadline,
             (true, _) => until.max(self.deadline),
             (false, _) => until,
         };
@@ -61,6 +67,10 @@ impl Run {
     }
 
     pub(crate) fn enter_drain(&mut self, cx: &mut Cx<'_>) {
+        if self.promotion == Promotion::Takeover {
+            // The fence has asked; another question would move the end that was fixed.
+            return;
+        }
         let unsynced = cx.facts.replicas.iter().filter(|r| r.acked < self.final_offset()).count();
         let wanted = self.promotion != Promotion::Nobody && self.drained(cx, cx.now).is_none();
         if wanted || unsynced > 0 {
@@ -83,18 +93,21 @@ impl Run {
         }
         let limits = &cx.facts.limits;
         let anybody = self.candidates(cx).next().is_some();
-        let patience = self.patience(cx, until, anybody);
+        let patience = if self.takeover.regardless { until } else { self.patience(cx, until, anybody) };
         let graced = since + limits.prefer_grace;
         if cx.facts.quorum_lost_at.is_none()
             && let Some((best, preferred)) = self.drained(cx, since)
             && (preferred || cx.now >= graced)
         {
-            return Turn::Go(Step::Promote { target: best, until: cx.now + limits.promote_max });
+            return Turn::Go(self.to_promote(cx, best));
         }
         if cx.now >= patience {
-            return self.fail(cx, Failure::NotDrained);
+            return self.promote_regardless(cx).unwrap_or_else(|| {
+                let gone = !anybody && self.promotion == Promotion::Takeover;
+                self.fail(cx, if gone { Failure::NoReplica } else { Failure::NotDrained })
+            });
         }
-        let ask = self.ask_again(cx);
+        let ask = if self.promotion == Promotion::Takeover { Mono::NEVER } else { self.ask_again(cx) };
         let wake = patience.min(ask);
         Turn::Wait(if cx.now < graced { wake.min(graced) } else { wake })
     }
@@ -124,6 +137,10 @@ impl Run {
     }
 
     fn is_alive_since(&self, cx: &Cx<'_>, replica: &Replica, since: Mono) -> bool {
+        // The fence itself asked, and what answers that is enough: the first answer is the last that is waited for.
+        if self.promotion == Promotion::Takeover {
+            return self.fence_at.is_some_and(|at| replica.acked_at >= at);
+        }
         let fresh = replica.acked_at + cx.facts.limits.ask_again > cx.now;
         replica.acked_at >= since || (fresh && self.is_lively(cx, replica))
     }

@@ -11,6 +11,10 @@ pub enum Effect {
     Fence {
         /// Backstop; later than every deadline of the handover.
         until: Mono,
+        /// A request for acknowledgement is to be the last thing in the stream, appended at the moment when no write runs
+        /// any more. The end that is reported lies before it, because replicas of upstream leave the question out of their
+        /// answer; nothing comes behind it.
+        ask: bool,
     },
     /// Let the held writers go on: this node is still primary.
     Unfence,
@@ -31,6 +35,15 @@ pub enum Effect {
         /// The final offset.
         offset: Offset,
     },
+    /// Become a replica of the target, with the request that promotes it. Clients that can be redirected are held from
+    /// here on, readers too, since the target's data is the newer one as soon as it agrees; blocked ones stay blocked.
+    /// Then say [`crate::Input::Asked`], and [`crate::Input::SuccessorSeen`] or [`crate::Input::Withdrawn`].
+    AskTakeover {
+        /// The replica to be primary.
+        target: NodeId,
+    },
+    /// Be primary again, under a new history: whoever was asked to take over did not. Before anything that comes after.
+    ResumePrimary,
     /// The target must not win any more: refuse it this node's vote from now on and, where it understands, tell it.
     /// Before anything that comes after this effect.
     WithdrawPromotion {
@@ -112,6 +125,8 @@ pub enum Failure {
     NotDrained,
     /// No claim of a successor arrived in time.
     NotPromoted,
+    /// The replica refused to take over.
+    Rejected,
     /// None was asked for.
     NotWanted,
 }

@@ -16,9 +16,15 @@ impl Run {
         self.fence = FenceState::Open;
         self.told.clear();
         self.may_win.clear();
+        self.takeover.turned = false;
         cx.emit(Effect::Redirect { successor, epoch });
         let held = self.fence_at.map_or(Duration::ZERO, |at| cx.now.since(at));
-        cx.log(Level::Notice, texts::handed_over(successor, cx.now.since(self.started), held));
+        let total = cx.now.since(self.started);
+        let text = match self.takeover.heir.as_deref() {
+            Some(addr) => texts::handed_over(&addr, total, held),
+            None => texts::handed_over(&successor, total, held),
+        };
+        cx.log(Level::Notice, text);
     }
 
     pub(crate) fn redirect(&mut self, cx: &mut Cx<'_>, until: Mono) -> Turn {
@@ -62,7 +68,7 @@ impl Run {
         self.log_lag(cx);
         match self.failure {
             // A replica was found and told; that it didn't win is in the log already.
-            Failure::NotWanted | Failure::NotPromoted => {}
+            Failure::NotWanted | Failure::NotPromoted | Failure::Rejected => {}
             Failure::LegacyReplica => cx.log(Level::Warning, texts::LEGACY),
             _ => cx.log(Level::Warning, texts::NO_SUCCESSOR),
         }

@@ -36,6 +36,9 @@ pub enum Promotion {
     Announce,
     /// A stop without successor that still lets the replicas have everything (replication 10).
     Nobody,
+    /// Outside of clusters: this node turns to the replica, and the request for the stream (`PSYNC ... FAILOVER`)
+    /// promotes it (replication 7). Asked for by a command, writes are held from the start.
+    Takeover,
 }
 
 /// A request for a handover.
@@ -53,6 +56,9 @@ pub struct Request {
     pub timeout: Duration,
     /// SHUTDOWN FORCE: exit even though the final save failed.
     pub force: bool,
+    /// FAILOVER FORCE: once the time is over, promote the target whatever it lacks. Needs a target, and counts for
+    /// [`Promotion::Takeover`] alone.
+    pub regardless: bool,
 }
 
 /// Progress of a replica's link, in the words of INFO (replication 5).
@@ -116,18 +122,27 @@ pub enum Input {
         /// The final offset.
         offset: Offset,
     },
-    /// Another node's claim to this node's slots arrived and was accepted.
+    /// Another node's claim to this node's slots arrived and was accepted; or the replica that was asked to take over did,
+    /// and then the epoch is 0.
     SuccessorSeen {
         /// The new primary.
         node: NodeId,
         /// Epoch of its claim.
         epoch: Epoch,
     },
-    /// The replica confirms [`Effect::WithdrawPromotion`], or can't win any more because this node's vote, now refused,
-    /// was needed.
+    /// The replica confirms [`Effect::WithdrawPromotion`], can't win any more because this node's vote, now refused, was
+    /// needed, or refused to take over when it was asked.
     ///
     /// [`Effect::WithdrawPromotion`]: crate::Effect::WithdrawPromotion
     Withdrawn {
+        /// The replica.
+        target: NodeId,
+    },
+    /// The request of [`Effect::AskTakeover`] is on its way: from now on the target may be primary, whether or not its
+    /// answer ever arrives.
+    ///
+    /// [`Effect::AskTakeover`]: crate::Effect::AskTakeover
+    Asked {
         /// The replica.
         target: NodeId,
     },

@@ -1,7 +1,7 @@
 //! The pure handover machine: choose, catch up, fence, drain, promote, redirect, linger.
 //!
-//! One machine runs every planned change of a primary: SIGTERM, SHUTDOWN FAILOVER, and CLUSTER FAILOVER as its old
-//! primary sees it. It must never hold a clock, a socket, a thread or a client: facts and the time go in through
+//! One machine runs every planned change of a primary: SIGTERM, SHUTDOWN FAILOVER, CLUSTER FAILOVER as its old primary
+//! sees it, and outside of clusters FAILOVER. It must never hold a clock, a socket, a thread or a client: facts and the time go in through
 //! [`Handover::handle`], [`Effect`]s come out, and the node carries them out in order.
 //!
 //! What it promises, from every phase and whatever comes in: it ends in serving again, in having handed over, or in
@@ -19,6 +19,7 @@ mod pace;
 mod promote;
 mod run;
 mod seek;
+mod takeover;
 mod texts;
 
 pub use effect::{Effect, Failure, Level, Outcome, Phase, Record};

@@ -25,6 +25,12 @@ pub struct Limits {
     pub drain_max: Duration,
     /// How long one ordered replica may take to claim before the next is tried.
     pub promote_max: Duration,
+    /// How long a replica may take until it is asked to take over, where this node goes on serving otherwise: it can't be
+    /// reached, or hangs.
+    pub takeover_max: Duration,
+    /// How long the answer of a replica that was asked is waited for. It may be primary already, so this is long: who
+    /// goes on after it risks two primaries.
+    pub doubt_max: Duration,
     /// How long an ordered replica might still win, since upstream gives a manual failover that long
     /// (`cluster-manual-failover-timeout`). Writes stay held so long after a failed order of a node that goes on serving.
     pub order_valid: Duration,
@@ -57,6 +63,8 @@ impl Default for Limits {
             fence_max: ms(500),
             drain_max: ms(500),
             promote_max: ms(1000),
+            takeover_max: ms(5000),
+            doubt_max: ms(60_000),
             order_valid: ms(5000),
             alone_grace: ms(100),
             gone_grace: ms(300),
@@ -73,5 +81,10 @@ impl Limits {
     /// handed over, or has nothing left to do but the final save.
     pub fn fence_total_max(&self, timeout: Duration) -> Duration {
         timeout + self.fence_max * 2 + self.drain_max * 2 + self.promote_max * 2 + self.order_valid
+    }
+
+    /// By how much longer they can be held where a replica is asked to take over.
+    pub fn takeover_total_max(&self) -> Duration {
+        self.takeover_max * 2 + self.doubt_max
     }
 }

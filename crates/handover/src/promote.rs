@@ -10,6 +10,9 @@ pub(crate) const ORDERS_MAX: usize = 2;
 
 impl Run {
     pub(crate) fn enter_promote(&mut self, cx: &mut Cx<'_>, target: NodeId) {
+        if self.promotion == Promotion::Takeover {
+            return self.enter_takeover(cx, target);
+        }
         if let Some(&before) = self.told.last() {
             cx.emit(Effect::WithdrawPromotion { target: before });
         }
@@ -25,7 +28,7 @@ impl Run {
         self.told_until = cx.now + cx.facts.limits.order_valid;
         if self.exit {
             self.log_lag(cx);
-            cx.log(Level::Notice, texts::ordered(target));
+            cx.log(Level::Notice, texts::ordered(&target));
         }
         cx.emit(Effect::OrderPromotion { target });
     }
@@ -57,6 +60,9 @@ impl Run {
         if self.aborted {
             return self.call_off(cx);
         }
+        if self.promotion == Promotion::Takeover {
+            return self.take_over(cx, target, until);
+        }
         // A replica that wins drops its link to this node, and its claim is on its way then.
         let anybody = cx.facts.replicas.iter().any(|r| r.id == Some(target));
         let patience = self.patience(cx, until, anybody);
@@ -66,9 +72,9 @@ impl Run {
         if cx.now < patience && self.may_win.contains(&target) && !given_up {
             return Turn::Wait(patience);
         }
-        cx.log(Level::Warning, texts::not_promoted(target));
+        cx.log(Level::Warning, texts::not_promoted(&target));
         if let Some((next, _)) = self.next_to_order(cx) {
-            return Turn::Go(Step::Promote { target: next, until: cx.now + cx.facts.limits.promote_max });
+            return Turn::Go(self.to_promote(cx, next));
         }
         if self.exit && self.promotion == Promotion::Announce {
             // A shutdown had joined the handover that this replica asked for; now anyone else may take over.
@@ -78,6 +84,13 @@ impl Run {
         }
         // Where this node exits, a late win is the best that can happen, and so nothing is withdrawn.
         self.fail(cx, Failure::NotPromoted)
+    }
+
+    /// Somebody is told to be primary now.
+    pub(crate) fn to_promote(&self, cx: &Cx<'_>, target: NodeId) -> Step {
+        let limits = &cx.facts.limits;
+        let stays = self.promotion == Promotion::Takeover && !self.exit;
+        Step::Promote { target, until: cx.now + if stays { limits.takeover_max } else { limits.promote_max } }
     }
 
     fn next_to_order(&self, cx: &Cx<'_>) -> Option<(NodeId, bool)> {

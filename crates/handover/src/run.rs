@@ -4,6 +4,7 @@
 use crate::machine::Facts;
 use crate::pace::Pace;
 use crate::promote::ORDERS_MAX;
+use crate::takeover::Takeover;
 use crate::{Effect, Failure, Input, Kind, Level, Outcome, Phase, Promotion, Record, Replica, Request, Token, texts};
 use baton_base::{Epoch, Mono, NodeId, Offset};
 use std::collections::VecDeque;
@@ -111,6 +112,8 @@ pub(crate) struct Run {
     pub(crate) may_win: Vec<NodeId>,
     /// The last one told has ended, as far as can be known.
     pub(crate) gone: bool,
+    /// What is particular to asking a replica to take over.
+    pub(crate) takeover: Takeover,
     /// Until when one of those might win.
     pub(crate) told_until: Mono,
     pub(crate) successor: Option<(NodeId, Epoch)>,
@@ -157,6 +160,7 @@ impl Run {
             told: Vec::new(),
             may_win: Vec::new(),
             gone: false,
+            takeover: Takeover::of(cx, &request),
             told_until: cx.now,
             successor: None,
             redirected: false,
@@ -172,6 +176,10 @@ impl Run {
         let end = cx.facts.end;
         if run.exit && cx.facts.replicas.iter().any(|replica| replica.acked < end) {
             cx.log(Level::Notice, texts::WAITING);
+        }
+        if run.is_commanded_takeover() {
+            let text = texts::failover_requested(run.takeover.wanted.as_deref());
+            cx.log(Level::Notice, text);
         }
         run.record(cx);
         run
@@ -195,6 +203,7 @@ impl Run {
             }
             Input::Withdrawn { target } => self.may_win.retain(|id| *id != target),
             Input::Gone { target } => self.gone |= self.promoting() == Some(target),
+            Input::Asked { target } => self.note_asked(cx, target),
             Input::Redirected => self.redirected |= matches!(self.step, Step::Redirect { .. }),
             Input::ClientsLeft(count) => {
                 if matches!(self.step, Step::Redirect { .. } | Step::Linger { .. }) {
@@ -287,6 +296,7 @@ impl Run {
         assert!(self.may_win.iter().all(|id| self.told.contains(id)), "only who was told may win");
         assert!(self.told.len() <= ORDERS_MAX + 1, "the bound on orders, and one that asked for itself");
         assert!(self.waiters.len() <= facts.limits.waiters_max, "waiters are bounded");
+        assert!(!self.takeover.turned || fenced || self.exit, "whoever follows another one accepts no write");
     }
 
     /// The moment to give up at, at most `patience`: sooner once whoever could take over, or the majority, is gone.
@@ -317,7 +327,12 @@ impl Run {
             self.finish_where(cx, |kind| !kind.exits(), Outcome::NoSuccessor(failure));
             return Turn::Go(Step::Stop { until: cx.now + cx.facts.limits.fence_max });
         }
-        cx.log(Level::Warning, texts::given_up(failure));
+        if self.promotion == Promotion::Takeover {
+            let text = texts::failover_aborted(self.takeover.name(), texts::takeover_failure(failure));
+            cx.log(Level::Notice, text);
+        } else {
+            cx.log(Level::Warning, texts::given_up(failure));
+        }
         self.end(cx, Outcome::NoSuccessor(failure))
     }
 
@@ -335,6 +350,7 @@ impl Run {
     }
 
     pub(crate) fn serve(&mut self, cx: &mut Cx<'_>) -> Turn {
+        self.resume_primary(cx);
         if self.fence != FenceState::Open {
             self.fence = FenceState::Open;
             cx.emit(Effect::Unfence);
@@ -346,6 +362,9 @@ impl Run {
     pub(crate) fn call_off(&mut self, cx: &mut Cx<'_>) -> Turn {
         if self.exit {
             cx.log(Level::Notice, texts::SHUTDOWN_ABORTED);
+        } else if self.promotion == Promotion::Takeover {
+            let text = texts::failover_aborted(self.takeover.name(), texts::MANUALLY_ABORTED);
+            cx.log(Level::Notice, text);
         }
         self.end(cx, Outcome::Aborted)
     }
@@ -362,7 +381,9 @@ impl Run {
 
     pub(crate) fn deadline_of(cx: &Cx<'_>, request: &Request) -> Mono {
         // A shutdown without patience still gives a replica that is right here the time to answer once.
-        let least = if request.promotion == Promotion::Order { cx.facts.limits.gone_grace } else { Default::default() };
+        let orders =
+            request.promotion == Promotion::Order || (request.promotion == Promotion::Takeover && request.kind.exits());
+        let least = if orders { cx.facts.limits.gone_grace } else { Default::default() };
         cx.now + request.timeout.max(least)
     }
 

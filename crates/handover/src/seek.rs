@@ -10,9 +10,9 @@ use baton_base::Mono;
 const REASONS_MAX: usize = 64;
 
 /// What the replicas look like at one moment.
-struct View<'a> {
+pub(crate) struct View<'a> {
     /// Could take over, lag and silence aside.
-    eligible: Vec<&'a Replica>,
+    pub(crate) eligible: Vec<&'a Replica>,
     /// Eligible, and answered lately.
     lively: Vec<&'a Replica>,
     /// Lively and close enough for the fence.
@@ -29,6 +29,9 @@ impl Run {
         }
         if self.promotion == Promotion::Nobody {
             return Turn::Go(self.to_fence(cx));
+        }
+        if self.is_commanded_takeover() {
+            return self.seek_commanded(cx);
         }
         let facts = cx.facts;
         if choice::any_legacy(&facts.replicas, self.promotion) {
@@ -101,7 +104,7 @@ impl Run {
         }
     }
 
-    fn view<'a>(&self, cx: &Cx<'a>) -> View<'a> {
+    pub(crate) fn view<'a>(&self, cx: &Cx<'a>) -> View<'a> {
         let facts = cx.facts;
         let eligible: Vec<_> = facts.replicas.iter().filter(|r| choice::hurdle(r, self.target).is_none()).collect();
         let lively: Vec<_> = eligible.iter().copied().filter(|r| self.is_lively(cx, r)).collect();
@@ -113,7 +116,7 @@ impl Run {
     }
 
     /// Whether the replica makes up its lag in this time, at the pace it showed.
-    fn is_within(&self, cx: &Cx<'_>, replica: &Replica, time: std::time::Duration) -> bool {
+    pub(crate) fn is_within(&self, cx: &Cx<'_>, replica: &Replica, time: std::time::Duration) -> bool {
         let lag = cx.facts.end.since(replica.acked);
         let pace = self.paces.iter().find(|(addr, _)| *addr == replica.addr);
         pace.and_then(|(_, pace)| pace.time_for(lag)).is_some_and(|needed| needed <= time)
@@ -121,7 +124,7 @@ impl Run {
 
     /// Asks for acknowledgements where news is wanted; gives when to ask next. The answers drive the next question, so
     /// a candidate that catches up is seen at once, while silence is asked again only now and then.
-    fn ask_if_due(&mut self, cx: &mut Cx<'_>, view: &View<'_>) -> Mono {
+    pub(crate) fn ask_if_due(&mut self, cx: &mut Cx<'_>, view: &View<'_>) -> Mono {
         if view.eligible.is_empty() {
             self.asked.of = 0;
             return Mono::NEVER;
@@ -138,10 +141,14 @@ impl Run {
     }
 
     pub(crate) fn ask(&mut self, cx: &mut Cx<'_>, of: usize) {
+        self.note_question(cx, of);
+        cx.emit(Effect::AskAck);
+    }
+
+    pub(crate) fn note_question(&mut self, cx: &Cx<'_>, of: usize) {
         self.asked.first.get_or_insert(cx.now);
         self.asked.last = cx.now;
         self.asked.of = of;
-        cx.emit(Effect::AskAck);
     }
 
     /// Says once for each replica why it can't take over.
@@ -188,16 +195,15 @@ impl Run {
             cx.emit(Effect::Joined { token: request.token, with: first.token });
         }
         self.waiters.push(Waiter { token: request.token, kind: request.kind });
-        self.deadline = self.deadline.max(Self::deadline_of(cx, &request));
+        self.join_deadline(cx, &request);
         self.force |= request.force;
         if exits && !self.exit {
             self.exit = true;
             self.hurry(cx);
             // A replica that asked for itself, or nobody at all, was to take over; before it is told, anyone may.
             let untold = !matches!(self.step, Step::Promote { .. } | Step::Withdraw { .. });
-            if untold && self.promotion != Promotion::Order {
-                self.promotion = Self::promotion_of(&request);
-                self.target = request.target;
+            if untold {
+                self.join_promotion(&request);
             }
         }
         if self.fence != FenceState::Open {

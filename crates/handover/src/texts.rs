@@ -2,13 +2,15 @@
 
 use crate::choice::Hurdle;
 use crate::{Failure, Replica};
-use baton_base::{Mono, NodeId, Offset};
+use baton_base::{Mono, Offset};
+use std::fmt::Display;
 use std::time::Duration;
 
 pub(crate) const WAITING: &str = "Waiting for replicas before shutting down.";
 pub(crate) const NO_SUCCESSOR: &str = "Unable to find a replica to perform the auto failover on shutdown.";
 pub(crate) const LEGACY: &str = "Unable to perform auto failover on shutdown since there are legacy replicas.";
 pub(crate) const TIMED_OUT: &str = "Manual failover timed out.";
+pub(crate) const MANUALLY_ABORTED: &str = "Failover manually aborted";
 pub(crate) const SHUTDOWN_ABORTED: &str = "Shutdown manually aborted.";
 pub(crate) const SAVE_FAILED: &str = "Error trying to save the DB, can't exit.";
 pub(crate) const SAVE_LEFT: &str =
@@ -29,7 +31,7 @@ pub(crate) fn in_sync(synced: usize, all: usize) -> String {
     format!("{synced} of {all} replicas are in sync when shutting down.")
 }
 
-pub(crate) fn ordered(target: NodeId) -> String {
+pub(crate) fn ordered(target: &dyn Display) -> String {
     format!("Perform auto failover to replica {target} on shutdown.")
 }
 
@@ -45,11 +47,11 @@ pub(crate) fn behind(addr: &str, bytes: u64) -> String {
     format!("Replica {addr} can't take over yet: it is {bytes} bytes behind.")
 }
 
-pub(crate) fn not_promoted(target: NodeId) -> String {
+pub(crate) fn not_promoted(target: &dyn Display) -> String {
     format!("Replica {target} did not take over in time.")
 }
 
-pub(crate) fn handed_over(successor: NodeId, total: Duration, held: Duration) -> String {
+pub(crate) fn handed_over(successor: &dyn Display, total: Duration, held: Duration) -> String {
     let ms = |d: Duration| d.as_secs_f64() * 1000.0;
     format!("Handed over to {successor} after {:.3} ms, writes held for {:.3} ms.", ms(total), ms(held))
 }
@@ -60,5 +62,33 @@ pub(crate) fn given_up(failure: Failure) -> &'static str {
         Failure::NoReplica => "Handover given up: no replica is attached.",
         Failure::LegacyReplica => "Handover given up: a replica is too old to be told.",
         _ => TIMED_OUT,
+    }
+}
+
+/// FAILOVER's own lines; without a target they speak of any replica (replication 7).
+pub(crate) fn failover_requested(target: Option<&str>) -> String {
+    format!("FAILOVER requested to {}.", target.unwrap_or("any replica"))
+}
+
+pub(crate) fn failover_synced(target: &str) -> String {
+    format!("Failover target {target} is synced, failing over.")
+}
+
+pub(crate) fn failover_overdue(target: &str) -> String {
+    format!("FAILOVER to {target} time out exceeded, failing over.")
+}
+
+pub(crate) fn failover_aborted(target: &str, reason: &str) -> String {
+    format!("FAILOVER to {target} aborted: {reason}")
+}
+
+/// Why nobody took over, as FAILOVER says it.
+pub(crate) fn takeover_failure(failure: Failure) -> &'static str {
+    match failure {
+        Failure::Rejected => "Failover target rejected psync request",
+        Failure::NotPromoted => "Failover target did not answer",
+        Failure::NoReplica => "Failover target is not connected any more",
+        Failure::NotFenced => "Writes could not be stopped in time",
+        _ => "Replica never caught up before timeout",
     }
 }

@@ -70,6 +70,9 @@ pub enum Effect {
         until: Mono,
         /// The node is stopping (`shutdown_in_progress`), or hands over and stays (`failover_in_progress`).
         exits: bool,
+        /// Once nothing is in flight any more, append a request for acknowledgement as the last thing in the stream; the
+        /// end that is reported lies before it. Given again, nothing more is appended.
+        ask: bool,
     },
     /// Let the held writers go on: this node is still primary.
     Unfence,
@@ -89,6 +92,18 @@ pub enum Effect {
         /// The replica to be primary.
         target: NodeId,
     },
+    /// Outside of clusters: become a replica of this node, with the request that promotes it (`PSYNC ... FAILOVER`).
+    /// Clients that can be redirected are held, readers too; blocked ones stay blocked. Then say
+    /// [`Input::TakeoverAsked`](crate::Input::TakeoverAsked) and
+    /// [`Input::TakeoverAnswered`](crate::Input::TakeoverAnswered).
+    AskTakeover {
+        /// Its address, as it announced it.
+        host: String,
+        /// Its client port.
+        port: u16,
+    },
+    /// Be primary again, under a new history: nobody took over.
+    ResumePrimary,
     /// Delete the keys of these slots, propagating deletions to replicas, also while writes are held.
     DeleteKeysInSlots(SlotBitmap),
     /// Empty all databases.
@@ -111,7 +126,8 @@ pub enum Effect {
         /// Its answer: a value, or the text of an error with its prefix.
         result: Result<ClusterReply, String>,
     },
-    /// [`Input::Stop`](crate::Input::Stop) or [`Input::HandOver`](crate::Input::HandOver) is over. After a stop that
+    /// [`Input::Stop`](crate::Input::Stop), [`Input::HandOver`](crate::Input::HandOver) or
+    /// [`Input::Failover`](crate::Input::Failover) is over. After a stop that
     /// succeeded, [`Effect::Exit`] follows.
     Finished {
         /// The request.

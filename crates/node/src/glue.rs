@@ -4,6 +4,7 @@
 use crate::effect::Effect;
 use crate::input::{Input, StopKind};
 use crate::node::{Node, Told};
+use crate::standalone;
 use baton_base::{Epoch, Mono, NodeId, Slot, WallMs};
 use baton_cluster as cluster;
 use baton_cluster::{Cluster, Facts, LogLevel, Origin, Settings, Token};
@@ -63,6 +64,9 @@ impl Node {
             Input::StatsReset => self.tell_cluster(at, C::StatsReset),
             Input::Stop { token, kind, timeout, force } => self.stop(at, token, kind, timeout, force),
             Input::HandOver { token, target, timeout } => self.hand_over(at, token, target, timeout),
+            Input::Failover { token, target, timeout, force } => self.fail_over(at, token, target, timeout, force),
+            Input::TakeoverAsked => self.note_asked(at),
+            Input::TakeoverAnswered { accepted } => self.note_takeover(at, accepted),
             Input::Abort => self.handover.handle(at.now, H::Abort),
             Input::Replicas(replicas) => {
                 self.replicas = replicas;
@@ -111,21 +115,29 @@ impl Node {
     }
 
     fn stop(&mut self, at: &Moment<'_>, token: Token, kind: StopKind, timeout: Duration, force: bool) {
-        let wanted = kind != StopKind::Plain && self.serves_slots();
+        let promotion = if kind == StopKind::Plain { Promotion::Nobody } else { self.promotion() };
         let kind = if kind == StopKind::ShutdownFailover { Kind::ShutdownFailover } else { Kind::Sigterm };
-        let promotion = if wanted { Promotion::Order } else { Promotion::Nobody };
-        let request = Request { kind, token: handover::Token(token.0), target: None, promotion, timeout, force };
+        let request = Request {
+            kind,
+            token: handover::Token(token.0),
+            target: None,
+            promotion,
+            timeout,
+            force,
+            regardless: false,
+        };
         self.handover.handle(at.now, handover::Input::Request(request));
     }
 
     fn hand_over(&mut self, at: &Moment<'_>, token: Token, target: Option<NodeId>, timeout: Duration) {
-        if !self.serves_slots() {
+        let promotion = self.promotion();
+        if promotion == Promotion::Nobody {
             self.effects.push_back(Effect::Finished { token, outcome: Outcome::Refused });
             return;
         }
         let token = handover::Token(token.0);
-        let promotion = Promotion::Order;
-        let request = Request { kind: Kind::Command, token, target, promotion, timeout, force: false };
+        let kind = Kind::Command;
+        let request = Request { kind, token, target, promotion, timeout, force: false, regardless: false };
         self.handover.handle(at.now, handover::Input::Request(request));
     }
 
@@ -134,6 +146,9 @@ impl Node {
     fn tell_replicas(&mut self, at: &Moment<'_>) {
         let mut replicas = self.replicas.clone();
         let mut strangers = false;
+        if self.cluster.is_none() {
+            standalone::name_all(&mut replicas);
+        }
         if let Some(topology) = self.topology() {
             for replica in &mut replicas {
                 let known = replica.id.is_none_or(|id| topology.nodes.iter().any(|node| node.id == id));
@@ -145,6 +160,15 @@ impl Node {
         }
         self.strangers = strangers;
         self.handover.handle(at.now, handover::Input::Replicas(replicas));
+    }
+
+    /// How somebody could take over what this node serves.
+    fn promotion(&self) -> Promotion {
+        match &self.cluster {
+            Some(_) if self.serves_slots() => Promotion::Order,
+            None if !self.replicas.is_empty() => Promotion::Takeover,
+            _ => Promotion::Nobody,
+        }
     }
 
     /// Whether there is anything to hand over that an election can decide.
@@ -231,6 +255,7 @@ impl Node {
             promotion: Promotion::Announce,
             timeout,
             force: false,
+            regardless: false,
         };
         self.handover.handle(at.now, handover::Input::Request(request));
     }
@@ -254,13 +279,19 @@ impl Node {
                 return self.manual_finished(at, token, outcome);
             }
             H::Joined { .. } => return,
-            H::Fence { until } => Effect::Fence { until, exits: self.handover.shutdown_deadline().is_some() },
+            H::Fence { until, ask } => Effect::Fence { until, exits: self.handover.shutdown_deadline().is_some(), ask },
+            H::AskTakeover { target } => return self.ask_takeover(at, target),
+            H::ResumePrimary => {
+                self.heir = None;
+                Effect::ResumePrimary
+            }
             H::Unfence => {
                 self.told.clear();
                 Effect::Unfence
             }
             H::Redirect { successor, epoch } => {
                 self.told.clear();
+                self.heir = None;
                 Effect::Redirect { successor, epoch }
             }
             H::OrderPromotion { target } => {

@@ -90,6 +90,24 @@ pub enum Input {
         /// How long a candidate is waited for.
         timeout: Duration,
     },
+    /// FAILOVER, outside of clusters, at a primary. Ends by [`Effect::Finished`](crate::Effect::Finished).
+    Failover {
+        /// Comes back in [`Effect::Finished`](crate::Effect::Finished). Below 2^63.
+        token: Token,
+        /// Address of the only replica that may take over, as [`Replica::addr`] names it; any if none.
+        target: Option<String>,
+        /// How long it may take until the replica has everything; for ever if none.
+        timeout: Option<Duration>,
+        /// Promote the target after that time, whatever it lacks.
+        force: bool,
+    },
+    /// The request of [`Effect::AskTakeover`](crate::Effect::AskTakeover) was sent: the peer may be primary from now on.
+    TakeoverAsked,
+    /// Its answer.
+    TakeoverAnswered {
+        /// The peer is primary, and this node follows it. Otherwise it refused, and this node follows nobody.
+        accepted: bool,
+    },
     /// SHUTDOWN ABORT, or its like.
     Abort,
     /// All attached replicas, whenever one of them or its acknowledgement changed; also while nothing runs.

@@ -11,12 +11,15 @@
 //!    are let go by the last one only, so they meet the new place and never a second writer.
 //! 3. An old primary votes for its successor until the very end. A successor whose promotion was withdrawn doesn't get
 //!    this node's vote for as long as it may still try, unless it is told anew.
-//! 4. [`Effect::Exit`] is the last effect of all, and the cluster's configuration is durable before it.
+//! 4. Outside of clusters a replica that was asked to take over is primary once it says so. Until then this node is a
+//!    replica that redirects nobody; if the other refuses, [`Effect::ResumePrimary`] comes before any held write is let go.
+//! 5. [`Effect::Exit`] is the last effect of all, and the cluster's configuration is durable before it.
 
 mod effect;
 mod glue;
 mod input;
 mod node;
+mod standalone;
 
 pub use effect::Effect;
 pub use input::{Input, StopKind};

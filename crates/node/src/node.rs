@@ -64,6 +64,10 @@ pub struct Node {
     pub(crate) strangers: bool,
     /// Candidates that this handover told to be primary.
     pub(crate) told: Vec<Told>,
+    /// Outside of clusters: who was asked to take over, and hasn't refused.
+    pub(crate) heir: Option<NodeId>,
+    /// Address of the replica that the latest FAILOVER named.
+    pub(crate) wanted: Option<String>,
     /// Candidates whose promotion was withdrawn, and until when they may still try.
     pub(crate) withdrawn: Vec<(NodeId, Mono)>,
     /// Exit is queued: nothing comes after it.
@@ -89,6 +93,8 @@ impl Node {
             replicas: Vec::new(),
             strangers: false,
             told: Vec::new(),
+            heir: None,
+            wanted: None,
             withdrawn: Vec::new(),
             exited: false,
             effects: VecDeque::new(),

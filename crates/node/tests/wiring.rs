@@ -207,11 +207,11 @@ fn a_plain_stop_hands_nothing_over() {
 }
 
 #[test]
-fn a_standalone_node_lets_its_replicas_catch_up_and_stops() {
+fn a_plain_stop_of_a_standalone_node_lets_its_replicas_catch_up() {
     let mut rig = Rig::standalone();
     rig.replicas_answer(&['4']);
     rig.offset = 2000;
-    rig.stop(StopKind::Sigterm);
+    rig.stop(StopKind::Plain);
     rig.give(Input::Fenced { offset: Offset(2000) });
     assert_eq!(rig.logged("Waiting for replicas before shutting down."), 1);
     assert_eq!(rig.count("final save"), 0, "a replica is behind");
@@ -219,6 +219,82 @@ fn a_standalone_node_lets_its_replicas_catch_up_and_stops() {
     rig.give(Input::Saved { ok: true });
     order_of(&rig, &["fence to exit", "final save", "finished 9 NoSuccessor(NotWanted)", "exit"]);
     assert_eq!(rig.count("save durably"), 0, "there is no cluster configuration");
+}
+
+#[test]
+fn a_standalone_node_without_replicas_just_stops() {
+    let mut rig = Rig::standalone();
+    rig.stop(StopKind::Sigterm);
+    rig.give(Input::Fenced { offset: Offset(1000) });
+    rig.give(Input::Saved { ok: true });
+    order_of(&rig, &["fence to exit", "final save", "finished 9 NoSuccessor(NotWanted)", "exit"]);
+    assert_eq!(rig.logged("Unable to find a replica"), 0, "nobody expected one");
+}
+
+/// Brings a stop to the point where replica 4 is asked to take over.
+fn asked(rig: &mut Rig) {
+    rig.replicas_answer(&['4', '5']);
+    rig.stop(StopKind::Sigterm);
+    rig.replicas_answer(&['4', '5']);
+    rig.give(Input::Fenced { offset: Offset(1000) });
+    rig.replicas_answer(&['4', '5']);
+    assert_eq!(rig.count("ask 127.0.0.1 7004"), 1, "{:?}", rig.words());
+}
+
+#[test]
+fn a_standalone_node_that_stops_asks_a_replica_to_take_over() {
+    let mut rig = Rig::standalone();
+    asked(&mut rig);
+    rig.give(Input::TakeoverAsked);
+    rig.give(Input::TakeoverAnswered { accepted: true });
+    let words = rig.words();
+    assert!(words.iter().any(|w| w.starts_with("redirect")), "{words:?}");
+    rig.give(Input::Redirected);
+    rig.give(Input::Saved { ok: true });
+    rig.give(Input::ClientsLeft(0));
+    order_of(&rig, &["fence and ask to exit", "ask 127.0.0.1 7004", "final save", "exit"]);
+    assert_eq!(rig.logged("Handed over to 127.0.0.1:7004"), 1);
+}
+
+#[test]
+fn a_replica_that_refuses_is_followed_by_the_next() {
+    let mut rig = Rig::standalone();
+    asked(&mut rig);
+    rig.give(Input::TakeoverAsked);
+    rig.give(Input::TakeoverAnswered { accepted: false });
+    order_of(&rig, &["ask 127.0.0.1 7004", "ask 127.0.0.1 7005"]);
+    rig.give(Input::TakeoverAnswered { accepted: false });
+    assert_eq!(rig.count("primary again"), 0, "a node that exits serves nobody any more");
+    rig.give(Input::Saved { ok: true });
+    assert_eq!(rig.words().last().unwrap(), "exit");
+}
+
+#[test]
+fn a_late_answer_still_redirects() {
+    let mut rig = Rig::standalone();
+    asked(&mut rig);
+    rig.give(Input::TakeoverAsked);
+    rig.wait(Duration::from_millis(1500));
+    assert_eq!(rig.node.phase(), Phase::Stop);
+    rig.give(Input::TakeoverAnswered { accepted: true });
+    assert_eq!(rig.node.phase(), Phase::Redirect);
+}
+
+#[test]
+fn a_forced_failover_reaches_a_target_that_has_left() {
+    let mut rig = Rig::standalone();
+    rig.replicas_answer(&['4', '5']);
+    rig.offset = 2000;
+    let (target, timeout) = (Some("127.0.0.1:7005".to_owned()), Some(Duration::from_millis(100)));
+    rig.give(Input::Failover { token: Token(4), target, timeout, force: true });
+    rig.give(Input::Fenced { offset: Offset(2000) });
+    rig.replicas_answer(&['4']);
+    rig.wait(Duration::from_millis(200));
+    order_of(&rig, &["fence and ask", "ask 127.0.0.1 7005"]);
+    rig.give(Input::Abort);
+    order_of(&rig, &["ask 127.0.0.1 7005", "finished 4 Aborted", "primary again", "unfence"]);
+    rig.give(Input::TakeoverAnswered { accepted: true });
+    assert_eq!(rig.node.phase(), Phase::Idle, "what comes late finds nothing");
 }
 
 #[test]

@@ -107,6 +107,7 @@ impl World {
                 Effect::AdoptHistory(position) => format!("! adopt {:?}", position.map(|p| p.offset.0)),
                 Effect::ContinueHistory { replid } => format!("! continue {replid:?}"),
                 Effect::StreamStarts { from, .. } => format!("! stream from {from}"),
+                Effect::TakeoverAsked => "! takeover asked".into(),
                 Effect::TakeoverAccepted => "! takeover accepted".into(),
                 Effect::TakeoverRejected => "! takeover rejected".into(),
             });
@@ -519,17 +520,45 @@ fn takeover() {
 
 #[test]
 fn refused_takeover() {
-    for reply in ["-NOMASTERLINK Can't SYNC while failing over", "-ERR PSYNC FAILOVER replid must match my replid."] {
+    for reply in [
+        "-NOMASTERLINK Can't SYNC while failing over",
+        "-ERR PSYNC FAILOVER replid must match my replid.",
+        "-ERR PSYNC FAILOVER can't be sent to a master.",
+    ] {
         let mut w = World::new(Settings::default());
         w.start(at(100), true);
         w.give(Input::Connected(w.conn));
         w.say("+PONG\r\n+OK\r\n+OK\r\n+OK\r\n");
-        assert_eq!(w.trace.last().unwrap(), &format!("> PSYNC {ID} 101 FAILOVER"));
+        assert_eq!(w.trace[w.trace.len() - 2..], [format!("> PSYNC {ID} 101 FAILOVER"), "! takeover asked".into()]);
         w.say(&format!("{reply}\r\n"));
         assert_eq!(w.trace[w.trace.len() - 2..], ["! close", "! takeover rejected"]);
         assert!(!w.link.is_started());
         assert_eq!(w.link.deadline(), Mono::NEVER);
     }
+}
+
+/// The reply of a peer that was promoted can get lost; what it says to the same request later is no refusal.
+#[test]
+fn a_promotion_whose_reply_got_lost_is_found_out() {
+    let mut w = World::new(Settings::default());
+    w.start(at(100), true);
+    w.give(Input::Connected(w.conn));
+    w.introduce();
+    w.give(Input::Lost { conn: w.conn, resumable: true });
+    w.pass(100);
+    w.give(Input::Connected(w.conn));
+    w.introduce();
+    w.say("-ERR PSYNC FAILOVER can't be sent to a master.\r\n");
+    assert_eq!(w.trace.last().unwrap(), &format!("> PSYNC {ID} 101"));
+    // It still loses no patience: the peer may be busy.
+    w.say("-LOADING Valkey is loading the dataset in memory\r\n");
+    w.pass(100);
+    w.give(Input::Connected(w.conn));
+    w.introduce();
+    w.say(&format!("+CONTINUE {NEW}\r\n"));
+    w.trace.retain(|l| !l.starts_with('#'));
+    assert_eq!(w.trace[1], "! takeover accepted");
+    assert!(w.link.is_up());
 }
 
 #[test]

@@ -91,6 +91,11 @@ impl Holds {
         before != *self
     }
 
+    /// Whether a planned change of the primary, or a stop, holds writes: then the end of the stream stands still.
+    pub fn fenced(&self) -> bool {
+        [HoldReason::Shutdown, HoldReason::Failover].iter().any(|reason| self.0[*reason as usize].is_some())
+    }
+
     /// What is held now; the union over all reasons.
     pub fn scope(&self) -> Option<HoldScope> {
         self.0.iter().flatten().map(|(scope, _)| *scope).max()
@@ -198,6 +203,10 @@ pub struct World {
     pub link_up: bool,
     /// The cluster, in cluster mode.
     pub topology: Option<Arc<Topology>>,
+    /// The node that this one follows was asked to be primary and hasn't agreed yet: nobody is sent there.
+    pub takeover: bool,
+    /// Another node is primary now, and this one is about to end: writers that can't be redirected wait for the end.
+    pub leaving: bool,
     /// What is held.
     pub holds: Holds,
     /// The dataset is being loaded.
@@ -223,6 +232,8 @@ impl World {
             role: Role::Primary,
             link_up: false,
             topology: None,
+            takeover: false,
+            leaving: false,
             holds: Holds::default(),
             loading: None,
             active_expire: true,

@@ -5,6 +5,24 @@ use crate::{Arg, CommandSpec, DocFlags, Group, NodeCommand, Run};
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
+        name: "failover",
+        arity: -1,
+        flags: flags!(ADMIN | NOSCRIPT | STALE),
+        group: Group::Server,
+        summary: "Hands the role of a primary over to one of its replicas.",
+        since: "6.2.0",
+        complexity: "O(1)",
+        args: &[
+            Arg::block("target", &[Arg::string("host"), Arg::integer("port"), Arg::word("force", "FORCE").optional()])
+                .token("TO")
+                .optional(),
+            Arg::word("abort", "ABORT").optional(),
+            Arg::integer("milliseconds").token("TIMEOUT").optional(),
+        ],
+        run: Run::Node(NodeCommand::Failover),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
         name: "psync",
         arity: -3,
         flags: flags!(ADMIN | NOSCRIPT | NO_ASYNC_LOADING | NO_MULTI),

@@ -165,7 +165,7 @@ proptest! {
         let kind = if exits { Kind::Sigterm } else { Kind::Command };
         let timeout = Duration::from_secs(10);
         world.give(Input::Request(Request {
-            kind, token: Token(1), target: None, promotion: Promotion::Order, timeout, force: false,
+            kind, token: Token(1), target: None, promotion: Promotion::Order, timeout, force: false, regardless: false,
         }));
         world.run();
 
@@ -203,6 +203,7 @@ fn a_shorter_history_has_a_nearer_end() {
         promotion: Promotion::Order,
         timeout: Duration::from_secs(5),
         force: false,
+        regardless: false,
     };
     machine.handle(Mono::from_millis(4), Input::Request(request));
     machine.handle(Mono::from_millis(5), Input::Replicas(vec![replica("a", 500, Mono::from_millis(5))]));

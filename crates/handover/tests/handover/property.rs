@@ -28,6 +28,12 @@ struct Watch {
     claim: Option<NodeId>,
     /// Who was told to be primary, and until when each may win.
     told: BTreeMap<NodeId, Mono>,
+    /// This node follows somebody whom it asked to take over.
+    turned: bool,
+    /// Whom the request has reached, maybe, and who hasn't refused.
+    asked: BTreeSet<NodeId>,
+    /// A failover was forced.
+    regardless: bool,
     exited: bool,
 }
 
@@ -45,6 +51,9 @@ impl Watch {
             saving: false,
             claim: None,
             told: BTreeMap::new(),
+            turned: false,
+            asked: BTreeSet::new(),
+            regardless: false,
             exited: false,
         }
     }
@@ -58,6 +67,7 @@ impl Watch {
                 self.open.insert(request.token);
                 let timeout = request.timeout.max(Limits::default().gone_grace);
                 self.patience = self.patience.max(self.now + timeout);
+                self.regardless |= request.regardless;
             }
             Input::Replicas(replicas) => {
                 for replica in replicas.iter_mut() {
@@ -71,6 +81,10 @@ impl Watch {
             Input::SuccessorSeen { node, .. } => self.claim = Some(*node),
             Input::Withdrawn { target } => {
                 self.told.remove(target);
+                self.asked.remove(target);
+            }
+            Input::Asked { target } if self.turned && self.machine.promoting() == Some(*target) => {
+                self.asked.insert(*target);
             }
             // An answer that nobody waits for is a fault of the node, not one of the orders in which events come.
             Input::Saved { .. } if !self.saving => return,
@@ -93,11 +107,12 @@ impl Watch {
     fn look_at(&mut self, effect: Effect) {
         assert!(!self.exited || matches!(effect, Effect::Finished { .. }), "nothing comes after the exit: {effect:?}");
         match effect {
-            Effect::Fence { until } => {
+            Effect::Fence { until, .. } => {
                 assert!(until > self.now);
                 self.fence_since.get_or_insert(self.now);
             }
             Effect::Unfence => {
+                assert!(!self.turned, "a replica serves no writes");
                 let may_win = self.told.values().any(|until| *until > self.now);
                 assert!(!may_win, "writes go on while somebody may win");
                 self.open_fence();
@@ -110,8 +125,24 @@ impl Watch {
                 assert_eq!(Some(offset), self.fenced, "announced is where writes stopped");
                 self.told.insert(target, self.patience);
             }
+            Effect::AskTakeover { target } => {
+                let replica = self.replicas.iter().find(|r| r.id == Some(target));
+                if !self.regardless {
+                    self.check_target(target, true);
+                }
+                assert!(self.fenced.is_some() && (self.regardless || replica.is_some()));
+                let others = self.asked.iter().any(|id| *id != target);
+                assert!(!others, "another one is asked while {:?} may have agreed", self.asked);
+                self.turned = true;
+            }
+            Effect::ResumePrimary => {
+                assert!(std::mem::take(&mut self.turned), "primary again without having been anything else");
+                self.asked.clear();
+            }
             Effect::Redirect { successor, .. } => {
                 assert_eq!(Some(successor), self.claim, "only who claimed is successor");
+                (self.turned, self.regardless) = (false, false);
+                self.asked.clear();
                 self.open_fence();
                 self.told.clear();
             }
@@ -124,7 +155,9 @@ impl Watch {
             Effect::Joined { token, with } => {
                 assert!(self.open.contains(&token) && self.open.contains(&with) && token != with);
             }
-            Effect::Timeline(Record { phase: Phase::Idle, .. }) => (self.saving, self.patience) = (false, Mono::ZERO),
+            Effect::Timeline(Record { phase: Phase::Idle, .. }) => {
+                (self.saving, self.patience, self.regardless) = (false, Mono::ZERO, false);
+            }
             Effect::AskAck | Effect::WithdrawPromotion { .. } | Effect::Log { .. } | Effect::Timeline(_) => {}
         }
     }
@@ -149,7 +182,12 @@ impl Watch {
         }
         let timeout = self.patience.since(since);
         let held = self.now.since(since);
-        assert!(held <= Limits::default().fence_total_max(timeout), "held for {held:?} in {:?}", self.machine.phase());
+        let limits = Limits::default();
+        assert!(
+            held <= limits.fence_total_max(timeout) + limits.takeover_total_max(),
+            "held for {held:?} in {:?}",
+            self.machine.phase()
+        );
     }
 
     /// Lets time go on, without skipping what is due.
@@ -196,29 +234,35 @@ fn target() -> impl Strategy<Value = NodeId> {
     prop_oneof![Just("a"), Just("b"), Just("c")].prop_map(node)
 }
 
-fn request() -> impl Strategy<Value = Input> {
+fn request(clustered: bool) -> impl Strategy<Value = Input> {
     let kind = prop_oneof![Just(Kind::Sigterm), Just(Kind::ShutdownFailover), Just(Kind::Command)];
-    let promotion =
-        prop_oneof![4 => Just(Promotion::Order), 2 => Just(Promotion::Announce), 1 => Just(Promotion::Nobody)];
-    (kind, option::of(target()), promotion, 0..8000u64, any::<bool>()).prop_map(
-        |(kind, target, promotion, ms, force)| {
-            // Only a shutdown may want no successor.
-            let promotion = if kind.exits() || promotion != Promotion::Nobody { promotion } else { Promotion::Order };
+    let promotion = if clustered {
+        prop_oneof![4 => Just(Promotion::Order), 2 => Just(Promotion::Announce), 1 => Just(Promotion::Nobody)].boxed()
+    } else {
+        prop_oneof![5 => Just(Promotion::Takeover), 1 => Just(Promotion::Nobody)].boxed()
+    };
+    (kind, option::of(target()), promotion, 0..8000u64, any::<bool>(), any::<bool>()).prop_map(
+        move |(kind, target, promotion, ms, force, regardless)| {
+            // Only a shutdown may want no successor, and only FAILOVER is forced.
+            let usual = if clustered { Promotion::Order } else { Promotion::Takeover };
+            let promotion = if kind.exits() || promotion != Promotion::Nobody { promotion } else { usual };
+            let regardless = regardless && !clustered && !kind.exits() && target.is_some();
             let timeout = Duration::from_millis(ms);
-            Input::Request(Request { kind, token: Token(0), target, promotion, timeout, force })
+            Input::Request(Request { kind, token: Token(0), target, promotion, timeout, force, regardless })
         },
     )
 }
 
-fn input() -> impl Strategy<Value = Input> {
+fn input(clustered: bool) -> impl Strategy<Value = Input> {
     prop_oneof![
-        2 => request(),
+        2 => request(clustered),
         8 => replicas().prop_map(Input::Replicas),
         2 => (90_000..=101_000u64).prop_map(|o| Input::Offset(Offset(o))),
         4 => (95_000..=101_000u64).prop_map(|o| Input::Fenced { offset: Offset(o) }),
         1 => (target(), 1..9u64).prop_map(|(node, e)| Input::SuccessorSeen { node, epoch: Epoch(e) }),
         1 => target().prop_map(|target| Input::Withdrawn { target }),
         1 => target().prop_map(|target| Input::Gone { target }),
+        1 => target().prop_map(|target| Input::Asked { target }),
         1 => Just(Input::Redirected),
         1 => (0..3usize).prop_map(Input::ClientsLeft),
         1 => any::<bool>().prop_map(|ok| Input::Saved { ok }),
@@ -233,8 +277,9 @@ proptest! {
 
     #[test]
     fn any_sequence_ends_well(
-        first in request(),
-        steps in vec((input(), prop_oneof![0..5u64, 0..300u64, 0..3000u64]), 0..60),
+        (first, steps) in any::<bool>().prop_flat_map(|clustered| {
+            (request(clustered), vec((input(clustered), prop_oneof![0..5u64, 0..300u64, 0..3000u64]), 0..60))
+        }),
     ) {
         let mut watch = Watch::new();
         watch.give(Input::Offset(Offset(95_000)));
@@ -244,7 +289,7 @@ proptest! {
             watch.pass(Duration::from_millis(ms));
         }
         // Time goes on, and only the final save is answered.
-        for _ in 0..10 {
+        for _ in 0..20 {
             watch.pass(Duration::from_secs(10));
             watch.give(Input::Saved { ok: true });
         }

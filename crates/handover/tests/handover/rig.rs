@@ -61,6 +61,7 @@ impl Rig {
             }
             "withdrawn" => Input::Withdrawn { target: node(rest) },
             "gone" => Input::Gone { target: node(rest) },
+            "asked" => Input::Asked { target: node(rest) },
             "redirected" => Input::Redirected,
             "clients" => Input::ClientsLeft(number(rest) as usize),
             "saved" => Input::Saved { ok: rest == "ok" },
@@ -111,7 +112,7 @@ pub(crate) fn node(name: &str) -> NodeId {
     NodeId::new([name.as_bytes()[0]; 40]).unwrap()
 }
 
-/// Reads `sigterm 1 timeout=10000 target=a announce|nobody force`.
+/// Reads `sigterm 1 timeout=10000|patient target=a announce|nobody|takeover force regardless`.
 fn request(text: &str) -> Request {
     let mut words = text.split_whitespace();
     let kind = match words.next().unwrap() {
@@ -127,6 +128,7 @@ fn request(text: &str) -> Request {
         promotion: Promotion::Order,
         timeout: Duration::from_secs(if kind.exits() { 10 } else { 5 }),
         force: false,
+        regardless: false,
     };
     for word in words {
         match word.split_once('=').unwrap_or((word, "")) {
@@ -134,7 +136,10 @@ fn request(text: &str) -> Request {
             ("target", name) => request.target = Some(node(name)),
             ("announce", _) => request.promotion = Promotion::Announce,
             ("nobody", _) => request.promotion = Promotion::Nobody,
+            ("takeover", _) => request.promotion = Promotion::Takeover,
+            ("patient", _) => request.timeout = Duration::MAX,
             ("force", _) => request.force = true,
+            ("regardless", _) => request.regardless = true,
             _ => panic!("unknown option {word}"),
         }
     }
@@ -144,7 +149,11 @@ fn request(text: &str) -> Request {
 fn effect_text(effect: &Effect) -> String {
     let letter = |id: &NodeId| id.as_str()[..1].to_owned();
     match effect {
-        Effect::Fence { until } => format!("fence, backstop {}", time_text(*until)),
+        Effect::Fence { until, ask } => {
+            format!("fence{}, backstop {}", if *ask { " and ask" } else { "" }, time_text(*until))
+        }
+        Effect::AskTakeover { target } => format!("ask {} to take over", letter(target)),
+        Effect::ResumePrimary => "be primary again".into(),
         Effect::Unfence => "unfence".into(),
         Effect::AskAck => "ask-ack".into(),
         Effect::OrderPromotion { target } => format!("order {}", letter(target)),

@@ -27,11 +27,12 @@ fn way_to(phase: Phase) -> Vec<&'static str> {
     }
 }
 
-const INPUTS: [&str; 25] = [
+const INPUTS: [&str; 27] = [
     "request sigterm 2",
     "request shutdown 2 target=b",
     "request command 2",
     "request command 2 target=b announce",
+    "request sigterm 2 takeover",
     "replicas",
     "replicas a=100000",
     "replicas a=100000,sync b=100000",
@@ -44,6 +45,7 @@ const INPUTS: [&str; 25] = [
     "claim b 9",
     "withdrawn a",
     "gone a",
+    "asked a",
     "redirected",
     "clients 0",
     "clients 3",

@@ -45,4 +45,8 @@ transcripts! {
     stop_for_nobody
     choice
     target_gone
+    failover
+    failover_forced
+    failover_ends
+    takeover_at_sigterm
 }

@@ -259,7 +259,11 @@ fn word(effect: &Effect) -> Option<String> {
         Effect::PublishTopology(_) => "publish replica".to_owned(),
         Effect::BecomeReplicaOf { primary, .. } => format!("follow {}", digit(primary)),
         Effect::BecomePrimary => "become primary".to_owned(),
-        Effect::Fence { exits, .. } => format!("fence{}", if *exits { " to exit" } else { "" }),
+        Effect::Fence { exits, ask, .. } => {
+            format!("fence{}{}", if *ask { " and ask" } else { "" }, if *exits { " to exit" } else { "" })
+        }
+        Effect::AskTakeover { host, port } => format!("ask {host} {port}"),
+        Effect::ResumePrimary => "primary again".to_owned(),
         Effect::Unfence => "unfence".to_owned(),
         Effect::Redirect { successor, .. } => format!("redirect {}", digit(successor)),
         Effect::AskAck => "ask".to_owned(),

@@ -130,6 +130,8 @@ pub enum Effect {
         /// Offset before the first byte.
         from: Offset,
     },
+    /// The request that promotes the peer was sent: it may be primary from now on, whether or not its reply arrives.
+    TakeoverAsked,
     /// The peer accepted to be promoted.
     TakeoverAccepted,
     /// The peer refused to be promoted; the link follows nobody now.

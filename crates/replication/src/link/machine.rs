@@ -37,8 +37,22 @@ pub struct ReplicaLink {
 pub(super) struct Primary {
     pub(super) host: String,
     pub(super) port: u16,
-    takeover: bool,
+    takeover: Takeover,
 }
+
+/// How far the promotion of the peer is (replication 7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Takeover {
+    /// It is a primary already.
+    None,
+    /// It is to be promoted; the request was sent so many times, each on a connection of its own.
+    Wanted { requests: u32 },
+    /// It was promoted by a request whose reply got lost: all that is missing is the stream.
+    Promoted,
+}
+
+/// What a primary says to a request to be promoted.
+const PRIMARY_ALREADY: &[u8] = b"-ERR PSYNC FAILOVER can't be sent to a master.";
 
 #[derive(Debug)]
 pub(super) enum State {
@@ -193,7 +207,8 @@ impl ReplicaLink {
         self.position = start.resume;
         self.failures = 0;
         self.down_since = None;
-        self.primary = Some(Primary { host: start.host, port: start.port, takeover: start.takeover });
+        let takeover = if start.takeover { Takeover::Wanted { requests: 0 } } else { Takeover::None };
+        self.primary = Some(Primary { host: start.host, port: start.port, takeover });
         self.connect(now, "Connecting to PRIMARY", "", out);
     }
 
@@ -291,10 +306,16 @@ impl ReplicaLink {
             }
         };
         let mut args = vec![&b"PSYNC"[..], id, wanted];
-        if self.is_takeover() {
+        let mut promotes = false;
+        if let Some(Primary { takeover: Takeover::Wanted { requests }, .. }) = &mut self.primary {
             args.push(b"FAILOVER");
+            *requests += 1;
+            promotes = true;
         }
         out.push(Effect::Send { conn, bytes: command(&args) });
+        if promotes {
+            out.push(Effect::TakeoverAsked);
+        }
         self.step(Step::Psync);
     }
 
@@ -303,6 +324,16 @@ impl ReplicaLink {
         // The primary can't go on with something that was not asked for.
         let nothing_to_continue = matches!(reply, PsyncReply::Continue(_)) && self.position.is_none();
         let accepted = matches!(reply, PsyncReply::Continue(_) | PsyncReply::FullResync(_)) && !nothing_to_continue;
+        if self.was_promoted_before(line) {
+            self.primary.iter_mut().for_each(|p| p.takeover = Takeover::Promoted);
+            self.ask_psync(conn, out);
+            return;
+        }
+        let is_promoted = self.primary.as_ref().is_some_and(|p| p.takeover == Takeover::Promoted);
+        if is_promoted && reply == PsyncReply::TryLater {
+            self.fail(now, Retry::Later, out);
+            return;
+        }
         if self.is_takeover() && !accepted {
             out.push(notice(format!("Primary does not support PSYNC or is in error state (reply: {})", shown(line))));
             self.stop(out);
@@ -311,7 +342,7 @@ impl ReplicaLink {
         }
         if self.is_takeover() {
             out.push(Effect::TakeoverAccepted);
-            self.primary.iter_mut().for_each(|p| p.takeover = false);
+            self.primary.iter_mut().for_each(|p| p.takeover = Takeover::None);
         }
         match (reply, self.position) {
             (PsyncReply::Continue(id), Some(position)) => self.go_on(now, conn, position, id, out),
@@ -547,7 +578,14 @@ impl ReplicaLink {
     }
 
     fn is_takeover(&self) -> bool {
-        self.primary.as_ref().is_some_and(|p| p.takeover)
+        self.primary.as_ref().is_some_and(|p| p.takeover != Takeover::None)
+    }
+
+    /// Whether the peer says that it is a primary after an earlier request may have made it one: its reply got lost with
+    /// the connection. To take that for a refusal would make two primaries.
+    fn was_promoted_before(&self, line: &[u8]) -> bool {
+        let asked_before = |p: &Primary| matches!(p.takeover, Takeover::Wanted { requests } if requests > 1);
+        line == PRIMARY_ALREADY && self.primary.as_ref().is_some_and(asked_before)
     }
 }
 

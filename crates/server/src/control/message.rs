@@ -1,5 +1,7 @@
 //! What the other threads tell the control thread, and its answers.
 
+use std::time::Duration;
+
 use baton_base::Offset;
 use baton_cluster::{ClusterCommand, ClusterReply, Origin};
 use crossbeam_channel::Sender;
@@ -23,6 +25,28 @@ pub struct ShutdownRequest {
     pub safe: bool,
     /// Hand over to a replica first.
     pub failover: bool,
+}
+
+/// What FAILOVER asks for (replication 7).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FailoverRequest {
+    /// The only replica that may take over; any if none.
+    pub target: Option<(String, i64)>,
+    /// How long it may take until the replica has everything; for ever if none.
+    pub timeout: Option<Duration>,
+    /// Promote the target after that time, whatever it lacks.
+    pub force: bool,
+}
+
+/// What becomes of the request that promotes a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakeoverNews {
+    /// It was sent.
+    Asked,
+    /// The peer is primary now.
+    Accepted,
+    /// It refused; the link follows nobody now.
+    Rejected,
 }
 
 /// What the other threads tell the control thread.
@@ -65,6 +89,15 @@ pub enum ControlMessage {
     },
     /// SHUTDOWN ABORT.
     ShutdownAbort(ReplyTo),
+    /// FAILOVER.
+    Failover {
+        /// How.
+        request: FailoverRequest,
+        /// Where the answer goes: that it has begun, or why not.
+        reply: ReplyTo,
+    },
+    /// FAILOVER ABORT.
+    FailoverAbort(ReplyTo),
     /// CONFIG SET changed something.
     SettingsChanged,
     /// CONFIG RESETSTAT.
@@ -73,10 +106,12 @@ pub enum ControlMessage {
     ReplicasChanged,
     /// The link to the primary changed its state, or more of the stream is applied.
     LinkChanged,
-    /// The peer that was asked to be promoted (`PSYNC ... FAILOVER`) agreed, or did not: then the link follows nobody now.
-    TakeoverAnswered {
-        /// It agreed.
-        accepted: bool,
+    /// News of a peer that is asked to be promoted (`PSYNC ... FAILOVER`).
+    Takeover {
+        /// What.
+        news: TakeoverNews,
+        /// [`ReplState::epoch`](crate::repl::ReplState::epoch) of the order that it is about.
+        epoch: u64,
     },
     /// A signal of the system.
     Signal(i32),
@@ -91,7 +126,12 @@ pub enum ControlMessage {
     /// The answer to a final save.
     Saved(bool),
     /// A peer asked, by PSYNC ... FAILOVER, to be followed instead: become primary.
-    Promote(Sender<()>),
+    Promote {
+        /// Who asks, for the log.
+        who: String,
+        /// Told whether it happened.
+        done: Sender<bool>,
+    },
 }
 
 /// Where the control thread's answer goes.

@@ -3,8 +3,8 @@
 //! the journal's offsets.
 //!
 //! Reading order: [`message`] (what others tell it), [`boot`] (what it starts with), [`run`] (its loop: events to inputs
-//! of the machines), [`perform`] (effects of the machines to deeds), [`stop`] (signals and shutdown), [`bus`],
-//! [`nodes_file`] and [`saver`] (sockets and files of the cluster).
+//! of the machines), [`perform`] (effects of the machines to deeds), [`stop`] (signals and shutdown), [`standalone`] and
+//! [`siblings`] (roles outside of clusters), [`bus`], [`nodes_file`] and [`saver`] (sockets and files of the cluster).
 
 pub mod boot;
 pub mod bus;
@@ -13,7 +13,9 @@ pub mod nodes_file;
 pub mod perform;
 pub mod run;
 pub mod saver;
+pub mod siblings;
+pub mod standalone;
 pub mod stop;
 
-pub use message::{Answer, ControlMessage, ReplyTo, ShutdownRequest};
+pub use message::{Answer, ControlMessage, FailoverRequest, ReplyTo, ShutdownRequest, TakeoverNews};
 pub use run::{Control, seed};

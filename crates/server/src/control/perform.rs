@@ -36,6 +36,7 @@ impl Control {
         }
         self.persist.drop_sends = false;
         self.watch_progress();
+        self.show_failover();
         self.shared.shutdown_deadline.store(Arc::new(self.node.shutdown_deadline()));
     }
 
@@ -99,7 +100,12 @@ impl Control {
                 let topology = self.node.topology();
                 role::promote(&shared, |w| w.topology = topology);
             }
-            Effect::Fence { until, exits } => fence(&shared, until, exits),
+            Effect::Fence { until, exits, ask } => fence(&shared, until, exits, ask),
+            Effect::AskTakeover { host, port } => self.ask_takeover(&host, port),
+            Effect::ResumePrimary => {
+                role::promote(&shared, |_| {});
+            }
+            Effect::Redirect { .. } if self.bus.is_none() => self.redirect_standalone(),
             Effect::Unfence => release(&shared),
             Effect::Redirect { .. } => {
                 release(&shared);
@@ -195,6 +201,7 @@ impl Control {
         if stays {
             self.stopping = None;
             self.lingering = false;
+            self.stay();
             to.answer(&self.shared, Answer::Error("ERR Errors trying to SHUTDOWN. Check logs.".into()));
         } else {
             to.answer(&self.shared, Answer::Close);
@@ -213,16 +220,22 @@ fn log_level(level: LogLevel) -> Level {
 
 /// Holds writes; once what was in flight is done, the control thread is told the final offset. A thread of its own
 /// waits for that, because a slow command must not keep the bus from being answered.
-fn fence(shared: &Arc<Shared>, until: Mono, exits: bool) {
+fn fence(shared: &Arc<Shared>, until: Mono, exits: bool, ask: bool) {
     let reason = if exits { HoldReason::Shutdown } else { HoldReason::Failover };
-    shared.change_world(|w| {
-        w.holds.remove(reason);
+    let closes = shared.change_world(|w| {
+        let closes = !w.holds.fenced();
+        w.holds.remove(HoldReason::Shutdown);
+        w.holds.remove(HoldReason::Failover);
         w.holds.add(reason, HoldScope::Writes, until);
+        closes
     });
     let waiter = Arc::clone(shared);
     let spawned = std::thread::Builder::new().name("baton-fence".into()).spawn(move || {
         let still = waiter.gate.stop_world();
         let offset = waiter.journal.end();
+        if closes && ask {
+            role::ask_acks_still(&waiter, &still);
+        }
         drop(still);
         waiter.threads().control.send(ControlMessage::Fenced(offset));
     });

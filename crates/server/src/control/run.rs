@@ -6,6 +6,7 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use baton_base::{Mono, Slot};
@@ -52,6 +53,8 @@ pub struct Control {
     /// As a replica: the dataset is my primary's, or was that of the primary that it follows. False from the moment the
     /// node turns to another shard until that one's data is here.
     pub(super) synced: bool,
+    /// Siblings that are being told of the new primary; waited for before the process ends.
+    pub(super) telling: Vec<JoinHandle<()>>,
 }
 
 /// How saving the cluster's configuration goes.
@@ -141,6 +144,7 @@ impl Control {
             lingering: false,
             exit: None,
             synced: true,
+            telling: Vec::new(),
         };
         super::stop::hear_signals(&control.shared)?;
         control.carry_out();
@@ -266,10 +270,15 @@ impl Control {
         self.carry_out();
     }
 
+    /// A token for a request that nobody waits for.
+    pub(super) fn fresh_token(&mut self) -> Token {
+        self.next_token += 1;
+        Token(self.next_token)
+    }
+
     /// A token under which the answer finds its way back.
     pub(super) fn expect_answer(&mut self, reply: ReplyTo) -> Token {
-        self.next_token += 1;
-        let token = Token(self.next_token);
+        let token = self.fresh_token();
         self.waiting.insert(token, reply);
         token
     }
@@ -304,13 +313,10 @@ impl Control {
             ControlMessage::ConfigSaved(outcome) => self.note_saved(outcome),
             ControlMessage::PersistOutcome(ok) => self.feed(Input::PersistOutcome { ok }),
             ControlMessage::Saved(ok) => self.feed(Input::Saved { ok }),
-            // Only a standalone FAILOVER asks a peer to be promoted.
-            ControlMessage::TakeoverAnswered { .. } => {}
-            ControlMessage::Promote(done) => {
-                crate::repl::role::promote(&self.shared, |_| {});
-                // Whoever asked may have gone meanwhile.
-                let _ = done.send(());
-            }
+            ControlMessage::Failover { request, reply } => self.begin_failover(&request, reply),
+            ControlMessage::FailoverAbort(reply) => self.abort_failover(reply),
+            ControlMessage::Takeover { news, epoch } => self.hear_takeover(news, epoch),
+            ControlMessage::Promote { who, done } => self.promote_on_request(&who, &done),
         }
     }
 

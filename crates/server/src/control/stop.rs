@@ -1,4 +1,4 @@
-//! The end of the server: signals, SHUTDOWN, the final save, and the role commands of standalone mode.
+//! The end of the server: signals, SHUTDOWN, and the final save.
 
 use std::io;
 use std::process::ExitCode;
@@ -14,9 +14,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::message::{Answer, ControlMessage, ReplyTo, ShutdownRequest};
 use super::run::Control;
 use crate::clients::ClientFlags;
-use crate::repl::role::{self, Demotion};
 use crate::shared::Shared;
-use crate::world::Role;
 
 /// Makes signals arrive as messages.
 pub(super) fn hear_signals(shared: &Arc<Shared>) -> io::Result<()> {
@@ -30,10 +28,13 @@ pub(super) fn hear_signals(shared: &Arc<Shared>) -> io::Result<()> {
     Ok(())
 }
 
-/// Connections of clients that may still have to be redirected.
+/// Connections of clients that may still have to be redirected. Outside of clusters only those who said that they can be.
 pub(super) fn clients_left(shared: &Shared) -> usize {
     let others = ClientFlags::REPLICA | ClientFlags::PRIMARY;
-    shared.clients.list().iter().filter(|c| !c.flags().intersects(others)).count()
+    let clustered = shared.world.peek().topology.is_some();
+    let counts =
+        |flags: ClientFlags| !flags.intersects(others) && (clustered || flags.contains(ClientFlags::CAPA_REDIRECT));
+    shared.clients.list().iter().filter(|c| counts(c.flags())).count()
 }
 
 impl Control {
@@ -63,11 +64,6 @@ impl Control {
     }
 
     pub(super) fn shutdown(&mut self, request: ShutdownRequest, reply: ReplyTo) {
-        if request.failover && self.bus.is_none() {
-            let text = "ERR SHUTDOWN FAILOVER is only supported in cluster mode.";
-            reply.answer(&self.shared, Answer::Error(text.into()));
-            return;
-        }
         self.begin_stop(request, StopKind::ShutdownFailover, reply);
     }
 
@@ -88,8 +84,8 @@ impl Control {
         if self.stopping.is_none() {
             self.stopping = Some(request);
         }
-        let primary_in_cluster = self.bus.is_some() && self.node.is_primary();
-        let kind = if request.failover && primary_in_cluster { with_handover } else { StopKind::Plain };
+        let is_primary = self.node.is_primary() && (self.bus.is_some() || !self.follows_somebody());
+        let kind = if request.failover && is_primary { with_handover } else { StopKind::Plain };
         let seconds = self.shared.world.peek().settings.uint(Id::ShutdownTimeout);
         let timeout = if request.now { Duration::ZERO } else { Duration::from_secs(seconds) };
         let token = self.expect_answer(reply);
@@ -144,6 +140,8 @@ impl Control {
     pub(super) fn final_save(&mut self) {
         let request = self.stopping.unwrap_or_default();
         let shared = Arc::clone(&self.shared);
+        let telling = std::mem::take(&mut self.telling);
+        let keeps_role = super::standalone::keeps_role(&self.shared);
         let work = move || {
             let ok = match crate::persist::save_for_shutdown(&shared, request.save, request.nosave) {
                 Ok(()) => true,
@@ -152,6 +150,10 @@ impl Control {
                     false
                 }
             };
+            if keeps_role {
+                super::standalone::keep_role(&shared);
+            }
+            telling.into_iter().for_each(|told| drop(told.join()));
             shared.threads().control.send(ControlMessage::Saved(ok));
         };
         if let Err(e) = std::thread::Builder::new().name("baton-final-save".into()).spawn(work) {
@@ -177,34 +179,5 @@ impl Control {
         }
         self.shared.log.warning("Valkey is now ready to exit, bye bye...");
         self.exit = Some(code);
-    }
-
-    /// REPLICAOF (replication 6).
-    pub(super) fn replica_of(&mut self, target: Option<(String, u16)>, who: &str, reply: ReplyTo) {
-        let shared = Arc::clone(&self.shared);
-        if self.bus.is_some() {
-            reply.answer(&shared, Answer::Error("ERR REPLICAOF not allowed in cluster mode.".into()));
-            return;
-        }
-        match target {
-            None => {
-                if shared.world.peek().role.is_replica() {
-                    role::promote(&shared, |_| {});
-                    shared.log.notice(&format!("PRIMARY MODE enabled (user request from '{who}')"));
-                }
-                reply.answer(&shared, Answer::Ok);
-            }
-            Some((host, port)) => {
-                let same = matches!(&shared.world.peek().role, Role::Replica { host: h, port: p } if **h == *host && *p == port);
-                if same {
-                    shared.log.notice("REPLICAOF would result into synchronization with the primary we are already connected with. No operation performed.");
-                    reply.answer(&shared, Answer::Status("OK Already connected to specified master".into()));
-                    return;
-                }
-                role::demote(&shared, &host, port, Demotion { partial: true, takeover: false }, |_| {});
-                shared.log.notice(&format!("REPLICAOF {host}:{port} enabled (user request from '{who}')"));
-                reply.answer(&shared, Answer::Ok);
-            }
-        }
     }
 }

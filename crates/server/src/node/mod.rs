@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod config;
 pub mod connection;
 pub mod debug;
+pub mod failover;
 pub mod info;
 pub mod persistence;
 pub mod pubsub;
@@ -111,6 +112,7 @@ fn run_server(
         N::LatencyHistory | N::LatencyLatest | N::LatencyReset => slowlog::run(cx, client, command, args),
         N::AclWhoami => connection::acl_whoami(client),
         N::Debug => debug::run(cx, client, args),
+        N::Failover => failover::run(cx, client, args),
         N::Replicaof | N::Slaveof => replication::replica_of(cx, client, args),
         N::Role => replication::role(cx, client),
         N::Wait => replication::wait(cx, client, args),

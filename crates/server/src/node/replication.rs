@@ -50,7 +50,11 @@ fn target_of(args: Args<'_>) -> Result<(String, u16), Refusal> {
 
 /// Hands an order to the control thread. The connection waits for the answer; inside a transaction the worker does, since
 /// what follows has to see what the order changed.
-fn ask_control(cx: &mut Context<'_>, client: &mut Client, order: impl FnOnce(ReplyTo) -> ControlMessage) -> Outcome {
+pub(super) fn ask_control(
+    cx: &mut Context<'_>,
+    client: &mut Client,
+    order: impl FnOnce(ReplyTo) -> ControlMessage,
+) -> Outcome {
     await_answer(cx, client, |shared, reply| shared.threads().control.send(order(reply)))
 }
 
@@ -195,9 +199,6 @@ pub fn shutdown(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Ou
     let options = args.skip(1);
     match parse_shutdown(options)? {
         None => ask_control(cx, client, ControlMessage::ShutdownAbort),
-        Some(request) if request.failover && !cx.world.hot.cluster => {
-            Err("ERR SHUTDOWN FAILOVER is only supported in cluster mode.".into())
-        }
         Some(mut request) => {
             // Half a dataset must not replace the snapshot of a whole one.
             request.nosave |= cx.world.loading.is_some();

@@ -19,13 +19,13 @@ use baton_replication::session::ReplconfEnv;
 use baton_replication::sync::{SyncDecision, SyncRequest};
 use mio::{Events, Poll, Token};
 
-use super::{Adopted, FeederMessage, ReplicaView};
+use super::{Adopted, FeederMessage, LinkMessage, ReplicaView};
 use crate::clients::ClientId;
 use crate::control::ControlMessage;
 use crate::mailbox::{Inbox, Mailbox, mailbox};
 use crate::shared::Shared;
 use crate::worker::WorkerMessage;
-use crate::world::{HoldReason, World};
+use crate::world::World;
 use full_sync::FullSync;
 use periodic::Periods;
 use replica::{Gone, Replica};
@@ -39,6 +39,8 @@ const PUMP_BYTES: usize = 1 << 20;
 const ASKED_FOR: Duration = Duration::from_secs(1);
 /// How long the promotion of this node may take before the peer that asked for it is given up.
 const PROMOTION_MAX: Duration = Duration::from_secs(5);
+/// How long the rest of the old primary's stream is waited for before a promotion.
+const SETTLE_MAX: Duration = Duration::from_millis(100);
 /// While the stream flows faster than this, the feeder does not ask to be woken for each append...
 const BUSY_GAP: Duration = Duration::from_micros(200);
 /// ...but looks again after this time. Waking it costs the writer a system call and the machine two changes of thread,
@@ -271,11 +273,21 @@ impl Feeder {
     /// The peer wants this node to become primary first. Its request comes back behind everything that the promotion
     /// itself has to say to this thread.
     fn promote_for(&self, mut adopted: Adopted) {
+        let threads = self.shared.threads();
+        // What the peer sent as its stream may still lie in the other connection: it counts as received.
+        let (done, applied) = crossbeam_channel::bounded(1);
+        threads.link.send(LinkMessage::Settle(done));
+        let _ = applied.recv_timeout(SETTLE_MAX);
         let (done, promoted) = crossbeam_channel::bounded(1);
-        self.shared.threads().control.send(ControlMessage::Promote(done));
-        if promoted.recv_timeout(PROMOTION_MAX).is_err() {
+        let who = adopted.meta.line(self.shared.clock.mono());
+        threads.control.send(ControlMessage::Promote { who, done });
+        if promoted.recv_timeout(PROMOTION_MAX) != Ok(true) {
             self.shared.log.warning("Promotion requested by PSYNC FAILOVER did not happen.");
-            return self.shared.clients.remove(adopted.meta.id);
+            let id = adopted.meta.id;
+            let mut replica = Replica::new(adopted);
+            replica.queue(b"-ERR PSYNC FAILOVER can't be served, this node is about to stop.\r\n".to_vec());
+            let _ = replica.pump(PUMP_BYTES);
+            return self.shared.clients.remove(id);
         }
         if let Some(args) = &mut adopted.psync {
             args.truncate(2);
@@ -417,6 +429,5 @@ impl Feeder {
 /// Whether this node is the source of its stream, and nobody holds the stream's end still: while a failover waits for a
 /// replica to reach the end, the end must not move.
 fn is_source(world: &World) -> bool {
-    let fenced = world.holds.shown().is_some_and(|(reason, ..)| reason == HoldReason::Failover);
-    !world.role.is_replica() && !fenced
+    !world.role.is_replica() && !world.holds.fenced()
 }

@@ -20,7 +20,7 @@ use mio::{Events, Poll, Token};
 
 use super::{FeederMessage, Follow, LinkMessage, role, write_log};
 use crate::conn::Moved;
-use crate::control::{ControlMessage, ReplyTo};
+use crate::control::{ControlMessage, ReplyTo, TakeoverNews};
 use crate::mailbox::{Inbox, Mailbox, mailbox};
 use crate::shared::Shared;
 use crate::world::World;
@@ -63,6 +63,7 @@ pub fn run(shared: Arc<Shared>, seed: Seed) {
         wire: None,
         load: None,
         loaded: None,
+        settling: Vec::new(),
         stream: None,
         shown_up: false,
         show_at: Mono::ZERO,
@@ -85,6 +86,8 @@ struct Link {
     load: Option<Load>,
     /// A snapshot that is complete and about to be taken over.
     loaded: Option<Loaded>,
+    /// Who waits until everything that has arrived is applied.
+    settling: Vec<crossbeam_channel::Sender<()>>,
     /// The stream, while it flows.
     stream: Option<Stream>,
     /// Whether the others were told that the link is up.
@@ -114,11 +117,22 @@ impl Link {
             return false;
         }
         self.read(buf);
+        self.settle();
         if self.now() >= self.machine.deadline() {
             self.handle(Input::Tick);
         }
         self.show();
         true
+    }
+
+    /// Answers whoever waits for what has arrived, once the kernel has no more of it.
+    fn settle(&mut self) {
+        if !self.settling.is_empty() && !self.wire.as_ref().is_some_and(|w| w.readable && w.phase == Phase::Open) {
+            for done in self.settling.drain(..) {
+                // Whoever stopped waiting meanwhile has gone on without.
+                let _ = done.send(());
+            }
+        }
     }
 
     fn now(&self) -> Mono {
@@ -145,6 +159,11 @@ impl Link {
                 }
                 LinkMessage::SettingsChanged => self.machine.set_settings(link_settings(&self.shared.world.peek())),
                 LinkMessage::AckNow => self.handle(Input::AckNow),
+                LinkMessage::Settle(done) => {
+                    // An event may not have come yet for what is there already.
+                    self.wire.iter_mut().for_each(|w| w.readable = true);
+                    self.settling.push(done);
+                }
                 LinkMessage::Resolved { conn, addrs } => self.resolved(ConnId(conn), addrs),
                 LinkMessage::Stop => {
                     self.handle(Input::Stop);
@@ -184,8 +203,9 @@ impl Link {
                 Effect::AdoptHistory(position) => self.adopt_history(position),
                 Effect::ContinueHistory { replid } => self.continue_history(replid),
                 Effect::StreamStarts { .. } => self.stream_starts(),
-                Effect::TakeoverAccepted => self.tell_control(ControlMessage::TakeoverAnswered { accepted: true }),
-                Effect::TakeoverRejected => self.tell_control(ControlMessage::TakeoverAnswered { accepted: false }),
+                Effect::TakeoverAsked => self.tell_takeover(TakeoverNews::Asked),
+                Effect::TakeoverAccepted => self.tell_takeover(TakeoverNews::Accepted),
+                Effect::TakeoverRejected => self.tell_takeover(TakeoverNews::Rejected),
             }
         }
     }
@@ -205,6 +225,10 @@ impl Link {
 
     fn tell_control(&self, message: ControlMessage) {
         self.shared.threads().control.send(message);
+    }
+
+    fn tell_takeover(&self, news: TakeoverNews) {
+        self.tell_control(ControlMessage::Takeover { news, epoch: self.epoch });
     }
 
     fn connect(&mut self, conn: ConnId, host: &str, port: u16) {

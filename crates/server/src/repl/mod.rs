@@ -171,6 +171,8 @@ pub enum LinkMessage {
     SettingsChanged,
     /// Acknowledge now.
     AckNow,
+    /// Say so once everything that has arrived is applied.
+    Settle(crossbeam_channel::Sender<()>),
     /// A name was resolved for the connection with this number.
     Resolved {
         /// Which.

@@ -51,7 +51,7 @@ pub fn promote_still(shared: &Arc<Shared>, _still: &Stillness<'_>, also: impl Fn
     }
     shared.change_world(|w| {
         w.role = Role::Primary;
-        w.link_up = false;
+        (w.link_up, w.takeover, w.leaving) = (false, false, false);
         also(w);
     });
     if was_replica {
@@ -86,22 +86,24 @@ pub fn demote_still(
     shared.repl.heard_us.store(0, Ordering::Relaxed);
     shared.change_world(|w| {
         w.role = Role::Replica { host: Arc::from(host), port };
-        w.link_up = false;
+        (w.link_up, w.takeover) = (false, how.takeover);
         also(w);
     });
-    if was_primary {
+    // Until the peer agrees this may be taken back, and whoever is blocked stays so.
+    if was_primary && !how.takeover {
         shared.tell_workers(|| WorkerMessage::Demoted);
     }
     let follow = Follow { host: host.to_owned(), port, resume, was_primary, takeover: how.takeover, epoch };
     shared.threads().link.send(LinkMessage::Follow(Box::new(follow)));
 }
 
-/// Appends a request for acknowledgement and gives the offset behind it: the last bytes that a fence lets through. The
-/// caller has stopped the world. Without a backlog nothing is appended.
-pub fn ask_acks_still(shared: &Shared, _still: &Stillness<'_>) -> Offset {
-    let end = shared.journal.append_unselected(&super::feeder::GETACK);
-    shared.threads().feeder.ring();
-    end
+/// Appends a request for acknowledgement, the last bytes that a fence lets through. The caller has stopped the world.
+/// Nothing is appended without a backlog, nor at a replica, whose stream is its primary's.
+pub fn ask_acks_still(shared: &Shared, _still: &Stillness<'_>) {
+    if shared.journal.is_active() && !shared.world.peek().role.is_replica() {
+        shared.journal.append_unselected(&super::feeder::GETACK);
+        shared.threads().feeder.ring();
+    }
 }
 
 /// A new random id.

@@ -64,6 +64,10 @@ fn admit(
         }
         return cx.reject(client, Some(spec), text.as_bytes());
     }
+    if awaits_successor(cx, client, spec) {
+        client.asking = asking;
+        return Flow::Wait(Waiting::Hold);
+    }
     if let Err(Refusal(text)) = check(cx, client, spec) {
         if is_exec(spec) && client.transaction.is_some() {
             transaction::discard(cx.shared, client);
@@ -114,13 +118,35 @@ fn route(
     }
     routing::check(cx, client, spec, args, asking)?;
     let world = &cx.world;
-    if let (Role::Replica { host, port }, true) = (&world.role, client.capa_redirect && world.topology.is_none()) {
-        let reads = is_or_execs(client, spec, Flags::READONLY);
-        if is_or_execs(client, spec, Flags::WRITE) || (reads && !client.readonly) {
-            return Err(format!("REDIRECT {host}:{port}").into());
-        }
+    if let (Role::Replica { host, port }, true) = (&world.role, world.topology.is_none() && !world.takeover)
+        && client.capa_redirect
+        && needs_primary(client, spec)
+    {
+        return Err(format!("REDIRECT {host}:{port}").into());
     }
     Ok(())
+}
+
+/// Whether a client that can be redirected wants this command to be served by the primary.
+fn needs_primary(client: &Client, spec: &CommandSpec) -> bool {
+    is_or_execs(client, spec, Flags::WRITE) || (is_or_execs(client, spec, Flags::READONLY) && !client.readonly)
+}
+
+/// Whether a command waits for what a handover outside of a cluster comes to. While a peer is being asked to take over it
+/// is not known who is primary: whoever wants the primary waits, so that nobody is sent back and forth or reads what is
+/// about to be old. Once another node is primary and this one ends, writers that can't be sent there wait for the end of
+/// their connection.
+fn awaits_successor(cx: &Context<'_>, client: &Client, spec: &CommandSpec) -> bool {
+    let world = &cx.world;
+    if !world.takeover && !world.leaving {
+        return false;
+    }
+    let writes = is_or_execs(client, spec, Flags::WRITE.union(Flags::MAY_REPLICATE));
+    if world.leaving {
+        return writes && !client.capa_redirect;
+    }
+    let stale = !world.hot.replica_serve_stale_data && is_or_execs(client, spec, Flags::READONLY);
+    writes || stale || (client.capa_redirect && needs_primary(client, spec))
 }
 
 /// Refuses what can't be done in the present state of the node and the connection.

@@ -63,6 +63,8 @@ impl Core {
                 io.trace.note(io.now, 30, self.no as u64, offset.0, || format!("n{} -- {phase} at {offset}", self.no));
             }
             Effect::Reply { result, .. } => io.trace.say(io.now, || format!("n{} replies {result:?}", self.no)),
+            // Only nodes outside of clusters ask for these.
+            Effect::AskTakeover { .. } | Effect::ResumePrimary => {}
             Effect::UnsubscribeSlots(_) | Effect::DeliverPublish { .. } => {}
         }
     }

@@ -139,7 +139,10 @@ impl Core {
                 }
             }
             Effect::Log(line) => io.trace.say(io.now, || format!("n{} log: {}", self.no, line.text)),
-            Effect::BeginTransfer { .. } | Effect::TakeoverAccepted | Effect::TakeoverRejected => {}
+            Effect::BeginTransfer { .. }
+            | Effect::TakeoverAsked
+            | Effect::TakeoverAccepted
+            | Effect::TakeoverRejected => {}
         }
     }
 
