@@ -20,6 +20,7 @@ use super::boot;
 use super::bus::{Bus, BusEvent};
 use super::message::{Answer, ControlMessage, ReplyTo, ShutdownRequest};
 use super::saver::Saver;
+use super::siblings::Place;
 use crate::mailbox::{Inbox, Mailbox, mailbox};
 use crate::repl::LinkMessage;
 use crate::shared::Shared;
@@ -53,6 +54,8 @@ pub struct Control {
     /// As a replica: the dataset is my primary's, or was that of the primary that it follows. False from the moment the
     /// node turns to another shard until that one's data is here.
     pub(super) synced: bool,
+    /// The replicas that this node had when it turned to one of them.
+    pub(super) siblings: Vec<Place>,
     /// Siblings that are being told of the new primary; waited for before the process ends.
     pub(super) telling: Vec<JoinHandle<()>>,
 }
@@ -144,6 +147,7 @@ impl Control {
             lingering: false,
             exit: None,
             synced: true,
+            siblings: Vec::new(),
             telling: Vec::new(),
         };
         super::stop::hear_signals(&control.shared)?;

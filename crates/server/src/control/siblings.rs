@@ -20,23 +20,29 @@ const STEP_MAX: Duration = Duration::from_secs(1);
 /// More siblings than this are left to follow through this node.
 const SIBLINGS_MAX: usize = 64;
 
-/// Where something is, as it announced it.
+/// Where a replica is, as it announced it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Place {
+pub(super) struct Place {
     host: String,
     port: u16,
 }
 
-/// Begins to tell all attached replicas but the successor itself to follow it.
-pub(super) fn tell_all(shared: &Arc<Shared>, host: &str, port: u16) -> Vec<JoinHandle<()>> {
-    let successor = Place { host: host.to_owned(), port };
+/// Where the attached replicas are. To be asked before this node turns to one of them: the others lose their connections
+/// as soon as its history goes on there.
+pub(super) fn attached(shared: &Shared) -> Vec<Place> {
     let replicas = shared.repl.replicas.load();
     let places = replicas.iter().filter_map(|view| {
         let port = u16::try_from(view.session.port).ok().filter(|port| *port > 0)?;
         Some(Place { host: view.session.ip()?.to_owned(), port })
     });
-    let siblings = places.filter(|place| *place != successor && reaches(place, &successor));
-    siblings.take(SIBLINGS_MAX).filter_map(|sibling| begin(shared, sibling, successor.clone())).collect()
+    places.take(SIBLINGS_MAX).collect()
+}
+
+/// Begins to tell these replicas, but for the successor itself, to follow it.
+pub(super) fn tell_all(shared: &Arc<Shared>, replicas: Vec<Place>, host: &str, port: u16) -> Vec<JoinHandle<()>> {
+    let successor = Place { host: host.to_owned(), port };
+    let siblings = replicas.into_iter().filter(|place| *place != successor && reaches(place, &successor));
+    siblings.filter_map(|sibling| begin(shared, sibling, successor.clone())).collect()
 }
 
 /// Whether the successor's address means the same there as here. A loopback address does only on this machine.

@@ -128,7 +128,10 @@ impl Control {
     }
 
     /// Turns to the replica that is to be primary.
-    pub(super) fn ask_takeover(&self, host: &str, port: u16) {
+    pub(super) fn ask_takeover(&mut self, host: &str, port: u16) {
+        if !self.follows_somebody() {
+            self.siblings = siblings::attached(&self.shared);
+        }
         role::demote(&self.shared, host, port, Demotion { partial: true, takeover: true }, |_| {});
     }
 
@@ -159,7 +162,8 @@ impl Control {
         self.lingering = leaving;
         shared.threads().control.send(ControlMessage::Redirected);
         if let Role::Replica { host, port } = &shared.world.peek().role {
-            self.telling = siblings::tell_all(&shared, host, *port);
+            let replicas = std::mem::take(&mut self.siblings);
+            self.telling = siblings::tell_all(&shared, replicas, host, *port);
         }
     }
 
