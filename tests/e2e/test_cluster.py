@@ -209,6 +209,29 @@ def test_killed_primary_is_replaced(cluster):
         traffic.flows()
 
 
+def test_killed_primary_is_replaced_before_the_node_timeout_and_resumes_from_its_snapshot(make_cluster):
+    cluster = make_cluster(*["baton"] * 6, timeout_ms=30_000)
+    primary = cluster.a_primary()
+    heir = cluster.replicas_of(primary)[0]
+    key = "{%s}" % _key_of(primary)
+    eventually(lambda: heir.info("replication")["master_link_status"] == "up", "the replica")
+    primary("SET", key, "saved")
+    assert primary("SAVE") == b"OK"
+    primary("SET", key, "later")
+    assert primary("WAIT", 1, 5000) == 1
+    primary.kill()
+    eventually(lambda: cluster.is_primary(heir), f"{heir} to be primary", 15)
+    eventually(lambda: heir("GET", key) == b"later", "the last write")
+    before = int(heir.info("stats")["sync_full"])
+    primary.start()
+    cluster.settled()
+    eventually(lambda: primary.info("replication")["master_link_status"] == "up", "the old primary to follow")
+    assert int(heir.info("stats")["sync_full"]) == before
+    with primary.connect() as connection:
+        connection("READONLY")
+        eventually(lambda: connection("GET", key) == b"later", "the old primary to have the last write")
+
+
 def _key_of(node):
     return next(str(number) for number in range(100_000) if _accepts(node, str(number)))
 

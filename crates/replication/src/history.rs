@@ -13,6 +13,8 @@ pub struct History {
     pub replid2: ReplId,
     /// Number of the first byte (from 1) that the previous history does not share; none without a previous history.
     pub second_offset: Option<Offset>,
+    /// The current id was told to somebody who may ask for it.
+    given: bool,
 }
 
 /// What the journal retains, as PSYNC counts: bytes are numbered from 1.
@@ -50,7 +52,24 @@ pub enum PartialRefusal {
 impl History {
     /// A history that begins here.
     pub fn fresh(replid: ReplId) -> Self {
-        History { replid, replid2: ReplId::NONE, second_offset: None }
+        History { replid, replid2: ReplId::NONE, second_offset: None, given: false }
+    }
+
+    /// The current id, for a replica that is about to follow it.
+    pub fn give(&mut self) -> ReplId {
+        self.given = true;
+        self.replid
+    }
+
+    /// This node, whose data ends at `end`, is about to follow somebody. Gives the id to ask for. A primary that restarted
+    /// from its snapshot begins a history that nobody knows; as long as it has neither written to it nor told it, its data
+    /// is a place in the previous one, which its successor knows. Then it goes back to that.
+    pub fn follow(&mut self, end: Offset) -> ReplId {
+        let unused = !self.given && self.second_offset == Some(end.plus(1)) && self.replid2 != ReplId::NONE;
+        if unused {
+            *self = History::fresh(self.replid2);
+        }
+        self.replid
     }
 
     /// This node becomes a primary at offset `end` (replication 6, promote): what it followed becomes the previous
@@ -117,6 +136,7 @@ impl History {
         self.replid2 = self.replid;
         self.second_offset = Some(end.plus(1));
         self.replid = new;
+        self.given = false;
     }
 }
 
@@ -136,7 +156,21 @@ mod tests {
 
     /// Current id a, previous b up to byte 100.
     fn history() -> History {
-        History { replid: id(b'a'), replid2: id(b'b'), second_offset: Some(Offset(100)) }
+        History { replid: id(b'a'), replid2: id(b'b'), second_offset: Some(Offset(100)), given: true }
+    }
+
+    #[test]
+    fn a_history_that_was_never_used_is_given_up() {
+        let restored = || History::restored_as_primary(id(b'a'), Offset(7), id(b'b'));
+        assert_eq!(restored().follow(Offset(7)), id(b'a'));
+        assert_eq!(restored().follow(Offset(8)), id(b'b'), "it wrote");
+        let mut history = restored();
+        assert_eq!(history.give(), id(b'b'));
+        assert_eq!(history.follow(Offset(7)), id(b'b'), "who was told may have become the primary");
+        history.promote(Offset(9), id(b'c'));
+        assert_eq!(history.follow(Offset(9)), id(b'b'), "nobody was told the newest");
+        assert_eq!(history, History::fresh(id(b'b')));
+        assert_eq!(History::fresh(id(b'a')).follow(Offset(0)), id(b'a'));
     }
 
     #[test]

@@ -37,7 +37,7 @@ fn case() -> Case {
 }
 
 fn answer(case: &Case, line: &str) -> (SyncDecision, Vec<LogLine>) {
-    let history = History { replid: id('a'), replid2: id('b'), second_offset: Some(Offset(200)) };
+    let history = History::restored_as_primary(id('b'), Offset(199), id('a'));
     let args: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
     let request =
         if args[0] == b"SYNC" { SyncRequest::Sync } else { SyncRequest::psync(&args[1..]).expect("two arguments") };

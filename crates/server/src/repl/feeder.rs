@@ -262,7 +262,10 @@ impl Feeder {
         logs.iter().for_each(|line| super::write_log(&shared.log, line));
         let SyncDecision::Continue { from, .. } = &decision else { return (decision, None) };
         match shared.journal.reader(*from) {
-            Ok(reader) => (decision, Some(reader)),
+            Ok(reader) => {
+                shared.repl.history.lock().give();
+                (decision, Some(reader))
+            }
             Err(_) => {
                 let full = SyncDecision::FullResync { partial_failed: true, pre_psync: false, begin_history: false };
                 (full, None)

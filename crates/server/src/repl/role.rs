@@ -80,8 +80,10 @@ pub fn demote_still(
     let was_primary = !shared.world.peek().role.is_replica();
     let epoch = shared.repl.epoch.fetch_add(1, Ordering::SeqCst) + 1;
     // Without a backlog offsets did not count what was written, so the position would claim data that nobody else has.
-    let resume = (how.partial && shared.journal.is_active())
-        .then(|| Position { replid: shared.repl.history.lock().replid, offset: shared.journal.end() });
+    let resume = (how.partial && shared.journal.is_active()).then(|| {
+        let offset = shared.journal.end();
+        Position { replid: shared.repl.history.lock().follow(offset), offset }
+    });
     shared.log.set_role(b'S');
     shared.repl.heard_us.store(0, Ordering::Relaxed);
     shared.change_world(|w| {

@@ -123,6 +123,7 @@ impl Core {
             SyncDecision::Ignore | SyncDecision::Promote => {}
             SyncDecision::Refuse(refusal) => self.say(io, conn, format!("{refusal}\r\n").into_bytes()),
             SyncDecision::Continue { from, reply } => {
+                self.history.give();
                 self.say(io, conn, reply);
                 let feeder = self.feeders.get_mut(&conn).expect("looked at above");
                 feeder.session.become_online(now);
@@ -141,7 +142,7 @@ impl Core {
             io.watch.histories.full_syncs += 1;
         }
         let target = if io.plan.diskless { SnapshotTarget::Socket } else { SnapshotTarget::Disk };
-        let (replid, cut) = (self.history.replid, self.data.end());
+        let (replid, cut) = (self.history.give(), self.data.end());
         let snapshot = Rc::new(self.data.snapshot());
         let feeder = self.feeders.get_mut(&conn).expect("it asked");
         feeder.session.await_snapshot(now, pre_psync);

@@ -61,8 +61,8 @@ impl Following {
 impl Core {
     /// Follows somebody from now on.
     pub(super) fn follow(&mut self, io: &mut Io, host: String, port: u16, was_primary: bool) {
-        let here = Position { replid: self.history.replid, offset: self.data.end() };
-        let resume = self.complete.then_some(here);
+        let offset = self.data.end();
+        let resume = self.complete.then(|| Position { replid: self.history.follow(offset), offset });
         self.drop_transfer();
         self.drive_link(io, Input::Start(Start { host, port, resume, was_primary, takeover: false }));
     }

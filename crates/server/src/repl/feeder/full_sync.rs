@@ -145,7 +145,7 @@ impl Feeder {
         let cut = shared.journal.end();
         let job = Job {
             walker,
-            replid: shared.repl.history.lock().replid,
+            replid: shared.repl.history.lock().give(),
             cut,
             stream_db: shared.journal.selected_db(),
             version: plan.rdb_version,
