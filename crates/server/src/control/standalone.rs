@@ -11,12 +11,15 @@ use crossbeam_channel::Sender;
 use super::message::{Answer, ControlMessage, FailoverRequest, ReplyTo, TakeoverNews};
 use super::run::Control;
 use super::siblings;
+use crate::pubsub::Kind;
 use crate::repl::ReplicaView;
 use crate::repl::role::{self, Demotion};
 use crate::shared::Shared;
 use crate::worker::WorkerMessage;
 use crate::world::{HoldReason, Role};
 
+/// Where Sentinels talk to each other through the nodes that they watch (replication 11).
+const SENTINEL_CHANNEL: &[u8] = b"__sentinel__:hello";
 /// What REPLICAOF is told meanwhile.
 const FAILING_OVER: &str = "ERR REPLICAOF not allowed while failing over.";
 
@@ -58,6 +61,21 @@ impl Control {
                 reply.answer(&shared, Answer::Ok);
             }
         }
+    }
+
+    /// Whether somebody else will choose the successor of this node, and would not choose the one that it chooses: a
+    /// Sentinel that misses a primary promotes the replica that it likes best, even while another one serves already, and
+    /// what that one acknowledged since is lost. With a single replica both choose the same.
+    pub(super) fn leaves_choice_to_sentinel(&self) -> bool {
+        let shared = &self.shared;
+        let watched = shared.pubsub.listeners_of(Kind::Channel, SENTINEL_CHANNEL) > 0;
+        let leaves = self.bus.is_none() && watched && shared.repl.replicas.load().len() > 1;
+        if leaves {
+            shared
+                .log
+                .notice("Sentinel watches this node and chooses among its replicas: stopping without a handover.");
+        }
+        leaves
     }
 
     /// FAILOVER. Checks in upstream's order (replication 7).

@@ -51,7 +51,8 @@ impl Control {
         }
         self.shared.log.warning(&format!("Received {name} scheduling shutdown..."));
         let has = |word| words.contains(word);
-        let handover = signal == SIGTERM && words.is_default() && settings.bool(Id::HandoverOnShutdown);
+        let by_default = signal == SIGTERM && words.is_default() && settings.bool(Id::HandoverOnShutdown);
+        let handover = by_default && !self.leaves_choice_to_sentinel();
         let request = ShutdownRequest {
             save: has(ShutdownWords::SAVE),
             nosave: has(ShutdownWords::NOSAVE),

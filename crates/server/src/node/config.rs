@@ -31,7 +31,8 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
     match args.at(1).to_ascii_lowercase().as_slice() {
         b"get" => {
             let patterns: Vec<&[u8]> = args.skip(2).iter().collect();
-            let found = cx.world.settings.get_matching(&patterns);
+            let settings = crate::apply::with_current_role(cx.shared, &cx.world.settings);
+            let found = settings.get_matching(&patterns);
             client.out.map(found.len());
             for (name, value) in found {
                 client.out.bulk(name.as_bytes());
