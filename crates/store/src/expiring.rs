@@ -103,9 +103,13 @@ impl View<'_> {
     fn report_expired(&mut self, slot: Slot, record: Record) {
         let db = self.db;
         let name: Box<[u8]> = record.as_ref().key().into();
-        self.held.slot(slot).tidy(db);
-        self.store.counters.add(db, -1, -1);
         let key = self.key(&name);
+        let guard = self.held.slot(slot);
+        if let Some(table) = guard.table_mut(db) {
+            table.settle(key.hash.0, self.store.pool(slot));
+        }
+        guard.tidy(db);
+        self.store.counters.add(db, -1, -1);
         self.touch(&key);
         self.retire(slot, record);
         self.outcome.expired.push((db, name));

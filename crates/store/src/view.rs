@@ -187,6 +187,7 @@ impl<'s> View<'s> {
         let guard = self.held.slot(key.slot);
         let Some(table) = guard.table_mut(db) else { return };
         let record = table.remove(spot);
+        table.settle(key.hash.0, self.store.pool(key.slot));
         guard.tidy(db);
         self.store.counters.add(db, -1, -i64::from(record.as_ref().expire_at().is_some()));
         self.touch(key);
@@ -200,6 +201,8 @@ impl<'s> View<'s> {
             self.keep_preimage(slot, record);
         } else if Garbage::is_worth(record.as_ref()) {
             self.outcome.garbage.get_or_insert_default().add(record);
+        } else {
+            record.give_back(self.store.pool(slot));
         }
     }
 

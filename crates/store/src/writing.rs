@@ -266,13 +266,17 @@ impl View<'_> {
     fn insert(&mut self, key: &Key<'_>, record: Record) {
         let db = self.db;
         self.store.counters.add(db, 1, i64::from(record.as_ref().expire_at().is_some()));
-        self.held.slot(key.slot).table_or_new(db).insert(key.hash.0, record, &self.store.hasher);
+        let table = self.held.slot(key.slot).table_or_new(db);
+        table.insert(key.hash.0, record, &self.store.hasher);
+        table.settle(key.hash.0, self.store.pool(key.slot));
     }
 
     fn replace_at(&mut self, key: &Key<'_>, spot: Spot, record: Record) {
         let db = self.db;
         let expires = i64::from(record.as_ref().expire_at().is_some());
-        let old = self.held.slot(key.slot).table_mut(db).expect("the key was found there").replace(spot, record);
+        let table = self.held.slot(key.slot).table_mut(db).expect("the key was found there");
+        let old = table.replace(spot, record);
+        table.settle(key.hash.0, self.store.pool(key.slot));
         self.store.counters.add(db, 0, expires - i64::from(old.as_ref().expire_at().is_some()));
         self.retire(key.slot, old);
     }

@@ -125,6 +125,33 @@ impl Record {
         RecordMut(self.0, PhantomData)
     }
 
+    /// Drops the record; quicker where the pool that it lies in is known. Another pool is no harm.
+    #[inline]
+    pub(crate) fn give_back(mut self, pool: PoolRef<'_>) {
+        let size = self.as_ref().size();
+        if heap::has(size) {
+            self.as_mut().drop_value();
+            // SAFETY: a record of this size lies in a piece, and is not used any more.
+            unsafe { pool.free(self.into_raw(), size) };
+        }
+    }
+
+    /// The record, moved to where its pool wants to have it.
+    pub(super) fn settled(self, pool: PoolRef<'_>) -> Record {
+        let size = self.as_ref().size();
+        if !heap::has(size) {
+            return self;
+        }
+        // SAFETY: a record of this size lies in a piece, and nobody else knows its address.
+        match unsafe { pool.moved(self.0, size) } {
+            Some(at) => {
+                let _moved = self.into_raw();
+                Record(at)
+            }
+            None => self,
+        }
+    }
+
     /// Gives the record up as a pointer, to be taken back by [`Record::from_raw`] exactly once.
     #[inline]
     pub(super) fn into_raw(self) -> NonNull<u8> {

@@ -32,7 +32,7 @@ const _: () = assert!(size_of::<Head>() + PIECE_BYTES_MAX <= PAGE_BYTES && PAGE_
 struct Head {
     /// The pool that the slab belongs to. It doesn't change while a piece is in use.
     pool: *const (),
-    /// Number of the chunk.
+    /// Number of the chunk. It doesn't change either.
     chunk: u32,
     /// A bit for each page that is not in use.
     free: u8,
@@ -40,9 +40,6 @@ struct Head {
 }
 
 struct PageState {
-    /// Neighbours in the pool's list of pages that have a free piece of this size.
-    next: Option<Page>,
-    before: Option<Page>,
     /// The first free piece, which says in its first two bytes where the next one is; [`NONE`] behind the last.
     free: u16,
     /// Pieces in use.
@@ -50,12 +47,19 @@ struct PageState {
 }
 
 /// The address of a slab. Copying it grants nothing.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Slab(NonNull<Head>);
 
 /// The address of a page. Copying it grants nothing.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Page(NonNull<u8>);
+
+/// Something in a chunk, in the order in which memory is to be filled: chunks by number, then by address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ranked<T> {
+    pub(super) chunk: u32,
+    pub(super) it: T,
+}
 
 /// Units that a piece of this many bytes takes.
 #[inline]
@@ -75,7 +79,7 @@ impl Slab {
     /// # Safety
     /// `at` is the address of [`SLAB_BYTES`] bytes, aligned likewise, that the caller owns.
     pub(super) unsafe fn format<P>(at: NonNull<u8>, pool: *const P, chunk: u32) -> Slab {
-        let page = || PageState { next: None, before: None, free: NONE, used: 0 };
+        let page = || PageState { free: NONE, used: 0 };
         let head = Head { pool: pool.cast(), chunk, free: ALL_PAGES, pages: std::array::from_fn(|_| page()) };
         // SAFETY: the caller owns the slab, which is longer than a head and aligned for one.
         unsafe { at.cast().write(head) };
@@ -103,13 +107,14 @@ impl Slab {
         unsafe { (&raw const (*self.0.as_ptr()).pool).read() }.cast()
     }
 
-    /// The number of the chunk that [`Slab::format`] was told.
+    /// Its rank, by the number of the chunk that [`Slab::format`] was told.
     ///
     /// # Safety
-    /// The slab was formatted and belongs to the caller.
-    pub(super) unsafe fn chunk(self) -> u32 {
-        // SAFETY: by the caller's promise.
-        unsafe { (&raw const (*self.0.as_ptr()).chunk).read() }
+    /// As for [`Slab::pool`].
+    #[inline]
+    pub(super) unsafe fn ranked(self) -> Ranked<Slab> {
+        // SAFETY: the head is there, and nobody writes this part of it. No reference to the whole is made.
+        Ranked { chunk: unsafe { (&raw const (*self.0.as_ptr()).chunk).read() }, it: self }
     }
 
     /// The bits of the pages that are not in use.
@@ -142,7 +147,7 @@ impl Slab {
                 let next = if place + units < PAGE_UNITS { (place + units) as u16 } else { NONE };
                 page.piece(place as u16).cast::<u16>().write(next);
             }
-            *page.state() = PageState { next: None, before: None, free: first as u16, used: 0 };
+            *page.state() = PageState { free: first as u16, used: 0 };
             (page, *free == 0)
         }
     }
@@ -151,7 +156,7 @@ impl Slab {
     ///
     /// # Safety
     /// The slab was formatted, the lock of its pool is held, and its [`Slab::take_page`] gave the page, which has no
-    /// piece in use and is in no list.
+    /// piece in use.
     pub(super) unsafe fn give_page(self, page: Page) -> (bool, bool) {
         let number = (page.0.addr().get() & (SLAB_BYTES - 1)) / PAGE_BYTES;
         // SAFETY: by the caller's promise.
@@ -167,6 +172,22 @@ impl Page {
     #[inline]
     pub(super) fn of(piece: NonNull<u8>) -> Page {
         Page(masked(piece, PAGE_BYTES))
+    }
+
+    /// Its slab.
+    #[inline]
+    pub(super) fn slab(self) -> Slab {
+        Slab::of(self.0)
+    }
+
+    /// Its rank.
+    ///
+    /// # Safety
+    /// As for [`Slab::pool`], for its slab.
+    #[inline]
+    pub(super) unsafe fn ranked(self) -> Ranked<Page> {
+        // SAFETY: by the caller's promise.
+        Ranked { chunk: unsafe { self.slab().ranked() }.chunk, it: self }
     }
 
     /// Where its state lies.
@@ -229,44 +250,6 @@ impl Page {
             piece.cast::<u16>().write(before);
             state.used -= 1;
             (before == NONE, state.used == 0)
-        }
-    }
-
-    /// Links the page into a list.
-    ///
-    /// # Safety
-    /// The pages of the list and this one are in use, the lock of their pool is held, and this one is in no list.
-    pub(super) unsafe fn link(self, first: &mut Option<Page>) {
-        let Some(head) = *first else {
-            *first = Some(self);
-            return;
-        };
-        // It becomes the second, so that the first is filled up before any other.
-        // SAFETY: by the caller's promise; each reference to a state is dropped before the next is made.
-        unsafe {
-            let second = head.state().next.replace(self);
-            (self.state().next, self.state().before) = (second, Some(head));
-            if let Some(second) = second {
-                second.state().before = Some(self);
-            }
-        }
-    }
-
-    /// Takes the page out of its list.
-    ///
-    /// # Safety
-    /// As for [`Page::link`], but the page is in this list.
-    pub(super) unsafe fn unlink(self, first: &mut Option<Page>) {
-        // SAFETY: by the caller's promise; each reference to a state is dropped before the next is made.
-        unsafe {
-            let (next, before) = (self.state().next.take(), self.state().before.take());
-            if let Some(next) = next {
-                next.state().before = before;
-            }
-            match before {
-                Some(before) => before.state().next = next,
-                None => *first = next,
-            }
         }
     }
 }

@@ -13,6 +13,7 @@ use baton_base::WallMs;
 
 use super::bucket::{Bucket, tag_of};
 use super::bucket_array::BucketArray;
+use super::heap::PoolRef;
 use super::prefetch;
 use super::record::{NewValue, Record, RecordMut, RecordRef};
 use crate::hash::KeyHasher;
@@ -22,6 +23,10 @@ use crate::hash::KeyHasher;
 const FILL_MAX: usize = 8;
 /// A bucket is removed when there are fewer records than this for each bucket.
 const FILL_MIN: usize = 3;
+
+/// Chains whose records are offered to a sparse pool for each one that is put in or taken out. A slab becomes empty when
+/// each of its records was offered once, so chance must meet all of them several times before as many are deleted.
+const SETTLED_CHAINS: usize = 8;
 
 /// Records with their keys, in no order.
 pub(crate) struct Table {
@@ -332,6 +337,31 @@ impl Table {
         record
     }
 
+    /// Lets the pool move some records, if much of its memory is unused: to be called when a record with this hash was
+    /// put in or taken out, so that many are offered for each. Spots stay what they are.
+    #[inline]
+    pub(crate) fn settle(&mut self, hash: u64, pool: PoolRef<'_>) {
+        if pool.is_sparse() && self.buckets.len() > 0 {
+            let home = home_of(hash, self.buckets.len());
+            let homes = (home..self.buckets.len()).chain(0..home);
+            homes.take(SETTLED_CHAINS).for_each(|home| self.settle_chain(home, pool));
+        }
+    }
+
+    fn settle_chain(&mut self, home: usize, pool: PoolRef<'_>) {
+        let mut next = Some(self.buckets.at(home));
+        while let Some(mut at) = next {
+            // SAFETY: the array and the chain give live buckets, and the table is borrowed for change.
+            let bucket = unsafe { at.as_mut() };
+            bucket.taken().for_each(|place| prefetch::line(bucket.record(place).as_ptr()));
+            for place in bucket.taken() {
+                let (tag, record) = bucket.take(place);
+                bucket.put(place, tag, record.settled(pool));
+            }
+            next = bucket.next();
+        }
+    }
+
     /// Takes off one bucket, or the last, if there are too many for the records.
     #[inline]
     pub(crate) fn shrink(&mut self) {
@@ -422,8 +452,9 @@ impl Table {
         if let Some(place) = bucket.places_with(tag_of(hash)).next() {
             let at = bucket.record(place).as_ptr();
             prefetch::line(at);
-            // A record is aligned to eight bytes only; with a text of 64 bytes it reaches into the next line.
+            // A record is aligned to eight bytes only; with a text of 64 bytes it reaches into the next line or two.
             prefetch::line(at.wrapping_add(64));
+            prefetch::line(at.wrapping_add(80));
         } else if let Some(next) = bucket.next() {
             prefetch::line(next.as_ptr());
         }
