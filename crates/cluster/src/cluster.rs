@@ -193,7 +193,7 @@ impl Cluster {
     /// Until when [`Input::Tick`] must be given.
     pub fn next_wake(&self) -> Mono {
         // A deadline that passed without the election being sent waits for a fact to change; the periodic run looks again.
-        let ahead = self.election.deadline().filter(|at| *at > self.last_handled);
+        let ahead = self.election.wake().filter(|at| *at > self.last_handled);
         ahead.unwrap_or(Mono::NEVER).min(self.cron_due).min(self.probe_due)
     }
 

@@ -12,6 +12,10 @@ use std::time::Duration;
 
 /// Added to the delay of a replica without data, so that any other goes first.
 const NO_DATA_DELAY: Duration = Duration::from_millis(500);
+/// How long the first attempt waits for its majority.
+const RETRY_FIRST: Duration = Duration::from_millis(500);
+/// How often that wait is doubled at the most: one that finds no majority for a minute is not short of time.
+const RETRY_DOUBLINGS_MAX: u32 = 7;
 /// A reason for not failing over is repeated in the log after this time.
 const RELOG: Duration = Duration::from_secs(1);
 /// The same for old data, which does not get younger.
@@ -42,6 +46,10 @@ pub(crate) struct Election {
     votes: BTreeSet<NodeId>,
     rank: u32,
     primary_rank: u32,
+    /// Attempts before this one that did not find their majority.
+    lost: u32,
+    /// When the next attempt begins if this one has no majority by then.
+    retry_at: Option<Mono>,
     /// The reason logged last, and when.
     reason: Option<(CantFailover, Mono)>,
 }
@@ -57,9 +65,14 @@ impl Election {
         if self.sent { None } else { self.start }
     }
 
+    /// When time alone changes something: the attempt is sent, or gives way to the next one.
+    pub(crate) fn wake(&self) -> Option<Mono> {
+        if self.sent { self.retry_at } else { self.start }
+    }
+
     /// Whether it waits no longer.
     pub(crate) fn is_due(&self, now: Mono) -> bool {
-        self.deadline().is_some_and(|at| at <= now)
+        self.wake().is_some_and(|at| at <= now)
     }
 }
 
@@ -74,7 +87,10 @@ impl Cluster {
         }
         let age = self.election.start.map(|at| turn.now.since(at));
         let over = |limit| age.is_some_and(|age| age > limit);
-        if self.election.start.is_none() || over(self.settings.election_retry()) {
+        if self.is_lost(turn.now) && !manual {
+            self.note_reason(turn, CantFailover::Expired);
+            self.schedule(turn, primary, manual);
+        } else if self.election.start.is_none() || over(self.settings.election_retry()) {
             self.schedule(turn, primary, manual);
         }
         let Some(start) = self.election.start else { return };
@@ -96,6 +112,21 @@ impl Cluster {
         } else {
             self.note_reason(turn, CantFailover::WaitingVotes);
         }
+    }
+
+    /// Whether the attempt had its time: a vote was lost on the way, or split between two candidates. Upstream waits four
+    /// node timeouts then; voters don't ask for that, so the next attempt comes after a wait that only has to be longer
+    /// than an election takes, and grows in case it was not (cluster-bus 15.2, TL).
+    fn is_lost(&self, now: Mono) -> bool {
+        let short = self.election.votes.len() < self.quorum();
+        self.election.sent && short && self.election.retry_at.is_some_and(|at| at <= now)
+    }
+
+    /// How long an attempt waits for its majority. Two candidates that ran into each other don't do so twice.
+    fn retry_wait(&mut self) -> Duration {
+        let wait = RETRY_FIRST * 2u32.pow(self.election.lost.min(RETRY_DOUBLINGS_MAX));
+        let jitter = Duration::from_millis(self.rng.below(u64::try_from(wait.as_millis()).unwrap_or(0) / 2));
+        (wait + jitter).min(self.settings.election_retry())
     }
 
     /// The primary to replace, if there is a reason to replace it.
@@ -141,7 +172,9 @@ impl Cluster {
         let best = !manual && self.is_best_ranked(turn, primary, rank, primary_rank);
         let immediate = manual || best;
         let wait = if immediate { Duration::ZERO } else { self.delay(rank, primary_rank, offset) };
+        let lost = self.election.lost + u32::from(self.election.sent);
         self.election.reset();
+        self.election.lost = lost;
         self.election.start = Some(turn.now + wait);
         self.election.immediate = immediate;
         self.election.rank = rank;
@@ -246,6 +279,8 @@ impl Cluster {
         self.election.epoch = self.current_epoch;
         self.election.sent = true;
         self.election.votes.clear();
+        let wait = self.retry_wait();
+        self.election.retry_at = (!manual).then(|| turn.now + wait);
         let text = format!(
             "Starting a failover election for epoch {}, node config epoch is {}",
             self.current_epoch,

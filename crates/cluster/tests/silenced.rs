@@ -145,3 +145,17 @@ fn a_primary_that_comes_back_before_it_is_replaced_stays_primary() {
     assert!(world.is_primary(0) && !world.is_primary(2));
     assert!(world.served(), "{}", world.nodes_text(1));
 }
+
+/// A request for a vote that was lost is not asked again, but a new attempt is made soon.
+#[test]
+fn a_lost_election_is_repeated_soon() {
+    let mut world = slow_world();
+    world.cut.push((1, 3));
+    world.kill(0);
+    world.run(secs(2));
+    assert!(!world.is_primary(3), "one vote of three is no majority");
+    world.cut.clear();
+    let took = world.until("the replica takes over", secs(10), |w| w.is_primary(3));
+    assert!(took < secs(4), "{took:?}");
+    assert_ne!(world.logged(3, "Failover attempt expired"), 0);
+}
