@@ -155,21 +155,25 @@ fn write_still(
 }
 
 /// `rdb-key-save-delay`: how much a save is slowed down, for tests of what happens meanwhile.
-struct Pace {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
     /// Microseconds after each key; a negative number is that many keys for one microsecond.
     delay: i64,
 }
 
 impl Pace {
-    fn of(delay: i64) -> Pace {
+    /// Of this value of the directive.
+    pub(crate) fn of(delay: i64) -> Pace {
         Pace { delay }
     }
 
-    fn step(&self) -> usize {
+    /// How many keys to visit before the next rest.
+    pub(crate) fn step(&self) -> usize {
         if self.delay > 0 { 1 } else { STEP_ENTRIES }
     }
 
-    fn rest(&self, keys: u64, cancel: &AtomicBool) {
+    /// Waits for what so many keys cost, unless the save is cancelled.
+    pub(crate) fn rest(&self, keys: u64, cancel: &AtomicBool) {
         let micros = match u64::try_from(self.delay) {
             Ok(delay) => delay.saturating_mul(keys),
             Err(_) => keys / self.delay.unsigned_abs(),

@@ -210,10 +210,15 @@ impl Link {
         }
     }
 
+    fn set_load(&mut self, load: Option<Load>) {
+        self.shared.repl.loading_aside.store(load.is_some(), Ordering::Relaxed);
+        self.load = load;
+    }
+
     fn begin_transfer(&mut self, conn: ConnId, payload: Payload) {
         self.shared.log.notice("PRIMARY <-> REPLICA sync: Loading DB in memory");
         match Load::new(&self.shared, payload) {
-            Ok(load) => self.load = Some(load),
+            Ok(load) => self.set_load(Some(load)),
             Err(e) => {
                 self.shared.log.warning(&format!("Can't start the loading thread: {e}"));
                 self.handle(Input::TransferFailed(conn));
@@ -269,7 +274,7 @@ impl Link {
         if let Some(wire) = self.wire.take_if(|w| w.id == conn) {
             wire.end(&self.shared, self.poll.registry());
         }
-        self.load = None;
+        self.set_load(None);
         self.stream = None;
     }
 
@@ -323,12 +328,17 @@ impl Link {
         let (taken, progress) = load.feed(bytes);
         self.handle(Input::Heard { conn, bytes: taken as u64 });
         match progress {
-            Progress::More(load) => self.load = Some(load),
+            Progress::More(load) => {
+                self.load = Some(load);
+                return taken;
+            }
             Progress::Complete(loaded) => {
+                self.set_load(None);
                 self.loaded = Some(*loaded);
                 self.handle(Input::TransferDone(conn));
             }
             Progress::Failed(lines) => {
+                self.set_load(None);
                 lines.iter().for_each(|line| self.shared.log.warning(line));
                 self.handle(Input::TransferFailed(conn));
             }

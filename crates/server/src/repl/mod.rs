@@ -65,6 +65,8 @@ pub struct ReplState {
     /// The control thread wants [`ControlMessage::LinkChanged`](crate::control::ControlMessage) whenever more of the
     /// stream is applied.
     pub watch_progress: AtomicBool,
+    /// A snapshot of the primary is being loaded beside the dataset in use.
+    pub loading_aside: AtomicBool,
     /// End of the primary's stream as far as it was received, applied or not.
     pub read_offset: AtomicU64,
     /// When the primary was last heard, in microseconds of monotonic time; 0 before that.
@@ -85,6 +87,7 @@ impl ReplState {
             failover: Mutex::default(),
             watch_acks: AtomicBool::new(false),
             watch_progress: AtomicBool::new(false),
+            loading_aside: AtomicBool::new(false),
             read_offset: AtomicU64::new(0),
             heard_us: AtomicU64::new(0),
             down_since_us: AtomicU64::new(u64::MAX),

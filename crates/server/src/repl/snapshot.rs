@@ -5,9 +5,11 @@
 use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use baton_base::{Offset, ReplId};
 use baton_cluster::Topology;
+use baton_config::Id;
 use baton_rdb::{Encoder, Preamble, ReplicationPoint, VersionTarget};
 use baton_replication::RdbVersion;
 use baton_replication::group::SnapshotTarget;
@@ -15,12 +17,11 @@ use baton_store::{DbIndex, SnapshotItem, SnapshotWalker};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::entries::{self, Beside};
+use crate::persist::snapshot::Pace;
 use crate::shared::Shared;
 
 /// A piece is handed on when it has grown to this size.
 const PIECE_BYTES: usize = 64 * 1024;
-/// Entries visited before the piece's size is looked at.
-const STEP_ENTRIES: usize = 64;
 /// Pieces that wait for the feeder.
 const PIECES_MAX: usize = 8;
 
@@ -138,9 +139,16 @@ fn produce(shared: &Arc<Shared>, mut job: Job, sink: &mut Sink<'_>) -> Result<()
     if more {
         announce_sizes(shared, &mut encoder);
     }
+    let pace = Pace::of(world.settings.int(Id::RdbKeySaveDelay));
+    let never = AtomicBool::new(false);
     while more {
         let now = shared.clock.wall();
-        more = job.walker.step(STEP_ENTRIES, now, &mut |item| encode_item(&mut encoder, item, with_idle));
+        let mut visited = 0;
+        more = job.walker.step(pace.step(), now, &mut |item| {
+            visited += 1;
+            encode_item(&mut encoder, item, with_idle);
+        });
+        pace.rest(visited, &never);
         if encoder.pending_bytes() >= PIECE_BYTES {
             sink.put(encoder.take())?;
         }

@@ -10,7 +10,7 @@ pub(super) fn persistence(view: &View<'_>, lines: &mut Lines) {
     let dirty = view.shared.stats.sum(|l| &l.dirty).saturating_sub(p.saved_dirty.load(Ordering::Relaxed));
     let saving = p.saving.load(Ordering::Relaxed);
     lines.put("loading", u8::from(view.world.loading.is_some()));
-    lines.put("async_loading", 0);
+    lines.put("async_loading", u8::from(view.shared.repl.loading_aside.load(Ordering::Relaxed)));
     lines.put("current_cow_peak", 0);
     lines.put("current_cow_size", 0);
     lines.put("current_cow_size_age", 0);
