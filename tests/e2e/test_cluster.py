@@ -310,6 +310,8 @@ def test_killed_valkey_is_replaced_by_baton(make_cluster):
     cluster = make_cluster(*["valkey"] * 3 + ["baton"] * 3)
     primary = cluster.nodes[0]
     heir = cluster.replicas_of(primary)[0]
+    # A replica that never had the data does not stand.
+    eventually(lambda: heir.info("replication")["master_link_status"] == "up", "the replica to have everything")
     primary.kill()
     eventually(lambda: cluster.is_primary(heir), f"{heir} to be primary", 60)
     cluster.settled()
