@@ -166,7 +166,7 @@ impl Node {
     fn promotion(&self) -> Promotion {
         match &self.cluster {
             Some(_) if self.serves_slots() => Promotion::Order,
-            None if !self.replicas.is_empty() => Promotion::Takeover,
+            None if self.replicas.iter().any(standalone::can_be_asked) => Promotion::Takeover,
             _ => Promotion::Nobody,
         }
     }

@@ -14,8 +14,13 @@ use std::time::Duration;
 /// could be connected to stays nameless, so it can't take over.
 pub(crate) fn name_all(replicas: &mut [Replica]) {
     for replica in replicas {
-        replica.id = place_of(&replica.addr).map(|_| name_of(&replica.addr));
+        replica.id = can_be_asked(replica).then(|| name_of(&replica.addr));
     }
+}
+
+/// Whether a replica said where it can be reached. Tools that only listen to the stream don't.
+pub(crate) fn can_be_asked(replica: &Replica) -> bool {
+    place_of(&replica.addr).is_some()
 }
 
 /// A name that follows from an address alone. Forty hexadecimal digits of a hash: only equal addresses share one.

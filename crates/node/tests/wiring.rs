@@ -231,6 +231,18 @@ fn a_standalone_node_without_replicas_just_stops() {
     assert_eq!(rig.logged("Unable to find a replica"), 0, "nobody expected one");
 }
 
+#[test]
+fn a_listener_without_an_address_is_no_reason_to_wait() {
+    let mut rig = Rig::standalone();
+    let listener = baton_node::Replica { addr: "127.0.0.1:<unknown-replica-port>".to_owned(), ..rig.replica('4') };
+    rig.give(Input::Replicas(vec![listener]));
+    rig.stop(StopKind::Sigterm);
+    assert_eq!(rig.node.phase(), Phase::Fence);
+    rig.give(Input::Fenced { offset: Offset(1000) });
+    rig.give(Input::Saved { ok: true });
+    assert_eq!(rig.words().last().unwrap(), "exit");
+}
+
 /// Brings a stop to the point where replica 4 is asked to take over.
 fn asked(rig: &mut Rig) {
     rig.replicas_answer(&['4', '5']);

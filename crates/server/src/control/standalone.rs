@@ -37,7 +37,7 @@ impl Control {
             return;
         }
         // The worker looked, too, but a handover may have begun since.
-        if self.node.phase() != Phase::Idle {
+        if !matches!(self.node.phase(), Phase::Idle | Phase::Redirect | Phase::Linger) {
             reply.answer(&shared, Answer::Error(FAILING_OVER.into()));
             return;
         }
