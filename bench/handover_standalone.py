@@ -54,6 +54,7 @@ class Writer(threading.Thread):
                     self.port = int(str(error).rsplit(":", 1)[1])
                     self.connection.close()
                     self.connect()
+            self.connection.close()
         except (OSError, resp.ErrorReply, resp.Closed) as error:
             self.trouble = repr(error)
 
