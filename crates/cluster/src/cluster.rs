@@ -245,7 +245,7 @@ impl Cluster {
     /// Whether it matters how far the stream of my primary is applied: then [`Input::DataProgress`] is wanted for each
     /// piece of it.
     pub fn awaits_progress(&self) -> bool {
-        matches!(self.manual, Manual::CatchingUp { .. })
+        matches!(self.manual, Manual::CatchingUp { .. }) || self.manual.is_ready()
     }
 
     /// Whether this node asked for a manual failover, was told to take over, or serves such a request.

@@ -31,8 +31,8 @@ pub(crate) enum Manual {
 pub(crate) enum Consent {
     /// A user forced it, and answers for what is lost.
     Forced,
-    /// The primary said so over the link, and holds its writes since.
-    Given,
+    /// The primary said so over the link, and holds its writes since: the stream stands still here.
+    Given { at: Offset },
     /// It did, and the link broke: whoever is there when it stands again may serve writes.
     Unsure,
 }
@@ -96,8 +96,8 @@ impl Cluster {
             }
             FailoverMode::Force => {
                 self.log(LogLevel::Notice, format!("Forced failover {who} request accepted ({from})."));
-                let forced = matches!(origin, Origin::Client(_));
-                self.manual_ready(end, if forced { Consent::Forced } else { Consent::Given });
+                let given = Consent::Given { at: turn.facts.offset };
+                self.manual_ready(end, if *origin == Origin::PrimaryLink { given } else { Consent::Forced });
             }
             FailoverMode::Default => {
                 self.log(LogLevel::Notice, format!("Manual failover {who} request accepted ({from})."));
@@ -166,26 +166,40 @@ impl Cluster {
 
     /// Replica: goes on once everything has been processed, and back where the link shows that the primary may.
     pub(crate) fn run_manual(&mut self, turn: &Turn<'_>) {
+        // Votes that arrived while the process stood still must not count for a request that is over since.
+        self.expire_manual(turn);
         let up = turn.facts.link_up;
         match self.manual {
             Manual::CatchingUp { end, target } if turn.facts.dataset_complete && turn.facts.offset == target => {
                 let text = "All primary replication stream processed, manual failover can start.";
                 self.log(LogLevel::Notice, text.to_owned());
-                self.manual_ready(end, Consent::Given);
+                self.manual_ready(end, Consent::Given { at: target });
             }
             // What the primary says next tells whether it still stands still.
             Manual::CatchingUp { end, .. } if !up => self.manual = Manual::Requested { end },
-            Manual::Ready { end, consent: Consent::Given } if !up => {
+            Manual::Ready { consent: Consent::Given { at }, .. } if turn.facts.offset != at => {
+                self.lose_consent("the primary writes again");
+            }
+            Manual::Ready { end, consent: Consent::Given { .. } } if !up => {
                 self.manual = Manual::Ready { end, consent: Consent::Unsure };
             }
-            Manual::Ready { consent: Consent::Unsure, .. } if up => {
-                let text = "Manual failover given up: the primary is back.";
-                self.log(LogLevel::Notice, text.to_owned());
-                self.reset_manual();
-                self.election.reset();
-            }
+            Manual::Ready { consent: Consent::Unsure, .. } if up => self.lose_consent("the primary is back"),
             _ => {}
         }
+    }
+
+    /// A node connected to me. If it is the primary that let me stand, it was started anew, or at least lost me.
+    pub(crate) fn doubt_consent(&mut self, id: NodeId) {
+        let forced = matches!(self.manual, Manual::Ready { consent: Consent::Forced, .. });
+        if self.manual.is_ready() && !forced && self.myself().primary == Some(id) {
+            self.lose_consent("the primary is back");
+        }
+    }
+
+    fn lose_consent(&mut self, why: &str) {
+        self.log(LogLevel::Notice, format!("Manual failover given up: {why}."));
+        self.reset_manual();
+        self.election.reset();
     }
 
     /// Each side gives up for itself.

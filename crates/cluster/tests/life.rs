@@ -194,6 +194,39 @@ fn an_order_ends_when_the_primary_is_back() {
     assert_eq!(world.logged(3, "Manual failover given up: the primary is back."), 1);
 }
 
+/// A replica that stood still may find the order long after its primary gave it up: the stream has gone on behind it.
+#[test]
+fn an_order_ends_when_the_stream_goes_on() {
+    let mut world = World::new(6);
+    world.form(3);
+    world.hang(1);
+    world.hang(2);
+    let order = ClusterCommand::Failover { mode: FailoverMode::Force, replica_id: Some(world.id(3).to_string()) };
+    world.command_from(3, Origin::PrimaryLink, order).unwrap();
+    world.peers[0].offset += 100;
+    world.resume(1);
+    world.resume(2);
+    world.run(secs(8));
+    assert!(world.is_primary(0), "votes for the old order count for nothing");
+    assert!(!world.is_primary(3));
+    assert_eq!(world.logged(3, "Manual failover given up: the primary writes again."), 1);
+}
+
+/// A replica that stands still while its votes arrive finds them when the primary doesn't wait for it any more.
+#[test]
+fn an_order_ends_with_its_time_whatever_is_heard_first() {
+    let mut world = World::with(6, |settings| settings.node_timeout_ms = 20_000);
+    world.form(3);
+    let order = ClusterCommand::Failover { mode: FailoverMode::Force, replica_id: Some(world.id(3).to_string()) };
+    world.command_from(3, Origin::PrimaryLink, order).unwrap();
+    world.hang(3);
+    world.run(secs(6));
+    world.resume(3);
+    world.run(secs(8));
+    assert!(world.is_primary(0) && !world.is_primary(3));
+    assert_eq!(world.logged(3, "Manual failover timed out."), 1);
+}
+
 /// Who is forced by a user doesn't ask how the primary is.
 #[test]
 fn a_users_force_outlives_the_link() {

@@ -166,6 +166,9 @@ pub enum Input {
     },
     /// Whether a majority of voters, which a promotion needs, is in reach. Assumed until told otherwise.
     Quorum(bool),
+    /// The process stood still until now. Whatever happened meanwhile is still to be heard, so a deadline that has passed
+    /// proves nothing. Wanted before anything else of the same moment.
+    Stood,
     /// SHUTDOWN ABORT, or its like.
     Abort,
     /// Only time has passed: [`Handover::next_wake`] was reached.

@@ -39,6 +39,8 @@ pub struct Limits {
     pub alone_grace: Duration,
     /// How long to go on once whoever was told to be primary, or the majority, is gone.
     pub gone_grace: Duration,
+    /// How long a node that stood still listens to what happened meanwhile before it serves again after a failed order.
+    pub stood_grace: Duration,
     /// How long the role flip and the answers to held clients may take.
     pub redirect_max: Duration,
     /// How long the old primary stays to redirect clients before it exits.
@@ -68,6 +70,7 @@ impl Default for Limits {
             order_valid: ms(5000),
             alone_grace: ms(100),
             gone_grace: ms(300),
+            stood_grace: ms(500),
             redirect_max: ms(500),
             linger_max: ms(500),
             save_max: ms(600_000),

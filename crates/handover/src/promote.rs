@@ -46,6 +46,17 @@ impl Run {
         }
     }
 
+    /// Deadlines that passed while the process stood still begin anew, for long enough to hear of a successor.
+    pub(crate) fn listen_first(&mut self, cx: &Cx<'_>) {
+        let heard = cx.now + cx.facts.limits.stood_grace;
+        if let Step::Promote { until, .. } = &mut self.step {
+            *until = (*until).max(heard);
+        }
+        if !self.may_win.is_empty() {
+            self.told_until = self.told_until.max(heard);
+        }
+    }
+
     /// A shutdown doesn't wait for a replica that asked for itself longer than for one that it ordered.
     pub(crate) fn hurry(&mut self, cx: &Cx<'_>) {
         if let Step::Promote { until, .. } = &mut self.step {

@@ -215,6 +215,7 @@ impl Run {
                     self.save = Save::Done { ok };
                 }
             }
+            Input::Stood => self.listen_first(cx),
             // While a promotion is withdrawn everything has been called off already.
             Input::Abort => self.aborted = !matches!(self.step, Step::Withdraw { .. }),
             Input::Offset(_) | Input::Quorum(_) | Input::Tick => {}

@@ -73,6 +73,8 @@ pub struct Node {
     /// Exit is queued: nothing comes after it.
     pub(crate) exited: bool,
     pub(crate) effects: VecDeque<Effect>,
+    /// The time of the latest input.
+    pub(crate) last_handled: Mono,
     last_offset: Offset,
     last_quorum: bool,
 }
@@ -98,6 +100,7 @@ impl Node {
             withdrawn: Vec::new(),
             exited: false,
             effects: VecDeque::new(),
+            last_handled: now,
             last_offset: Offset(0),
             last_quorum: true,
         };
@@ -114,6 +117,7 @@ impl Node {
             return;
         }
         let moment = Moment { now, wall, facts: *facts };
+        self.note_pause(&moment);
         self.note_facts(&moment);
         self.forgive(&moment);
         self.dispatch(&moment, input);

@@ -24,6 +24,8 @@ struct Watch {
     fenced: Option<Offset>,
     /// Latest time until which any request lets a candidate be waited for.
     patience: Mono,
+    /// By how much pauses of the process may have prolonged the fence.
+    stood: Duration,
     saving: bool,
     claim: Option<NodeId>,
     /// Who was told to be primary, and until when each may win.
@@ -48,6 +50,7 @@ impl Watch {
             fence_since: None,
             fenced: None,
             patience: Mono::ZERO,
+            stood: Duration::ZERO,
             saving: false,
             claim: None,
             told: BTreeMap::new(),
@@ -78,6 +81,7 @@ impl Watch {
             Input::Fenced { offset } if before == Phase::Fence || before == Phase::Stop => {
                 self.fenced.get_or_insert(*offset);
             }
+            Input::Stood => self.stood += Limits::default().stood_grace,
             Input::SuccessorSeen { node, .. } => self.claim = Some(*node),
             Input::Withdrawn { target } => {
                 self.told.remove(target);
@@ -184,7 +188,7 @@ impl Watch {
         let held = self.now.since(since);
         let limits = Limits::default();
         assert!(
-            held <= limits.fence_total_max(timeout) + limits.takeover_total_max(),
+            held <= limits.fence_total_max(timeout) + limits.takeover_total_max() + self.stood,
             "held for {held:?} in {:?}",
             self.machine.phase()
         );
@@ -268,6 +272,7 @@ fn input(clustered: bool) -> impl Strategy<Value = Input> {
         1 => any::<bool>().prop_map(|ok| Input::Saved { ok }),
         1 => any::<bool>().prop_map(Input::Quorum),
         1 => Just(Input::Abort),
+        1 => Just(Input::Stood),
         1 => Just(Input::Tick),
     ]
 }

@@ -67,6 +67,7 @@ impl Rig {
             "saved" => Input::Saved { ok: rest == "ok" },
             "quorum" => Input::Quorum(rest == "back"),
             "abort" => Input::Abort,
+            "stood" => Input::Stood,
             "tick" => Input::Tick,
             _ => panic!("unknown verb {verb}"),
         }

@@ -49,4 +49,5 @@ transcripts! {
     failover_forced
     failover_ends
     takeover_at_sigterm
+    stood
 }
