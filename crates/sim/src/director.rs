@@ -3,7 +3,7 @@
 
 use crate::boot;
 use crate::event::Event;
-use crate::plan::{Act, Deed, Profile, Target};
+use crate::plan::{Act, Deed, Pause, Profile, Target};
 use crate::process::State;
 use crate::process::core::Core;
 use crate::settled;
@@ -58,6 +58,8 @@ pub struct Director {
     /// Who serves the shard of the present operation before it.
     before: Option<(usize, Option<usize>, Deed)>,
     outcomes_seen: usize,
+    /// Somebody stands still in the present operation: it may take long, or fail.
+    disturbed: bool,
     /// Planned operations that were carried out.
     pub planned: u64,
     /// The longest wait of a client in any of them.
@@ -129,7 +131,7 @@ impl Director {
         for no in 0..world.clients.len() {
             world.clients[no].begin(&mut world.io);
         }
-        if world.io.plan.profile == Profile::Planned {
+        if world.io.plan.profile != Profile::Chaos {
             self.todo = world.io.plan.acts.clone();
             self.breathe(world);
             return;
@@ -209,6 +211,9 @@ impl Director {
         world.io.watch.longest_wait = Duration::ZERO;
         self.outcomes_seen = world.io.watch.outcomes.len();
         self.go(world, Stage::Planned);
+        let pauses = world.io.plan.pauses.get(self.todo.len()).cloned().unwrap_or_default();
+        self.disturbed = !pauses.is_empty();
+        pauses.into_iter().for_each(|pause| stand_still(world, pause));
         let hit = act_begins(world, act);
         if let Deed::StopAborted(_) = act.deed {
             let pause = world.io.up_to_us(30_000);
@@ -224,23 +229,30 @@ impl Director {
 
     fn watch_planned(&mut self, world: &mut World, passed: Duration) {
         // A lost packet may hold up the very request, so nothing happens for a while.
-        let early = passed < BREATH || (passed < EFFECT_MAX && self.is_awaited(world));
-        if early || settled::check(world, false).is_err() {
+        let early = passed < BREATH || (passed < EFFECT_MAX && !self.disturbed && self.is_awaited(world));
+        if early || settled::check(world, false).and_then(|()| settled::is_unforced(world)).is_err() {
             if passed > PLANNED_MAX {
                 self.blame(world, "not well after a planned handover");
             }
             return;
         }
+        self.planned += 1;
+        audit(world, true);
+        if !self.disturbed {
+            self.judge_wait(world);
+            self.judge_outcome(world);
+        }
+        world.io.watch.strict = false;
+        self.breathe(world);
+    }
+
+    /// A planned operation keeps nobody waiting for long.
+    fn judge_wait(&mut self, world: &mut World) {
         let wait = world.io.watch.longest_wait;
         self.longest_wait = self.longest_wait.max(wait);
-        self.planned += 1;
         if wait > WAIT_MAX {
             world.io.watch.judge(world.io.now, Err(format!("a client waited {wait:?} because of {:?}", self.before)));
         }
-        audit(world, true);
-        self.judge_outcome(world);
-        world.io.watch.strict = false;
-        self.breathe(world);
     }
 
     /// Whether the present operation is to change the primary and has not done so.
@@ -292,6 +304,14 @@ fn tail(world: &mut World) -> Vec<Act> {
     deeds
 }
 
+/// Lets a process stand still in a moment, for a while.
+fn stand_still(world: &mut World, pause: Pause) {
+    let Some(proc) = world.resolve(pause.target) else { return };
+    let (after, time) = (Duration::from_micros(pause.after_us), Duration::from_micros(pause.for_us));
+    world.io.after(after, Event::Stand { proc, still: true });
+    world.io.after(after + time, Event::Stand { proc, still: false });
+}
+
 /// Begins what an act is about. Gives whom it hits, as far as it hits one process.
 fn act_begins(world: &mut World, act: Act) -> Option<usize> {
     let now = world.io.now;
@@ -310,7 +330,7 @@ fn act_begins(world: &mut World, act: Act) -> Option<usize> {
     let proc = hit?;
     match act.deed {
         Deed::Crash(_, how) => world.procs[proc].end(&mut world.io, how),
-        Deed::Pause(_) => world.procs[proc].pause(),
+        Deed::Pause(_) => world.procs[proc].pause(&world.io),
         Deed::Reset(_) => reset_all(world, proc),
         Deed::Stop(_, kind) => stop(world, proc, kind, act.for_ms),
         Deed::StopAborted(_) => stop(world, proc, StopKind::Sigterm, act.for_ms),

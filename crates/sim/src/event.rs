@@ -171,6 +171,13 @@ pub enum Event {
         /// Whether it begins.
         begins: bool,
     },
+    /// A process stands still, or goes on.
+    Stand {
+        /// Which process.
+        proc: ProcNo,
+        /// Whether it stands still from now on.
+        still: bool,
+    },
     /// A process starts.
     Start {
         /// Which process.

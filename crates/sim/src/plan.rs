@@ -28,6 +28,9 @@ pub struct NetPlan {
 pub enum Profile {
     /// Operators only: handovers, one after the other or several at once, and nothing else goes wrong.
     Planned,
+    /// Handovers, in the midst of which processes stand still, for less than anybody would be taken for dead: they may
+    /// fail and take long, and nothing may be lost.
+    Paused,
     /// Faults of every kind, and operators that don't mind them.
     Chaos,
 }
@@ -69,6 +72,17 @@ pub enum Deed {
     Failover(Target, FailoverMode),
     /// A handover asked for at the primary.
     HandOver(Target),
+}
+
+/// A process stands still in the midst of an operation.
+#[derive(Clone, Copy, Debug)]
+pub struct Pause {
+    /// Which, as it is when the operation begins.
+    pub target: Target,
+    /// How long after the beginning of the operation.
+    pub after_us: u64,
+    /// How long.
+    pub for_us: u64,
 }
 
 /// A deed and its time.
@@ -123,6 +137,8 @@ pub struct Plan {
     pub profile: Profile,
     /// What happens.
     pub acts: Vec<Act>,
+    /// Who stands still in each of them, in runs of that kind.
+    pub pauses: Vec<Vec<Pause>>,
     /// How long the time of faults is, ms.
     pub acts_ms: u64,
 }
@@ -133,7 +149,11 @@ impl Plan {
         let mut rng = Rng::new(seed);
         let r = &mut rng;
         let (shards, replicas) = size(r);
-        let profile = if r.chance(2, 5) { Profile::Planned } else { Profile::Chaos };
+        let profile = match r.below(20) {
+            0..=6 => Profile::Planned,
+            7..=9 => Profile::Paused,
+            _ => Profile::Chaos,
+        };
         let delay_min_us = *pick(r, &[20, 50, 200, 1000]);
         let net = NetPlan {
             delay_min_us,
@@ -164,6 +184,7 @@ impl Plan {
             op_bytes_max: *pick(r, &[100, 1_000, 20_000]),
             profile,
             acts: Vec::new(),
+            pauses: Vec::new(),
             acts_ms,
         };
         // A network slower than its load is another subject: no replica could ever catch up.
@@ -172,10 +193,16 @@ impl Plan {
             // Lost packets cost fifth parts of a second each; a bound that allows for many of them would show nothing.
             plan.net.loss_permille = 0;
         }
+        if profile == Profile::Paused {
+            plan.node_timeout_ms = 4 * PAUSE_MAX_US / 1000;
+        }
         plan.acts = match profile {
-            Profile::Planned => planned_acts(&plan, r),
+            Profile::Planned | Profile::Paused => planned_acts(&plan, r),
             Profile::Chaos => chaos_acts(&plan, r),
         };
+        if profile == Profile::Paused {
+            plan.pauses = plan.acts.iter().map(|act| pauses(&plan, r, act.deed)).collect();
+        }
         plan
     }
 
@@ -196,12 +223,12 @@ fn pick<'a, T>(rng: &mut Rng, from: &'a [T]) -> &'a T {
 
 fn size(rng: &mut Rng) -> (usize, usize) {
     match rng.below(40) {
-        0..=25 => (3, 1),
-        26..=29 => (3, 2),
-        30..=31 => (5, 1),
-        32..=33 => (4, 1),
-        34..=35 => (1, 1),
-        36 => (1, 2),
+        0..=22 => (3, 1),
+        23..=26 => (3, 2),
+        27..=28 => (5, 1),
+        29..=30 => (4, 1),
+        31..=33 => (1, 1),
+        34..=36 => (1, 2),
         37 => (2, 1),
         38 => (7, 1),
         _ if rng.chance(1, 4) => (10, 2),
@@ -229,6 +256,36 @@ fn planned_deed(plan: &Plan, rng: &mut Rng) -> Deed {
 fn planned_acts(plan: &Plan, rng: &mut Rng) -> Vec<Act> {
     let count = rng.range(3, 6);
     (0..count).map(|_| Act { at_ms: 0, for_ms: rng.range(100, 3_000), deed: planned_deed(plan, rng) }).collect()
+}
+
+/// The longest time for which a process stands still in the midst of a handover: longer than an order to take over is
+/// pursued.
+const PAUSE_MAX_US: u64 = 7_000_000;
+/// A pause begins so long after its operation at the latest.
+const PAUSE_AFTER_MAX_US: u64 = 60_000;
+
+/// One pause or two, of 10 ms or more, mostly of who takes part.
+fn pauses(plan: &Plan, rng: &mut Rng, deed: Deed) -> Vec<Pause> {
+    let shard = match deed {
+        Deed::Stop(t, _) | Deed::StopAborted(t) | Deed::Failover(t, _) | Deed::HandOver(t) => t,
+        _ => Target::Proc(0),
+    };
+    let shard = match shard {
+        Target::Primary(shard) | Target::Replica(shard) => shard,
+        Target::Proc(_) => 0,
+    };
+    let one = |rng: &mut Rng| {
+        let target = match rng.below(5) {
+            0 | 1 => Target::Primary(shard),
+            2 | 3 => Target::Replica(shard),
+            _ => Target::Proc(rng.below(plan.procs() as u64) as usize),
+        };
+        // Most handovers are over after a few milliseconds.
+        let latest = *pick(rng, &[PAUSE_AFTER_MAX_US / 100, PAUSE_AFTER_MAX_US / 10, PAUSE_AFTER_MAX_US]);
+        let longest = *pick(rng, &[100_000, 1_000_000, 3_000_000, PAUSE_MAX_US]);
+        Pause { target, after_us: rng.below(latest), for_us: rng.range(10_000, longest) }
+    };
+    (0..rng.range(1, 2)).map(|_| one(rng)).collect()
 }
 
 fn chaos_acts(plan: &Plan, rng: &mut Rng) -> Vec<Act> {

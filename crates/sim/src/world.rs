@@ -160,6 +160,8 @@ impl World {
                 }
             }
             Event::Fault { .. } | Event::Direct => self.direct(event),
+            Event::Stand { proc, still: true } => self.procs[proc].pause(&self.io),
+            Event::Stand { proc, still: false } => self.procs[proc].resume(&mut self.io),
         }
     }
 
@@ -188,8 +190,9 @@ impl World {
             Event::Direct => (11, 0, 0),
             Event::Fault { index, begins } => (12, *index as u64, u64::from(*begins)),
             Event::Start { proc, life } => (13, *proc as u64, *life),
+            Event::Stand { proc, still } => (14, *proc as u64, u64::from(*still)),
         };
-        let loud = matches!(kind, 7..=10 | 12..=13);
+        let loud = matches!(kind, 7..=10 | 12..=14);
         let now = self.io.now;
         self.io.trace.note(now, kind, a, b, || if loud { format!("{event:?}") } else { String::new() });
     }
@@ -288,5 +291,6 @@ fn clock(plan: &Plan, rng: &mut Rng) -> Clock {
         rate: 1_000_000 - drift + rng.range(0, 2 * drift),
         start_us: rng.range(1_000_000, 1_000_000_000),
         wall_ahead_ms: rng.range(0, plan.wall_skew_ms),
+        behind: std::time::Duration::ZERO,
     }
 }

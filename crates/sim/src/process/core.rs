@@ -163,6 +163,13 @@ impl Core {
         self.settle(io, disk);
     }
 
+    /// Takes an event with the time of a clock that was looked at so long ago.
+    pub fn handle_late(&mut self, io: &mut Io, disk: &mut Disk, event: Event, stale: Duration) {
+        self.clock.behind = stale;
+        self.handle(io, disk, event);
+        self.clock.behind = Duration::ZERO;
+    }
+
     fn token(&mut self) -> Token {
         self.tokens += 1;
         Token(self.tokens)

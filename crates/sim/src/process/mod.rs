@@ -15,6 +15,11 @@ use crate::net::Side;
 use baton_base::{Mono, Rng};
 use core::Core;
 use std::collections::VecDeque;
+use std::time::Duration;
+
+/// How old a look at the clock may be at most. Whoever wins an election while it takes a time for the present in which
+/// its primary still waited for it can't know better, and nothing but a lease of the primary's would help.
+const STALE_MAX: Duration = Duration::from_secs(3);
 
 /// Whether it runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,6 +53,8 @@ pub struct Process {
     /// Its disk was lost, and with it the node that it was.
     pub wiped: bool,
     held: VecDeque<Event>,
+    /// When it began to stand still.
+    stopped_at: Mono,
     rng: Rng,
 }
 
@@ -64,6 +71,7 @@ impl Process {
             restart_ms: 0,
             wiped: false,
             held: VecDeque::new(),
+            stopped_at: Mono::ZERO,
             rng,
         }
     }
@@ -92,18 +100,27 @@ impl Process {
     }
 
     /// Stands still.
-    pub fn pause(&mut self) {
+    pub fn pause(&mut self, io: &Io) {
         if self.state == State::Running {
             self.state = State::Paused;
+            self.stopped_at = io.now;
         }
     }
 
-    /// Goes on with all that has arrived.
+    /// Goes on with all that has arrived. It may have been stopped between looking at its clock and what it did then, so
+    /// the first thing may happen at a time that is past.
     pub fn resume(&mut self, io: &mut Io) {
         if self.state != State::Paused {
             return;
         }
         self.state = State::Running;
+        let stale = io.now.since(self.stopped_at);
+        if stale <= STALE_MAX
+            && io.rng.chance(1, 2)
+            && let Some(event) = self.held.pop_front()
+        {
+            self.step(io, |core, io, disk| core.handle_late(io, disk, event, stale));
+        }
         while self.state == State::Running
             && let Some(event) = self.held.pop_front()
         {
@@ -138,7 +155,7 @@ impl Process {
         let Some(core) = &mut self.core else { return };
         act(core, io, &mut self.disk);
         if core.exited {
-            let restart = std::time::Duration::from_millis(self.restart_ms);
+            let restart = Duration::from_millis(self.restart_ms);
             io.trace.note(io.now, 20, self.no as u64, 0, || format!("n{} exits", self.no));
             self.end(io, End::Process);
             io.after(restart, Event::Start { proc: self.no, life: self.life + 1 });
