@@ -21,6 +21,12 @@ use baton_base::{Epoch, Mono, NodeId, Rng, ShardId, WallMs};
 use baton_wire::NodeFlags;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// A node that is called so much later than it wanted has stood still.
+const STOOD_MIN: Duration = Duration::from_millis(300);
+/// How long it then takes in what happened meanwhile. All of it is in its sockets, so this is ample.
+const LISTEN: Duration = Duration::from_millis(200);
 
 /// With what a node starts.
 #[derive(Clone, Debug)]
@@ -87,6 +93,8 @@ pub struct Cluster {
     pub(crate) probe_due: Mono,
     /// The time of the latest input.
     last_handled: Mono,
+    /// Until when this node, having stood still, hears the others before it stands for anything.
+    pub(crate) listen_until: Mono,
     /// Where the data plane was told to replicate from: node and address.
     pub(crate) replicating: Option<(NodeId, String, u16)>,
     /// The loaded dataset has been compared with the slot map (cluster-bus 6.6).
@@ -133,6 +141,7 @@ impl Cluster {
             cron_runs: 0,
             probe_due: Mono::NEVER,
             last_handled: now,
+            listen_until: now,
             replicating: None,
             data_agreed: false,
             refused: Vec::new(),
@@ -155,6 +164,9 @@ impl Cluster {
     /// Lets one event happen. `now` must never go back; `wall` is only shown and gossiped.
     pub fn handle(&mut self, now: Mono, wall: WallMs, facts: &Facts<'_>, input: Input) {
         let turn = Turn { now, wall, facts: *facts };
+        if now.since(self.next_wake()) >= STOOD_MIN {
+            self.listen_until = now + LISTEN;
+        }
         self.last_handled = now;
         match input {
             Input::Tick => {}

@@ -105,7 +105,10 @@ impl Cluster {
             self.note_reason(turn, CantFailover::Expired);
             return;
         }
-        if !self.election.sent {
+        if turn.now < self.listen_until {
+            // Its votes may be as old as its reasons: somebody else may have won since, or the primary be back.
+            self.note_reason(turn, CantFailover::WaitingDelay);
+        } else if !self.election.sent {
             self.stand(turn, primary, manual);
         } else if self.election.votes.len() >= self.quorum() {
             self.win(turn);

@@ -188,10 +188,15 @@ impl Cluster {
         }
     }
 
-    /// A node connected to me. If it is the primary that let me stand, it was started anew, or at least lost me.
-    pub(crate) fn doubt_consent(&mut self, id: NodeId) {
-        let forced = matches!(self.manual, Manual::Ready { consent: Consent::Forced, .. });
-        if self.manual.is_ready() && !forced && self.myself().primary == Some(id) {
+    /// A node connected to me. If it is the primary that let me stand, and its stream broke before, it was started anew.
+    pub(crate) fn doubt_consent(&mut self, turn: &Turn<'_>, id: NodeId) {
+        let Manual::Ready { consent, .. } = self.manual else { return };
+        let apart = match consent {
+            Consent::Forced => false,
+            Consent::Given { .. } => !turn.facts.link_up,
+            Consent::Unsure => true,
+        };
+        if apart && self.myself().primary == Some(id) {
             self.lose_consent("the primary is back");
         }
     }

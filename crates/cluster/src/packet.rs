@@ -136,7 +136,7 @@ impl Cluster {
         let known = self.nodes.get(&header.sender).filter(|n| !n.in_handshake()).map(|n| n.id);
         if let (Some(id), None, true) = (known, bound, link.is_inbound()) {
             self.bind_inbound(turn.now, link, id);
-            self.doubt_consent(id);
+            self.doubt_consent(turn, id);
             // Whoever connects anew may have been started anew: then my link to it is dead, and a ping shows that at once
             // instead of when a vote is lost on it.
             if self.nodes[&id].ping_sent.is_none() {

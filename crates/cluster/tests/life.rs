@@ -227,6 +227,24 @@ fn an_order_ends_with_its_time_whatever_is_heard_first() {
     assert_eq!(world.logged(3, "Manual failover timed out."), 1);
 }
 
+/// Votes that a node finds after it stood still may be older than the next election, which somebody else won.
+#[test]
+fn who_stood_still_hears_the_others_before_it_wins() {
+    let mut world = World::with(9, |settings| settings.node_timeout_ms = 20_000);
+    world.form(3);
+    let order = |id: String| ClusterCommand::Failover { mode: FailoverMode::Force, replica_id: Some(id) };
+    let (first, second) = (world.id(3).to_string(), world.id(6).to_string());
+    world.command_from(3, Origin::PrimaryLink, order(first)).unwrap();
+    world.hang(3);
+    world.run(secs(1));
+    world.command_from(6, Origin::PrimaryLink, order(second)).unwrap();
+    world.until("the other one takes over", secs(2), |w| w.is_primary(6));
+    world.resume(3);
+    world.run(secs(1));
+    assert_eq!(world.logged(3, "Failover election won"), 0);
+    assert_eq!(world.peers[3].primary, Some(world.id(6)));
+}
+
 /// Who is forced by a user doesn't ask how the primary is.
 #[test]
 fn a_users_force_outlives_the_link() {

@@ -16,7 +16,7 @@ use std::time::Duration;
 const ROUNDS_MAX: usize = 1 << 20;
 /// By how much a candidate may outlive its order: its clock may be slow, and its request long on the way.
 const REFUSAL_MARGIN: Duration = Duration::from_secs(1);
-/// A node that was not called for so long has stood still: the cluster machine wants its periodic run far more often.
+/// A node that is called so much later than it wanted has stood still.
 const STOOD_MIN: Duration = Duration::from_millis(300);
 /// Tokens of this node's own requests carry this bit, those of its shell never do.
 const OWN_TOKEN: u64 = 1 << 63;
@@ -362,7 +362,7 @@ impl Node {
 
     /// After a pause the timers are due at once, and what the others said is still in the sockets: it counts first.
     pub(crate) fn note_pause(&mut self, at: &Moment<'_>) {
-        if at.now.since(std::mem::replace(&mut self.last_handled, at.now)) >= STOOD_MIN {
+        if at.now.since(self.next_wake()) >= STOOD_MIN {
             self.handover.handle(at.now, handover::Input::Stood);
         }
     }

@@ -73,8 +73,6 @@ pub struct Node {
     /// Exit is queued: nothing comes after it.
     pub(crate) exited: bool,
     pub(crate) effects: VecDeque<Effect>,
-    /// The time of the latest input.
-    pub(crate) last_handled: Mono,
     last_offset: Offset,
     last_quorum: bool,
 }
@@ -100,7 +98,6 @@ impl Node {
             withdrawn: Vec::new(),
             exited: false,
             effects: VecDeque::new(),
-            last_handled: now,
             last_offset: Offset(0),
             last_quorum: true,
         };
