@@ -197,7 +197,8 @@ impl Plan {
             plan.node_timeout_ms = 4 * PAUSE_MAX_US / 1000;
         }
         plan.acts = match profile {
-            Profile::Planned | Profile::Paused => planned_acts(&plan, r),
+            Profile::Planned => planned_acts(&plan, r, planned_deed),
+            Profile::Paused => planned_acts(&plan, r, lasting_deed),
             Profile::Chaos => chaos_acts(&plan, r),
         };
         if profile == Profile::Paused {
@@ -253,9 +254,20 @@ fn planned_deed(plan: &Plan, rng: &mut Rng) -> Deed {
 }
 
 /// One operation at a time, a few seconds apart; the director waits until each is over.
-fn planned_acts(plan: &Plan, rng: &mut Rng) -> Vec<Act> {
+fn planned_acts(plan: &Plan, rng: &mut Rng, deed: fn(&Plan, &mut Rng) -> Deed) -> Vec<Act> {
     let count = rng.range(3, 6);
-    (0..count).map(|_| Act { at_ms: 0, for_ms: rng.range(100, 3_000), deed: planned_deed(plan, rng) }).collect()
+    (0..count).map(|_| Act { at_ms: 0, for_ms: rng.range(100, 3_000), deed: deed(plan, rng) }).collect()
+}
+
+/// One after which everybody is there. A process that ends without a successor, since that one stands still, is taken for
+/// dead at once, and what follows is no planned handover any more.
+fn lasting_deed(plan: &Plan, rng: &mut Rng) -> Deed {
+    let shard = shard(plan, rng);
+    if rng.chance(1, 2) {
+        Deed::Failover(Target::Replica(shard), FailoverMode::Default)
+    } else {
+        Deed::HandOver(Target::Primary(shard))
+    }
 }
 
 /// The longest time for which a process stands still in the midst of a handover: longer than an order to take over is
