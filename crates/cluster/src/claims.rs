@@ -99,6 +99,7 @@ impl Cluster {
         let losses = self.take_claimed(turn, claimant, epoch, claimed);
         self.note_unclaimed(claimant, epoch, claimed);
         self.log_moves(&claimant, &losses);
+        losses.by_owner.keys().for_each(|old| self.note_claimed(*old, claimant, epoch));
         let lost = losses.by_owner.get(&head).map_or(0, SlotBitmap::len);
         self.after_losses(claimant, epoch, lost, losses.dirty, claimed.is_empty());
     }

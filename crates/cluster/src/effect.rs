@@ -2,6 +2,7 @@
 
 use crate::input::Token;
 use crate::link::LinkId;
+use crate::note::Note;
 use crate::record::EpochRecord;
 use crate::show::ClusterReply;
 use crate::topology::Topology;
@@ -111,6 +112,8 @@ pub enum Effect {
         /// Its answer.
         result: Result<ClusterReply, String>,
     },
+    /// A step of a change of primary. May be ignored.
+    Note(Note),
     /// A line for the log.
     Log {
         /// How important.

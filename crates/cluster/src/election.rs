@@ -4,6 +4,7 @@
 use crate::cluster::{Cluster, Turn};
 use crate::effect::LogLevel;
 use crate::node::Node;
+use crate::note::Note;
 use crate::record::Victory;
 use baton_base::{Epoch, Mono, NodeId, Offset};
 use baton_wire::{Body, MsgFlags, NodeFlags};
@@ -176,6 +177,10 @@ impl Cluster {
         let immediate = manual || best;
         let wait = if immediate { Duration::ZERO } else { self.delay(rank, primary_rank, offset) };
         let lost = self.election.lost + u32::from(self.election.sent);
+        if self.election.sent {
+            self.note(Note::Lost);
+        }
+        self.note(Note::Scheduled { at: turn.now + wait });
         self.election.reset();
         self.election.lost = lost;
         self.election.start = Some(turn.now + wait);
@@ -290,6 +295,7 @@ impl Cluster {
             self.effective_epoch(&primary)
         );
         self.log(LogLevel::Notice, text);
+        self.note(Note::Started { epoch: self.current_epoch });
         self.todo.save_epochs();
         let mflags = self.request_flags(turn, primary, manual);
         self.broadcast(turn, mflags, Body::AuthRequest);
@@ -320,7 +326,9 @@ impl Cluster {
         if !self.is_voting(&voter) || !self.election.sent || header.current_epoch < self.election.epoch {
             return;
         }
-        self.election.votes.insert(voter);
+        if self.election.votes.insert(voter) {
+            self.note(Note::Vote { voter });
+        }
         self.todo.failover = true;
     }
 
@@ -335,6 +343,7 @@ impl Cluster {
             self.named(&claimant)
         );
         self.log(LogLevel::Notice, text);
+        self.note(Note::Lost);
         self.election.reset();
         self.todo.failover = true;
     }
@@ -366,6 +375,7 @@ impl Cluster {
             self.named(&old)
         );
         self.log(LogLevel::Notice, text);
+        let old_offset = self.my_primary().map_or(Offset(0), |n| n.offset);
         self.become_primary();
         let won = self.slots.of_or_empty(&old);
         self.slots.assign_all(&won, self.me);
@@ -373,6 +383,8 @@ impl Cluster {
         self.myself_mut().config_epoch = epoch;
         // The record alone makes it durable; with the file as it is, it tells all that is announced.
         self.victory = Some(Victory::new(epoch, old, &won));
+        let (shard, offset) = (self.myself().shard, turn.facts.offset);
+        self.note(Note::Won { old, new: self.me, shard, epoch, offset, old_offset });
         self.todo.save_epochs();
         self.todo.announce = true;
         self.election.reset();

@@ -4,6 +4,7 @@
 use crate::cluster::{Cluster, Turn};
 use crate::effect::LogLevel;
 use crate::node::Node;
+use crate::note::Note;
 use baton_base::{Mono, NodeId};
 use baton_wire::{Body, Header, MsgFlags, NodeFlags};
 
@@ -23,6 +24,7 @@ impl Cluster {
         let Some(node) = self.nodes.get_mut(id) else { return };
         node.flags.insert(NodeFlags::PFAIL);
         self.todo.health = true;
+        self.note_suspected(id);
         self.mark_fail_if_agreed(turn, id);
         if !self.nodes[id].failed() {
             let text = format!("NODE {} possibly failing.", self.named(id));
@@ -75,6 +77,7 @@ impl Cluster {
         node.flags.remove(NodeFlags::PFAIL);
         node.flags.insert(NodeFlags::FAIL);
         node.fail_time = Some(turn.now);
+        self.note_failed(id);
         self.todo.save_lazily();
         self.todo.health = true;
         self.todo.publish = true;
@@ -112,6 +115,7 @@ impl Cluster {
             node.flags.remove(NodeFlags::PFAIL);
             node.proven_dead = false;
             self.todo.health = true;
+            self.note(Note::Cleared { node: *id });
         } else if node.failed() {
             self.clear_fail_if_allowed(turn, id);
         }
@@ -152,6 +156,7 @@ impl Cluster {
         node.fail_time = None;
         node.proven_dead = false;
         node.reports.clear();
+        self.note(Note::Cleared { node: *id });
         self.todo.save_lazily();
         self.todo.health = true;
         self.todo.publish = true;

@@ -6,6 +6,7 @@ use crate::command::FailoverMode;
 use crate::effect::{Effect, LogLevel};
 use crate::input::Origin;
 use crate::link::LinkId;
+use crate::note::{Asked, Note};
 use crate::show::ClusterReply;
 use baton_base::{Mono, NodeId, Offset};
 use baton_wire::{Body, Kind, MsgFlags};
@@ -91,17 +92,20 @@ impl Cluster {
         match mode {
             FailoverMode::Takeover => {
                 self.log(LogLevel::Notice, format!("Taking over the primary ({from})."));
+                self.note_told(Asked::Takeover, primary);
                 self.bump_epoch();
                 self.take_over(turn, self.current_epoch);
             }
             FailoverMode::Force => {
                 self.log(LogLevel::Notice, format!("Forced failover {who} request accepted ({from})."));
+                self.note_told(if *origin == Origin::PrimaryLink { Asked::Primary } else { Asked::Forced }, primary);
                 let given = Consent::Given { at: turn.facts.offset };
                 self.manual_ready(end, if *origin == Origin::PrimaryLink { given } else { Consent::Forced });
             }
             FailoverMode::Default => {
                 self.log(LogLevel::Notice, format!("Manual failover {who} request accepted ({from})."));
                 self.manual = Manual::Requested { end };
+                self.note_told(Asked::User, primary);
                 self.send_to(turn, &primary, MsgFlags::empty(), Body::MfStart);
             }
         }
@@ -161,6 +165,7 @@ impl Cluster {
         let Manual::Requested { end } = self.manual else { return };
         self.log(LogLevel::Notice, format!("Received replication offset for paused primary manual failover: {target}"));
         self.manual = Manual::CatchingUp { end, target };
+        self.note(Note::Paused { offset: target });
         self.todo.failover = true;
     }
 
@@ -173,6 +178,7 @@ impl Cluster {
             Manual::CatchingUp { end, target } if turn.facts.dataset_complete && turn.facts.offset == target => {
                 let text = "All primary replication stream processed, manual failover can start.";
                 self.log(LogLevel::Notice, text.to_owned());
+                self.note(Note::CaughtUp { offset: target });
                 self.manual_ready(end, Consent::Given { at: target });
             }
             // What the primary says next tells whether it still stands still.
@@ -203,6 +209,7 @@ impl Cluster {
 
     fn lose_consent(&mut self, why: &str) {
         self.log(LogLevel::Notice, format!("Manual failover given up: {why}."));
+        self.note(Note::GivenUp);
         self.reset_manual();
         self.election.reset();
     }
@@ -211,6 +218,7 @@ impl Cluster {
     pub(crate) fn expire_manual(&mut self, turn: &Turn<'_>) {
         if self.manual.end().is_some_and(|end| turn.now > end) {
             self.log(LogLevel::Warning, "Manual failover timed out.".to_owned());
+            self.note(Note::GivenUp);
             self.reset_manual();
         }
     }

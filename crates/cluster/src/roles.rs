@@ -88,6 +88,9 @@ impl Cluster {
     fn move_shard(&mut self, from: NodeId, to: NodeId, header: &Header) {
         let slots = self.slots.of_or_empty(&from);
         self.slots.assign_all(&slots, to);
+        if !slots.is_empty() {
+            self.note_claimed(from, to, header.config_epoch);
+        }
         let shard = self.nodes[&from].shard;
         let text = format!(
             "A failover occurred in shard {shard}; node {} lost {} slot(s) and failed over to node {} with a config epoch of {}",

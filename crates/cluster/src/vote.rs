@@ -89,6 +89,7 @@ impl Cluster {
         self.voted_for = Some((candidate, turn.now));
         self.todo.save_epochs();
         self.send_to(turn, &candidate, MsgFlags::empty(), Body::AuthAck);
+        self.note_granted(candidate, self.current_epoch);
         let text = format!("Failover auth granted to {} for epoch {}", self.named(&candidate), self.current_epoch);
         self.log(LogLevel::Notice, text);
     }

@@ -120,6 +120,8 @@ pub enum NodeCommand {
     ClusterDelslotsrange,
     /// CLUSTER FAILOVER.
     ClusterFailover,
+    /// CLUSTER FAILOVERS.
+    ClusterFailovers,
     /// CLUSTER FLUSHSLOTS.
     ClusterFlushslots,
     /// CLUSTER FORGET.

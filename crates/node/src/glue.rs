@@ -1,6 +1,7 @@
 //! How the two machines of a node move each other. Every effect of one is either handed on or turned into an input of
 //! the other; the order of each machine's effects is kept, and what one effect causes comes right after it.
 
+use crate::change::ChangeKind;
 use crate::effect::Effect;
 use crate::input::{Input, StopKind};
 use crate::node::{Node, Told};
@@ -74,8 +75,15 @@ impl Node {
                 self.replicas = replicas;
                 self.tell_replicas(at);
             }
-            Input::Fenced { offset } => self.handover.handle(at.now, H::Fenced { offset }),
-            Input::Redirected => self.handover.handle(at.now, H::Redirected),
+            Input::Fenced { offset } => {
+                self.chronicler.on_fenced(at.when(), offset);
+                self.handover.handle(at.now, H::Fenced { offset });
+            }
+            Input::Redirected => {
+                self.chronicler.on_redirected(at.when());
+                self.handover.handle(at.now, H::Redirected);
+            }
+            Input::Seen(sight) => self.chronicler.on_sight(at.when(), sight),
             Input::ClientsLeft(count) => self.handover.handle(at.now, H::ClientsLeft(count)),
             Input::Saved { ok } => self.handover.handle(at.now, H::Saved { ok }),
         }
@@ -119,6 +127,7 @@ impl Node {
     fn stop(&mut self, at: &Moment<'_>, token: Token, kind: StopKind, timeout: Duration, force: bool) {
         let promotion = if kind == StopKind::Plain { Promotion::Nobody } else { self.promotion() };
         let kind = if kind == StopKind::ShutdownFailover { Kind::ShutdownFailover } else { Kind::Sigterm };
+        self.witness_request(kind, promotion != Promotion::Nobody);
         let request = Request {
             kind,
             token: handover::Token(token.0),
@@ -138,6 +147,7 @@ impl Node {
             return;
         }
         let token = handover::Token(token.0);
+        self.witness_request(Kind::Command, true);
         let kind = Kind::Command;
         let request = Request { kind, token, target, promotion, timeout, force: false, regardless: false };
         self.handover.handle(at.now, handover::Input::Request(request));
@@ -181,7 +191,7 @@ impl Node {
 
     fn on_cluster(&mut self, at: &Moment<'_>, effect: cluster::Effect) {
         use cluster::Effect as C;
-        if self.demoted && !matches!(effect, C::BecomeReplicaOf { .. } | C::Log { .. }) {
+        if self.demoted && !matches!(effect, C::BecomeReplicaOf { .. } | C::Log { .. } | C::Note(_)) {
             self.settle_demotion(at);
         }
         let out = match effect {
@@ -215,6 +225,7 @@ impl Node {
             C::DeliverPublish { channel, message, sharded } => Effect::DeliverPublish { channel, message, sharded },
             C::Reply { token, result } => Effect::Reply { token, result },
             C::Log { level, text } => Effect::Log { level, text },
+            C::Note(note) => return self.chronicler.on_note(at.when(), note),
         };
         self.effects.push_back(out);
     }
@@ -250,6 +261,7 @@ impl Node {
         self.own_tokens += 1;
         let token = handover::Token(OWN_TOKEN | self.own_tokens);
         self.manual = Some((replica, token));
+        self.chronicler.on_request(Some(ChangeKind::ClusterFailover));
         let request = Request {
             kind: Kind::Command,
             token,
@@ -273,6 +285,7 @@ impl Node {
 
     fn on_handover(&mut self, at: &Moment<'_>, effect: handover::Effect) {
         use handover::Effect as H;
+        self.witness(at, &effect);
         let out = match effect {
             H::AnnouncePaused { target, offset } => return self.announce_paused(at, target, offset),
             H::WithdrawPromotion { target } => return self.withdraw(at, target),

@@ -1,5 +1,6 @@
 //! Everything that can happen to the control plane of a node, as values.
 
+use crate::chronicle::Sight;
 use baton_base::{NodeId, Offset};
 use baton_cluster::{ClusterCommand, LinkFailure, LinkId, Origin, Settings, Token};
 use baton_handover::{Limits, Replica};
@@ -144,4 +145,6 @@ pub enum Input {
     },
     /// CONFIG RESETSTAT.
     StatsReset,
+    /// The data plane saw a step of a change of primary.
+    Seen(Sight),
 }

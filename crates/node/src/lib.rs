@@ -15,17 +15,22 @@
 //!    replica that redirects nobody; if the other refuses, [`Effect::ResumePrimary`] comes before any held write is let go.
 //! 5. [`Effect::Exit`] is the last effect of all, and the cluster's configuration is durable before it.
 
+mod change;
+mod chronicle;
 mod effect;
 mod glue;
 mod input;
 mod node;
 mod standalone;
+mod witness;
 
+pub use change::{Change, ChangeId, ChangeKind, ChangeOutcome, ChangeStep, PHASES, Part, Resync, STEPS_MAX, StepKind};
+pub use chronicle::{CHANGES_MAX, Chronicle, Chronicler, Own, PhaseTimes, Sight, Totals, When};
 pub use effect::Effect;
 pub use input::{Input, StopKind};
 pub use node::{Boot, ClusterBoot, Node};
 
 pub use baton_cluster::{
-    ClusterCommand, ClusterReply, EpochRecord, Facts, LinkId, LogLevel, Origin, Settings, Token, Topology,
+    Asked, ClusterCommand, ClusterReply, EpochRecord, Facts, LinkId, LogLevel, Note, Origin, Settings, Token, Topology,
 };
 pub use baton_handover::{Failure, Limits, Outcome, Phase, Record, Replica, ReplicaState};

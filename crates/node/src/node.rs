@@ -1,6 +1,7 @@
 //! The node as its shell sees it: what it starts with, inputs in, effects out. How its two machines move each other is
 //! in `glue`.
 
+use crate::chronicle::{Chronicle, Chronicler};
 use crate::effect::Effect;
 use crate::glue::Moment;
 use crate::input::Input;
@@ -73,6 +74,8 @@ pub struct Node {
     /// Exit is queued: nothing comes after it.
     pub(crate) exited: bool,
     pub(crate) effects: VecDeque<Effect>,
+    /// Remembers the changes of primaries.
+    pub(crate) chronicler: Chronicler,
     last_offset: Offset,
     last_quorum: bool,
 }
@@ -98,6 +101,7 @@ impl Node {
             withdrawn: Vec::new(),
             exited: false,
             effects: VecDeque::new(),
+            chronicler: Chronicler::default(),
             last_offset: Offset(0),
             last_quorum: true,
         };
@@ -120,6 +124,7 @@ impl Node {
         self.dispatch(&moment, input);
         self.pump(&moment);
         self.note_quorum(&moment);
+        self.tell_story();
     }
 
     /// The next effect to carry out, oldest first.
@@ -144,6 +149,11 @@ impl Node {
     /// The cluster machine, for what INFO shows; none in standalone mode.
     pub fn cluster(&self) -> Option<&Cluster> {
         self.cluster.as_ref()
+    }
+
+    /// The changes of primaries that this node took part in.
+    pub fn chronicle(&self) -> &Chronicle {
+        self.chronicler.chronicle()
     }
 
     /// Where a handover is.

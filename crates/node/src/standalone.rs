@@ -63,6 +63,7 @@ impl Node {
             return;
         }
         self.wanted.clone_from(&target);
+        self.witness_request(Kind::Command, true);
         let request = Request {
             kind: Kind::Command,
             token: handover::Token(token.0),

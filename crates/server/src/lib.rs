@@ -22,6 +22,7 @@ pub mod os_memory;
 pub mod persist;
 pub mod pubsub;
 pub mod repl;
+pub mod seen;
 pub mod shared;
 pub mod slow_log;
 pub mod start;

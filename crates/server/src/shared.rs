@@ -21,6 +21,7 @@ use crate::mailbox::Mailbox;
 use crate::persist::PersistState;
 use crate::pubsub::{PubSub, Push, Subscriber};
 use crate::repl::{FeederMessage, LinkMessage, ReplState};
+use crate::seen::Seen;
 use crate::slow_log::SlowLog;
 use crate::stats::Stats;
 use crate::worker::WorkerMessage;
@@ -62,6 +63,8 @@ pub struct Shared {
     pub clock: Clock,
     /// Replication as INFO shows it.
     pub repl: ReplState,
+    /// Changes of primaries, as INFO and commands show them.
+    pub seen: Seen,
     /// Files as INFO shows them.
     pub persist: PersistState,
     /// Mailboxes, set once all threads are about to start.

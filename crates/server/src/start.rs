@@ -26,6 +26,7 @@ use crate::log::{Level, Log, LogSettings};
 use crate::persist::PersistState;
 use crate::pubsub::PubSub;
 use crate::repl::{self, ReplState};
+use crate::seen::Seen;
 use crate::shared::{Shared, Threads};
 use crate::slow_log::SlowLog;
 use crate::stats::Stats;
@@ -338,6 +339,7 @@ fn make_shared(
         log,
         clock: Clock::start(),
         repl: ReplState::new(History::fresh(ReplId::random(&mut rng))),
+        seen: Seen::default(),
         persist: PersistState::default(),
         threads: OnceLock::new(),
         waiters: AtomicUsize::new(0),

@@ -233,7 +233,7 @@ impl World {
                 }
                 Effect::Reply { token, result } => _ = self.peers[index].replies.insert(token.0, result),
                 Effect::Log { text, .. } => self.peers[index].log.push(text),
-                Effect::PublishTopology(_) | Effect::UnsubscribeSlots(_) => {}
+                Effect::PublishTopology(_) | Effect::UnsubscribeSlots(_) | Effect::Note(_) => {}
             }
         }
     }

@@ -103,6 +103,19 @@ pub(super) static SUBCOMMANDS: &[CommandSpec] = &[
         ..CommandSpec::BASE
     },
     CommandSpec {
+        name: "cluster|failovers",
+        arity: -2,
+        flags: flags!(ADMIN | STALE | LOADING),
+        group: Group::Cluster,
+        summary: "Tells the latest changes of primaries that this node took part in.",
+        since: "9.1.2",
+        complexity: "O(N), N being the number of changes that are told",
+        tips: &["nondeterministic_output"],
+        args: &[Arg::integer("count").token("COUNT").optional()],
+        run: Run::Node(NodeCommand::ClusterFailovers),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
         name: "cluster|flushslots",
         arity: 2,
         flags: flags!(ADMIN | STALE | NO_ASYNC_LOADING),

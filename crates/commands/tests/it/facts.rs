@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use baton_commands::{Run, all, by_id, count, find, lookup};
 use baton_resp::{Out, OwnedArgs, Proto, Reply, decode};
 
+/// Commands upstream does not have.
+const OWN: [&str; 1] = ["cluster|failovers"];
 const GOLDEN: &str = include_str!("golden/commands-9.1.2.txt");
 
 /// Runs a command that needs only the registry.
@@ -126,6 +128,10 @@ fn every_command_is_what_the_real_server_says_it_is() {
     let golden: BTreeMap<&str, &str> = GOLDEN.lines().map(|l| (l.split(" | ").next().expect("a name"), l)).collect();
     for spec in (0..count()).map(|i| by_id(baton_commands::CommandId(i as u16))) {
         let name = spec.name;
+        if OWN.contains(&name) {
+            assert!(!golden.contains_key(name), "{name} exists there by now");
+            continue;
+        }
         let info = ask(Proto::V3, &["COMMAND", "INFO", name]);
         let docs = ask(Proto::V3, &["COMMAND", "DOCS", name]);
         let ours = line(&info.items().unwrap()[0], field(&docs, name).unwrap());
@@ -140,7 +146,7 @@ fn sets_are_listed_in_the_recorded_order() {
     let golden: BTreeMap<&str, Vec<&str>> =
         GOLDEN.lines().map(|l| (l.split(" | ").next().expect("a name"), l.split(" | ").collect())).collect();
     for spec in all() {
-        let theirs = &golden[spec.name];
+        let Some(theirs) = golden.get(spec.name) else { continue };
         let flags: Vec<String> = spec.flags.names().collect();
         assert_eq!(format!("flags {}", flags.join(",")).trim(), theirs[2], "{}", spec.name);
         let acl: Vec<String> = spec.categories().names().collect();

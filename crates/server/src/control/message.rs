@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use baton_base::Offset;
 use baton_cluster::{ClusterCommand, ClusterReply, Origin};
+use baton_node::Sight;
 use crossbeam_channel::Sender;
 
 use crate::clients::ClientId;
@@ -125,6 +126,8 @@ pub enum ControlMessage {
     PersistOutcome(bool),
     /// The answer to a final save.
     Saved(bool),
+    /// The data plane saw a step of a change of primary.
+    Seen(Sight),
     /// A peer asked, by PSYNC ... FAILOVER, to be followed instead: become primary.
     Promote {
         /// Who asks, for the log.

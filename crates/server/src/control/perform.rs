@@ -35,6 +35,7 @@ impl Control {
             self.perform(effect);
         }
         self.persist.drop_sends = false;
+        self.shared.seen.show(self.node.chronicle());
         self.watch_progress();
         self.show_failover();
         self.shared.shutdown_deadline.store(Arc::new(self.node.shutdown_deadline()));
@@ -98,6 +99,7 @@ impl Control {
             }
             Effect::BecomePrimary => {
                 let topology = self.node.topology();
+                shared.seen.expect_write();
                 role::promote(&shared, |w| w.topology = topology);
             }
             Effect::Fence { until, exits, ask } => fence(&shared, until, exits, ask),

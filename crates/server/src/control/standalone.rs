@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use baton_node::{Input, Phase};
+use baton_node::{Input, Phase, Sight};
 use baton_replication::info::FailoverState;
 use crossbeam_channel::Sender;
 
@@ -197,6 +197,9 @@ impl Control {
     pub(super) fn promote_on_request(&self, who: &str, done: &Sender<bool>) {
         let fit = self.bus.is_none() && self.stopping.is_none();
         if fit {
+            let took_over = Sight::TookOver(self.shared.journal.end());
+            self.shared.threads().control.send(ControlMessage::Seen(took_over));
+            self.shared.seen.expect_write();
             role::promote(&self.shared, |_| {});
             self.shared.log.notice(&format!("PRIMARY MODE enabled (failover request from '{who}')"));
         }

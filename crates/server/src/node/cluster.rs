@@ -35,6 +35,7 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, command: N, args: Args<'_>
         N::ClusterMyshardid => client.out.bulk(topology.myself().shard.as_bytes()),
         N::ClusterCountkeysinslot => count_keys(cx, client, args)?,
         N::ClusterGetkeysinslot => keys_of_slot(cx, client, args)?,
+        N::ClusterFailovers => super::failovers::run(cx, client, args.skip(2))?,
         N::ClusterSetslot => return set_slot::run(cx, client, &topology, args),
         _ => {
             let request = parse(command, args, routing::audience(client))?;

@@ -9,10 +9,14 @@ use super::replication::ask_control;
 use super::{NOT_INTEGER, Outcome, Refusal, SYNTAX};
 use crate::control::{ControlMessage, FailoverRequest};
 use crate::worker::client::Client;
-use crate::worker::context::Context;
+use crate::worker::context::{Context, Flow};
 
-/// FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]
+/// FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds], and FAILOVER LOG [COUNT n], which is not upstream's
 pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
+    if args.len() > 1 && args.at(1).eq_ignore_ascii_case(b"log") {
+        super::failovers::run(cx, client, args.skip(2))?;
+        return Ok(Flow::Next);
+    }
     if cx.world.hot.cluster {
         return Err("ERR FAILOVER not allowed in cluster mode. Use CLUSTER FAILOVER command instead.".into());
     }

@@ -10,6 +10,7 @@ pub mod config;
 pub mod connection;
 pub mod debug;
 pub mod failover;
+pub mod failovers;
 pub mod info;
 pub mod persistence;
 pub mod pubsub;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use baton_base::{Mono, Offset, Rng};
 use baton_config::Id;
 use baton_journal::Reader;
+use baton_node::{Resync, Sight};
 use baton_replication::session::ReplconfEnv;
 use baton_replication::sync::{SyncDecision, SyncRequest};
 use mio::{Events, Poll, Token};
@@ -231,6 +232,7 @@ impl Feeder {
             }
             SyncDecision::Continue { reply, .. } => {
                 self.shared.stats.sync_partial_ok.add(1);
+                self.tell_resync(&adopted, Resync::Partial);
                 let mut replica = Replica::new(adopted);
                 replica.session.become_online(now);
                 replica.queue(reply);
@@ -240,6 +242,7 @@ impl Feeder {
             }
             SyncDecision::FullResync { partial_failed, pre_psync, begin_history } => {
                 self.shared.stats.sync_full.add(1);
+                self.tell_resync(&adopted, Resync::Full);
                 self.shared.stats.sync_partial_err.add(u64::from(partial_failed));
                 if begin_history {
                     self.begin_history();
@@ -250,6 +253,13 @@ impl Feeder {
                 self.attach(replica);
                 self.await_snapshot(id, now);
             }
+        }
+    }
+
+    /// The history of changes names how an old primary came back.
+    fn tell_resync(&self, adopted: &Adopted, how: Resync) {
+        if let Some(id) = adopted.session.node_id {
+            self.shared.threads().control.send(ControlMessage::Seen(Sight::ReplicaResynced(id, how)));
         }
     }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 use baton_base::{Mono, Offset};
 use baton_cluster::{ClusterCommand, Origin};
 use baton_config::Id;
+use baton_node::{Resync, Sight};
 use baton_replication::link::{self as machine, ConnId, Effect, Input, Payload, Position, ReplicaLink, Start};
 use mio::{Events, Poll, Token};
 
@@ -200,8 +201,14 @@ impl Link {
                     }
                 }
                 Effect::BeginTransfer { conn, payload, .. } => self.begin_transfer(conn, payload),
-                Effect::AdoptHistory(position) => self.adopt_history(position),
-                Effect::ContinueHistory { replid } => self.continue_history(replid),
+                Effect::AdoptHistory(position) => {
+                    self.adopt_history(position);
+                    self.tell_control(ControlMessage::Seen(Sight::Resynced(Resync::Full)));
+                }
+                Effect::ContinueHistory { replid } => {
+                    self.continue_history(replid);
+                    self.tell_control(ControlMessage::Seen(Sight::Resynced(Resync::Partial)));
+                }
                 Effect::StreamStarts { .. } => self.stream_starts(),
                 Effect::TakeoverAsked => self.tell_takeover(TakeoverNews::Asked),
                 Effect::TakeoverAccepted => self.tell_takeover(TakeoverNews::Accepted),

@@ -218,6 +218,7 @@ impl Worker {
         let mut cx = Context::enter(shared, &mut self.local, now);
         let many = batch.requests.len() > 1;
         let all_timed = many && cx.world.hot.slow_nanos < TIMED_ALL_BELOW_NANOS;
+        let dirty = shared.stats.lanes[cx.local.lane.0].dirty.value();
         let began = Instant::now();
         let mut outcome = (None, Flow::Next);
         let mut count = 0;
@@ -252,6 +253,7 @@ impl Worker {
             }
         }
         drop(cx);
+        shared.seen.after_batch(shared, self.local.lane, dirty);
         self.count_batch(shared, client, &Ran { data, batch, count, nanos: nanos_since(began) });
         outcome
     }

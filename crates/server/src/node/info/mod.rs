@@ -1,6 +1,7 @@
 //! INFO: sections of `field:value` lines that clients, exporters and test suites read. Names and order are upstream's.
 //! A field of something this server has no part of (forks, scripts) is there with its true value, which is zero.
 
+mod failover;
 mod memory;
 mod persistence;
 mod server;
@@ -68,6 +69,7 @@ const SECTIONS: &[Section] = &[
     ("scripting_engines", "Scripting Engines", false, |_, l| {
         l.zeros(&["engines_count", "engines_total_used_memory", "engines_total_memory_overhead"]);
     }),
+    ("failover", "Failover", false, failover::failover),
     ("keyspace", "Keyspace", true, stats::keyspace),
     ("debug", "Debug", false, stats::debug),
 ];
