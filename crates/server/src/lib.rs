@@ -16,6 +16,7 @@ pub mod keeper;
 pub mod listen;
 pub mod log;
 pub mod mailbox;
+pub mod metrics;
 pub mod node;
 pub mod os;
 pub mod os_memory;

@@ -276,6 +276,7 @@ fn run_threads(
     spawn("baton-feeder".into(), Box::new(move || repl::feeder::run(for_feeder, feeder_seed)))?;
     spawn("baton-link".into(), Box::new(move || repl::link::run(for_link, link_seed)))?;
     shared.stats.memory_startup.set(crate::os_memory::used_bytes());
+    crate::metrics::start(&shared)?;
     announce(&shared);
     let keeper = Keeper::new(Arc::clone(&shared), accepting);
     spawn("baton-keeper".into(), Box::new(move || keeper.run()))?;

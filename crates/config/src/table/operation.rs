@@ -2,7 +2,7 @@
 
 use crate::choice::{Access, LogFormat, LogLevel, LogTimestamp, ShutdownWords, Supervised, SyslogFacility};
 use crate::directive::{
-    Directive, Kind, NAT32, NAT64, POS32, Special, TextRule, Unit, choice, flag, int, special, text,
+    Directive, Kind, NAT32, NAT64, POS32, Special, TextRule, Unit, choice, flag, int, port, special, text,
 };
 use crate::id::Id;
 
@@ -162,5 +162,9 @@ pub(super) const TABLE: &[Directive] = &[
     .hidden()
     .debug()
     .accepted("the watchdog is always on and has its own period"),
+    port(Id::MetricsPort, "metrics-port", "0", "HTTP port of figures for monitoring, at /metrics; 0 opens none.")
+        .immutable(),
+    text(Id::MetricsBind, "metrics-bind", "127.0.0.1", TextRule::NotEmpty, "Address that metrics-port is opened at.")
+        .immutable(),
     int(Id::Hz, "hz", "10", NAT32, Unit::Count, "Rounds of background work a second, kept within 1 and 500."),
 ];

@@ -4,8 +4,15 @@ use baton_config::{Id, Settings};
 use std::collections::BTreeMap;
 
 /// Directives upstream does not have.
-const OWN: [&str; 5] =
-    ["worker-threads", "handover-on-shutdown", "cluster-detect-refusals", "cluster-witness", "write-ack-replicas"];
+const OWN: [&str; 7] = [
+    "worker-threads",
+    "handover-on-shutdown",
+    "cluster-detect-refusals",
+    "cluster-witness",
+    "write-ack-replicas",
+    "metrics-port",
+    "metrics-bind",
+];
 
 #[test]
 fn every_default_is_upstreams() {
