@@ -21,7 +21,8 @@ def changes(node, *options):
         return {flat[i].decode(): flat[i + 1] for i in range(0, len(flat), 2)}
 
     found = []
-    for flat in node("CLUSTER", "FAILOVERS", *options):
+    command = ("CLUSTER", "FAILOVERS") if node.info("cluster")["cluster_enabled"] == "1" else ("FAILOVER", "LOG")
+    for flat in node(*command, *options):
         change = as_map(flat)
         change["steps"] = [as_map(step) for step in change["steps"]]
         change["phases-us"] = as_map(change["phases-us"])
@@ -97,7 +98,7 @@ def test_a_manual_failover_is_seen_on_all_sides(cluster):
     eventually(lambda: "resynced" in words(changes(heir)[0]), "the old primary to come back")
     eventually(lambda: "resynced" in words(changes(old)[0]), "the old primary to come back")
     lost, won = changes(old)[0], changes(heir)[0]
-    in_order(lost, "asked", "writes-held", "fenced", "told", "claim-seen", "clients-released", "resynced")
+    in_order(lost, "asked", "candidate-chosen", "writes-held", "fenced", "told", "claim-seen", "clients-released", "resynced")
     in_order(won, "asked", "offset-known", "caught-up", "election-started", "vote", "won", "first-write")
     assert won["kind"] == lost["kind"] == "cluster-failover"
     assert lost["final-offset"] == won["final-offset"]
@@ -153,3 +154,20 @@ def test_a_killed_primary_is_seen_by_successor_and_voters(cluster):
     assert "voter" in parts
     assert heir.info("failover")["failover_unplanned_total"] == "1"
     assert len(changes(heir, "COUNT", 0)) == 0
+
+
+def test_a_handover_outside_a_cluster_is_told_on_both_sides(start):
+    old = start("baton", "--repl-diskless-sync-delay", 0)
+    heir = start("baton", "--repl-diskless-sync-delay", 0, "--replicaof", f"127.0.0.1 {old.port}")
+    eventually(lambda: heir.info("replication")["master_link_status"] == "up", "the link")
+    assert changes(old) == []
+    old("FAILOVER")
+    lost, won = last(old, "old-primary"), last(heir, "successor")
+    heir("SET", "key", "value")
+    eventually(lambda: "first-write" in words(changes(heir)[0]), "the first write to be seen")
+    eventually(lambda: "clients-released" in words(changes(old)[0]), "clients to be released")
+    lost = changes(old)[0]
+    in_order(lost, "asked", "candidate-chosen", "writes-held", "fenced", "told", "claim-seen", "clients-released")
+    assert (lost["kind"], won["kind"]) == ("failover", "planned")
+    # Requests for acknowledgement follow the last write in the stream.
+    assert lost["final-offset"] <= next(step["offset"] for step in won["steps"] if step["step"] == b"won")

@@ -150,7 +150,13 @@ impl Chronicler {
         let Some(number) = self.handover else { return };
         match record.phase {
             Phase::CatchUp => self.step(number, when, S::CandidateChosen, None, None),
-            Phase::Fence => self.step(number, when, S::WritesHeld, None, Some(record.offset)),
+            Phase::Fence => {
+                // One that lags by nothing needs no phase of its own.
+                if !self.has(number, S::CandidateChosen) {
+                    self.step(number, when, S::CandidateChosen, None, None);
+                }
+                self.step(number, when, S::WritesHeld, None, Some(record.offset));
+            }
             Phase::Withdraw => self.step(number, when, S::Withdrawn, None, None),
             Phase::Idle => self.end_handover(when, ChangeOutcome::Aborted),
             Phase::Stop | Phase::Exited => self.end_handover(when, ChangeOutcome::NoSuccessor),

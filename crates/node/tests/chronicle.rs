@@ -225,6 +225,11 @@ fn a_handover_that_is_given_up() {
     record(&mut log, 12, Phase::Fence);
     record(&mut log, 20, Phase::Idle);
     assert_eq!(last(&log).outcome, ChangeOutcome::Aborted);
+    assert_eq!(
+        steps(&last(&log)),
+        ["asked", "candidate-chosen", "writes-held", "ended"],
+        "who is near enough is chosen"
+    );
     assert_eq!(last(&log).id().to_string(), "abcdef01-3.1");
     handed_over(&mut log);
     record(&mut log, 50, Phase::Idle);
