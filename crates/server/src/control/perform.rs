@@ -14,7 +14,7 @@ use baton_node::Effect;
 use baton_store::{DbIndex, Expiry};
 
 use super::message::{Answer, ControlMessage};
-use super::run::{Control, StoreKeys};
+use super::run::{Control, DataOrigin, StoreKeys};
 use super::saver::Saver;
 use crate::log::Level;
 use crate::repl::LinkMessage;
@@ -91,7 +91,9 @@ impl Control {
                 let how = Demotion { partial: !full_sync, takeover: false };
                 // The topology goes with the role, so that no command meets one without the other.
                 role::demote(&shared, &host, port, how, |w| w.topology = topology);
-                self.synced &= !full_sync;
+                if full_sync {
+                    self.data_origin = DataOrigin::Foreign;
+                }
                 if self.stopping.is_some() {
                     // Nobody may count on a replica that is about to end, least of all hand over to it.
                     shared.threads().link.send(LinkMessage::StopFollowing);

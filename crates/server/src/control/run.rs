@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use baton_base::{Mono, Slot};
+use baton_base::{Mono, Offset, Slot};
 use baton_cluster::{ClusterCommand, Facts, KeyCounts, Origin, Token};
 use baton_config::Id;
 use baton_node::{Input, Node};
@@ -28,6 +28,28 @@ use crate::start::StartError;
 
 /// How often a stopping node counts who is still connected.
 const COUNT_CLIENTS_EVERY: Duration = Duration::from_millis(10);
+/// Where the dataset of a replica comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum DataOrigin {
+    /// From itself: from its file, or from when it was a primary of the same shard. A process without either has nothing.
+    Own,
+    /// From a primary of its shard, whose whole dataset it had once. That may be empty.
+    Primary,
+    /// From another shard.
+    Foreign,
+}
+
+impl DataOrigin {
+    /// Whether a dataset with this place in its history is one to take over with.
+    fn is_whole(self, offset: Offset) -> bool {
+        match self {
+            DataOrigin::Own => offset > Offset(0),
+            DataOrigin::Primary => true,
+            DataOrigin::Foreign => false,
+        }
+    }
+}
+
 /// A snapshot of which nothing came for longer is not about to be complete.
 const SNAPSHOT_SILENT_SECS_MAX: u64 = 2;
 const INBOX: PollToken = PollToken(0);
@@ -51,9 +73,8 @@ pub struct Control {
     /// The roles have flipped while stopping: clients are counted until they are gone.
     pub(super) lingering: bool,
     pub(super) exit: Option<ExitCode>,
-    /// As a replica: the dataset is my primary's, or was that of the primary that it follows. False from the moment the
-    /// node turns to another shard until that one's data is here.
-    pub(super) synced: bool,
+    /// As a replica: where the dataset comes from.
+    pub(super) data_origin: DataOrigin,
     /// The replicas that this node had when it turned to one of them.
     pub(super) siblings: Vec<Place>,
     /// Siblings that are being told of the new primary; waited for before the process ends.
@@ -146,7 +167,7 @@ impl Control {
             stopping: None,
             lingering: false,
             exit: None,
-            synced: true,
+            data_origin: DataOrigin::Own,
             siblings: Vec::new(),
             telling: Vec::new(),
         };
@@ -259,14 +280,17 @@ impl Control {
         let shared = Arc::clone(&self.shared);
         let world = shared.world.load();
         let offset = shared.journal.end();
-        self.synced |= world.link_up;
+        if world.link_up {
+            self.data_origin = DataOrigin::Primary;
+        }
         let keys = StoreKeys(&shared.store);
         let facts = Facts {
             offset,
             link_up: world.link_up,
             last_interaction: shared.repl.heard_at(),
             link_down_since: shared.repl.down_since(),
-            dataset_complete: !world.role.is_replica() || (self.synced && offset.0 > 0 && !receives_snapshot(&shared)),
+            dataset_complete: !world.role.is_replica()
+                || (self.data_origin.is_whole(offset) && !receives_snapshot(&shared)),
             loading: world.loading.is_some(),
             keys: &keys,
         };
