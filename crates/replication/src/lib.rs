@@ -23,4 +23,5 @@ pub use history::History;
 pub use link::ReplicaLink;
 pub use log::{Level, LogLine};
 pub use session::ReplicaSession;
+pub use text::command;
 pub use version::{RdbVersion, Version};

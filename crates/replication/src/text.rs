@@ -10,8 +10,8 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..end]).replace(['\r', '\n'], " ")
 }
 
-/// A command as an array of bulk strings.
-pub(crate) fn command(args: &[&[u8]]) -> Vec<u8> {
+/// A command to a peer as an array of bulk strings.
+pub fn command(args: &[&[u8]]) -> Vec<u8> {
     let mut out = format!("*{}\r\n", args.len()).into_bytes();
     for arg in args {
         out.extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use baton_config::Id;
+use baton_replication::command;
 
 use crate::shared::Shared;
 
@@ -76,10 +77,10 @@ fn tell(sibling: &Place, successor: &Place, user: &[u8], password: &[u8]) -> io:
     let mut requests = Vec::new();
     match (user, password) {
         (_, []) => {}
-        ([], password) => requests.push(request(&[b"AUTH", password])),
-        (user, password) => requests.push(request(&[b"AUTH", user, password])),
+        ([], password) => requests.push(command(&[b"AUTH", password])),
+        (user, password) => requests.push(command(&[b"AUTH", user, password])),
     }
-    requests.push(request(&[b"REPLICAOF", successor.host.as_bytes(), port.as_bytes()]));
+    requests.push(command(&[b"REPLICAOF", successor.host.as_bytes(), port.as_bytes()]));
     let mut replies = BufReader::new(io::Read::take(&stream, REPLY_BYTES_MAX));
     for request in requests {
         (&stream).write_all(&request)?;
@@ -94,17 +95,6 @@ fn tell(sibling: &Place, successor: &Place, user: &[u8], password: &[u8]) -> io:
 
 /// All replies together; each is one short line.
 const REPLY_BYTES_MAX: u64 = 4096;
-
-/// One command in the form that servers read.
-fn request(words: &[&[u8]]) -> Vec<u8> {
-    let mut out = format!("*{}\r\n", words.len()).into_bytes();
-    for word in words {
-        out.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-        out.extend_from_slice(word);
-        out.extend_from_slice(b"\r\n");
-    }
-    out
-}
 
 #[cfg(test)]
 mod tests {
@@ -122,6 +112,6 @@ mod tests {
 
     #[test]
     fn requests_are_arrays_of_strings() {
-        assert_eq!(request(&[b"AUTH", b"a b"]), b"*2\r\n$4\r\nAUTH\r\n$3\r\na b\r\n");
+        assert_eq!(command(&[b"AUTH", b"a b"]), b"*2\r\n$4\r\nAUTH\r\n$3\r\na b\r\n");
     }
 }
