@@ -6,6 +6,7 @@ pub mod conf;
 
 mod announce;
 mod blacklist;
+mod capabilities;
 mod claims;
 mod cluster;
 mod command;

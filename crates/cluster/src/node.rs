@@ -1,6 +1,7 @@
 //! What this node knows about one node of the cluster, itself included. Data and questions only; who changes it and
 //! when is decided by the handlers.
 
+use crate::capabilities::Capabilities;
 use crate::link::LinkId;
 use crate::silenced::Silence;
 use baton_base::{Epoch, Mono, NodeId, Offset, ShardId};
@@ -71,6 +72,8 @@ pub(crate) struct Node {
     pub(crate) primary: Option<NodeId>,
     pub(crate) address: Address,
     pub(crate) labels: Labels,
+    /// What its last header said that it can do.
+    pub(crate) capabilities: Capabilities,
     /// When the unanswered ping left, if one is outstanding.
     pub(crate) ping_sent: Option<Mono>,
     /// Last PONG on my outbound link, or a trusted gossip about one.
@@ -111,6 +114,7 @@ impl Node {
             primary: None,
             address: Address::EMPTY,
             labels: Labels::default(),
+            capabilities: Capabilities::NONE,
             ping_sent: None,
             pong_received: None,
             data_received: None,

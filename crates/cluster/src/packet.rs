@@ -1,5 +1,6 @@
 //! What happens with one received packet, in the order of cluster-bus 1.8. Each step's meaning is in its own file.
 
+use crate::capabilities::Capabilities;
 use crate::cluster::{Cluster, Turn};
 use crate::effect::{Effect, LogLevel};
 use crate::link::LinkId;
@@ -161,6 +162,7 @@ impl Cluster {
         }
         let since = node.primary_fail_said.unwrap_or(turn.now);
         node.primary_fail_said = header.flags.contains(NodeFlags::MY_PRIMARY_FAIL).then_some(since);
+        node.capabilities = Capabilities::read(header.private);
         node.data_received = Some(turn.now);
         node.offset = header.offset;
         // A sibling's header can make me the best replica: a waiting election looks at once, not at the periodic run.

@@ -1,6 +1,7 @@
 //! Builds and sends every packet this node sends: the header that speaks for it, gossip, extensions, broadcasts. Nothing
 //! leaves here before what it promises is durable.
 
+use crate::capabilities::Capabilities;
 use crate::cluster::{Cluster, Turn};
 use crate::effect::Effect;
 use crate::link::LinkId;
@@ -28,11 +29,18 @@ impl Cluster {
         header.flags.set(NodeFlags::MY_PRIMARY_FAIL, self.my_primary().is_some_and(Node::failed));
         header.cluster_failed = !self.health.state.is_ok();
         header.mflags = mflags;
+        header.private = self.own_capabilities().to_blob();
         if let Manual::Serving { paused_at: Some(offset), .. } = self.manual {
             header.mflags.insert(MsgFlags::PAUSED);
             header.offset = offset;
         }
         header
+    }
+
+    /// What I can do beyond upstream's protocol.
+    pub(crate) fn own_capabilities(&self) -> Capabilities {
+        let said = |on, what| if on { what } else { Capabilities::NONE };
+        said(self.settings.lease, Capabilities::LEASE).with(said(self.settings.witness, Capabilities::WITNESS))
     }
 
     /// The offset I advertise: 0 for a replica without a complete dataset.

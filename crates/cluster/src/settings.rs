@@ -79,6 +79,11 @@ pub struct Settings {
     pub repl_ping_period_secs: u64,
     /// `cluster-detect-refusals`: a primary that refuses connections is suspected whatever the node timeout.
     pub detect_refusals: bool,
+    /// `cluster-write-lease`: a primary acknowledges writes only while a majority of voters answers it, and a vote against
+    /// it waits until what was answered is over.
+    pub lease: bool,
+    /// `cluster-witness`: this node votes and holds no slots.
+    pub witness: bool,
 }
 
 impl Default for Settings {
@@ -114,6 +119,8 @@ impl Default for Settings {
             blacklist_ttl_secs: 60,
             repl_ping_period_secs: 10,
             detect_refusals: true,
+            lease: false,
+            witness: false,
         }
     }
 }
