@@ -1,9 +1,11 @@
 //! What a node of this kind can do beyond upstream's protocol, said in the header's private room (cluster-bus 1.9). A node
 //! that says nothing is taken for one that follows upstream's rules alone.
 
+use crate::voters::Digest;
 use baton_wire::PrivateBlob;
 
-/// A set of abilities. The first byte of the room holds them; later releases may append, and unknown bits are ignored.
+/// A set of abilities. The first byte of the room holds them, and the eight after it what its sender knows of the voters,
+/// where that is not upstream's rule; later releases may append, and unknown bits are ignored.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Capabilities(u8);
 
@@ -14,15 +16,28 @@ impl Capabilities {
     pub(crate) const LEASE: Capabilities = Capabilities(1);
     /// It votes without having slots.
     pub(crate) const WITNESS: Capabilities = Capabilities(1 << 1);
+    /// It lets all members vote where one is a witness.
+    pub(crate) const MEMBERS: Capabilities = Capabilities(1 << 2);
 
     /// What a header says.
     pub(crate) fn read(blob: Option<PrivateBlob>) -> Capabilities {
         Capabilities(blob.and_then(|blob| blob.as_bytes().first().copied()).unwrap_or(0))
     }
 
-    /// What goes into the header; nothing if there is nothing to say.
-    pub(crate) fn to_blob(self) -> Option<PrivateBlob> {
+    /// What goes into the header with the sender's newest electorate; nothing if there is nothing to say.
+    pub(crate) fn to_blob(self, electorate: Digest) -> Option<PrivateBlob> {
+        if electorate != Digest::default() {
+            let mut bytes = [self.0; 9];
+            bytes[1..].copy_from_slice(&electorate.0.to_be_bytes());
+            return PrivateBlob::new(&bytes).ok();
+        }
         if self == Capabilities::NONE { None } else { PrivateBlob::new(&[self.0]).ok() }
+    }
+
+    /// The newest electorate of a header's sender.
+    pub(crate) fn electorate(blob: Option<PrivateBlob>) -> Digest {
+        let bytes = blob.as_ref().and_then(|blob| blob.as_bytes().get(1..9)).and_then(|bytes| bytes.try_into().ok());
+        Digest(bytes.map_or(0, u64::from_be_bytes))
     }
 
     /// Both sets together.
@@ -31,7 +46,6 @@ impl Capabilities {
     }
 
     /// Whether all of these are there.
-    #[cfg(test)]
     pub(crate) const fn has(self, other: Capabilities) -> bool {
         self.0 & other.0 == other.0
     }
@@ -44,9 +58,12 @@ mod tests {
     #[test]
     fn what_is_said_is_read() {
         let all = Capabilities::LEASE.with(Capabilities::WITNESS);
-        assert_eq!(Capabilities::read(all.to_blob()), all);
+        assert_eq!(Capabilities::read(all.to_blob(Digest(0))), all);
+        assert_eq!(Capabilities::electorate(all.to_blob(Digest(0))), Digest(0));
+        assert_eq!(Capabilities::read(all.to_blob(Digest(7))), all);
+        assert_eq!(Capabilities::electorate(all.to_blob(Digest(7))), Digest(7));
         assert_eq!(Capabilities::read(None), Capabilities::NONE);
-        assert_eq!(Capabilities::NONE.to_blob(), None);
+        assert_eq!(Capabilities::NONE.to_blob(Digest(0)), None);
         assert!(Capabilities::read(PrivateBlob::new(&[0xff, 7]).ok()).has(all), "a later release says more");
         assert!(!Capabilities::LEASE.has(all));
     }

@@ -285,7 +285,7 @@ impl Cluster {
     /// Keys and slots must agree on a primary: keys in a free slot make it mine, keys in another's slot go
     /// (cluster-bus 6.6).
     pub(crate) fn agree_with_data(&mut self, turn: &Turn<'_>) {
-        if !self.is_primary() || turn.facts.keys.is_empty() {
+        if !self.is_primary() || self.settings.witness || turn.facts.keys.is_empty() {
             return;
         }
         for slot in self.slots.of_or_empty(&self.me).complement().iter() {

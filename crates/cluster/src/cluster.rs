@@ -17,6 +17,7 @@ use crate::state::HealthWatch;
 use crate::stats::Stats;
 use crate::todo::Todo;
 use crate::topology::Topology;
+use crate::voters::Voters;
 use baton_base::{Epoch, Mono, NodeId, Rng, ShardId, WallMs};
 use baton_wire::NodeFlags;
 use std::collections::{BTreeMap, VecDeque};
@@ -81,6 +82,7 @@ pub struct Cluster {
     pub(crate) health: HealthWatch,
     pub(crate) election: Election,
     pub(crate) manual: Manual,
+    pub(crate) voters: Voters,
     pub(crate) blacklist: Blacklist,
     pub(crate) rng: Rng,
     pub(crate) todo: Todo,
@@ -132,6 +134,7 @@ impl Cluster {
             health: HealthWatch::new(),
             election: Election::default(),
             manual: Manual::Idle,
+            voters: Voters::default(),
             blacklist: Blacklist::default(),
             rng,
             todo: Todo::default(),
@@ -241,7 +244,7 @@ impl Cluster {
 
     /// Whether the other voters are enough to elect somebody, so that this node's vote is not needed.
     pub fn majority_without_me(&self) -> bool {
-        self.voting_nodes().filter(|n| !n.is_myself()).count() >= self.quorum()
+        self.is_majority(|id| *id != self.me)
     }
 
     /// The configuration epoch of this node's slots: its own, or its primary's.
@@ -316,24 +319,9 @@ impl Cluster {
         node.primary.and_then(|p| self.nodes.get(&p)).unwrap_or(node).config_epoch
     }
 
-    /// A primary with slots: only these report failures, vote and count for the quorum.
-    pub(crate) fn is_voting(&self, id: &NodeId) -> bool {
-        self.slots.owns_any(id) && self.nodes.get(id).is_some_and(Node::is_primary)
-    }
-
-    /// All voting primaries, by id.
-    pub(crate) fn voting_nodes(&self) -> impl Iterator<Item = &Node> {
-        self.slots.owners().filter_map(|(id, _)| self.nodes.get(id)).filter(|n| n.is_primary())
-    }
-
-    /// Number of voting primaries, failed ones included.
+    /// Number of primaries with slots, failed ones included.
     pub(crate) fn size(&self) -> usize {
-        self.voting_nodes().count()
-    }
-
-    /// How many voting primaries are a majority.
-    pub(crate) fn quorum(&self) -> usize {
-        self.size() / 2 + 1
+        self.serving_nodes().count()
     }
 
     pub(crate) fn same_shard(&self, a: &NodeId, b: &NodeId) -> bool {
@@ -394,6 +382,7 @@ impl Cluster {
         self.current_epoch = restored.current_epoch;
         self.last_vote_epoch = restored.last_vote_epoch;
         self.victory = restored.victory;
+        self.voters = restored.voters;
         if self.victory.is_some_and(|won| !self.is_primary() || self.myself().config_epoch < won.epoch) {
             self.forget_victory();
         }

@@ -3,6 +3,7 @@
 
 use crate::node::{Address, Labels};
 use crate::record::Victory;
+use crate::voters::Voters;
 use baton_base::{Epoch, NodeId, ShardId, Slot, SlotBitmap};
 use baton_wire::{IpText, NodeFlags};
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +50,8 @@ pub struct Restored {
     pub last_vote_epoch: Epoch,
     /// The victory of the record that was merged ([`Restored::merge`]); the file itself has none.
     pub victory: Option<Victory>,
+    /// Who decides; upstream's rule if the file says nothing.
+    pub voters: Voters,
     /// What was repaired or skipped, for the log.
     pub notices: Vec<String>,
 }
@@ -90,6 +93,7 @@ struct Reader {
     importing: BTreeMap<Slot, NodeId>,
     current_epoch: Epoch,
     last_vote_epoch: Epoch,
+    voters: Voters,
     notices: Vec<String>,
 }
 
@@ -118,6 +122,8 @@ impl Reader {
             match *name {
                 "currentEpoch" => self.current_epoch = self.current_epoch.max(Epoch(value.parse().ok()?)),
                 "lastVoteEpoch" => self.last_vote_epoch = Epoch(value.parse().ok()?),
+                "voters" => self.voters.read_list(value)?,
+                "witnesses" => self.voters.read_witnesses(value)?,
                 _ => self.notices.push(format!("Skipping unknown cluster config variable '{name}'")),
             }
         }
@@ -232,6 +238,7 @@ impl Reader {
             current_epoch: self.current_epoch.max(self.last_vote_epoch),
             last_vote_epoch: self.last_vote_epoch,
             victory: None,
+            voters: self.voters,
             notices: self.notices,
         })
     }

@@ -35,6 +35,7 @@ impl Cluster {
         for id in others {
             self.watch(turn, id);
         }
+        self.review_voters(turn);
         self.repair_replication(turn);
         self.expire_manual(turn);
         if !self.persist_ok && self.cron_runs.is_multiple_of(SAVE_RETRY_RUNS) {

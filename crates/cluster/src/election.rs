@@ -61,6 +61,11 @@ impl Election {
         *self = Election { reason: self.reason, ..Election::default() };
     }
 
+    /// When the votes of a running attempt were asked for.
+    pub(crate) fn asked_at(&self) -> Option<Mono> {
+        self.start.filter(|_| self.sent)
+    }
+
     /// When the waiting attempt wants to be sent.
     pub(crate) fn deadline(&self) -> Option<Mono> {
         if self.sent { None } else { self.start }
@@ -106,12 +111,13 @@ impl Cluster {
             self.note_reason(turn, CantFailover::Expired);
             return;
         }
+        self.vote_for_myself(turn);
         if turn.now < self.listen_until {
             // Its votes may be as old as its reasons: somebody else may have won since, or the primary be back.
             self.note_reason(turn, CantFailover::WaitingDelay);
         } else if !self.election.sent {
             self.stand(turn, primary, manual);
-        } else if self.election.votes.len() >= self.quorum() {
+        } else if self.is_elected(turn) {
             self.win(turn);
         } else {
             self.note_reason(turn, CantFailover::WaitingVotes);
@@ -122,8 +128,24 @@ impl Cluster {
     /// node timeouts then; voters don't ask for that, so the next attempt comes after a wait that only has to be longer
     /// than an election takes, and grows in case it was not (cluster-bus 15.2, TL).
     fn is_lost(&self, now: Mono) -> bool {
-        let short = self.election.votes.len() < self.quorum();
+        let short = !self.has_majority();
         self.election.sent && short && self.election.retry_at.is_some_and(|at| at <= now)
+    }
+
+    fn has_majority(&self) -> bool {
+        self.is_majority(|id| self.election.votes.contains(id))
+    }
+
+    fn is_elected(&mut self, turn: &Turn<'_>) -> bool {
+        self.has_majority() || self.operator_decides(turn)
+    }
+
+    /// A candidate that votes does so for itself, once.
+    fn vote_for_myself(&mut self, turn: &Turn<'_>) {
+        if self.election.sent && self.take_own_vote(turn, self.election.epoch) {
+            self.election.votes.insert(self.me);
+            self.todo.failover = true;
+        }
     }
 
     /// How long an attempt waits for its majority. Two candidates that ran into each other don't do so twice.
@@ -262,7 +284,7 @@ impl Cluster {
                 && n.fail_time.is_some_and(|at| window.is_none_or(|w| turn.now.since(at) <= w))
                 && self.replicas_of(n.id).next().is_some()
         };
-        u32::try_from(self.voting_nodes().filter(earlier).count()).unwrap_or(u32::MAX)
+        u32::try_from(self.serving_nodes().filter(earlier).count()).unwrap_or(u32::MAX)
     }
 
     /// Whether nobody can object: I am first in every order and all living siblings know that the primary failed. Some
@@ -281,7 +303,7 @@ impl Cluster {
         rank == 0 && primary_rank == 0 && self.own_offset(turn) != Offset(0) && self.replicas_of(primary).all(knows)
     }
 
-    /// Asks all primaries for their vote in a new epoch, which is durable before it is heard of.
+    /// Asks all voters for their vote in a new epoch, which is durable before it is heard of.
     fn stand(&mut self, turn: &Turn<'_>, primary: NodeId, manual: bool) {
         self.current_epoch = self.current_epoch.next();
         self.election.epoch = self.current_epoch;
@@ -297,6 +319,7 @@ impl Cluster {
         self.log(LogLevel::Notice, text);
         self.note(Note::Started { epoch: self.current_epoch });
         self.todo.save_epochs();
+        self.vote_for_myself(turn);
         let mflags = self.request_flags(turn, primary, manual);
         self.broadcast(turn, mflags, Body::AuthRequest);
     }
@@ -388,6 +411,7 @@ impl Cluster {
         self.todo.save_epochs();
         self.todo.announce = true;
         self.election.reset();
+        self.health.forget_minority();
         self.update_health(turn);
         self.agree_with_data(turn);
     }

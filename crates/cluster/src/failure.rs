@@ -1,4 +1,4 @@
-//! Suspicion (PFAIL, mine alone), agreement (FAIL, a majority of voting primaries) and recovery (cluster-bus 4).
+//! Suspicion (PFAIL, mine alone), agreement (FAIL, a majority of the voters) and recovery (cluster-bus 4).
 //! Nothing but a PONG on my own link clears either.
 
 use crate::cluster::{Cluster, Turn};
@@ -32,7 +32,7 @@ impl Cluster {
         }
     }
 
-    /// Notes that a voting primary reported a node; tells whether that is new. A report's time is rounded up to a whole
+    /// Notes that a voter reported a node; tells whether that is new. A report's time is rounded up to a whole
     /// second. Nodes already marked FAIL collect none.
     pub(crate) fn add_report(&mut self, turn: &Turn<'_>, id: &NodeId, by: NodeId) -> bool {
         let Some(node) = self.nodes.get_mut(id) else { return false };
@@ -56,14 +56,15 @@ impl Cluster {
         node.reports.len()
     }
 
-    /// The FAIL rule: I suspect it myself, and with me a majority of the voting primaries does.
+    /// The FAIL rule: I suspect it myself, and with me a majority of the voters does.
     pub(crate) fn mark_fail_if_agreed(&mut self, turn: &Turn<'_>, id: &NodeId) {
         let Some(node) = self.nodes.get(id) else { return };
         if !node.has(NodeFlags::PFAIL) || node.failed() {
             return;
         }
-        let agreeing = self.report_count(turn.now, id) + usize::from(self.is_voting(&self.me));
-        if agreeing < self.quorum() {
+        self.report_count(turn.now, id);
+        let reports = &self.nodes[id].reports;
+        if !self.is_majority(|voter| *voter == self.me || reports.contains_key(voter)) {
             return;
         }
         self.log(LogLevel::Notice, format!("Marking node {} as failing (quorum reached).", self.named(id)));

@@ -1,6 +1,7 @@
 //! How two nodes get to know each other and find each other again: MEET, the end of a handshake, addresses, identity
 //! mismatches, forgetting (cluster-bus 2.2-2.4, 2.6).
 
+use crate::capabilities::Capabilities;
 use crate::cluster::{Cluster, Turn};
 use crate::effect::LogLevel;
 use crate::gossip::NODES_MAX;
@@ -98,6 +99,8 @@ impl Cluster {
         }
         node.flags.remove(NodeFlags::HANDSHAKE);
         node.data_received = Some(turn.now);
+        node.capabilities = Capabilities::read(header.private);
+        node.electorate = Some(Capabilities::electorate(header.private));
         node.offset = header.offset;
         node.address = self.address_of(node.address.ip, header);
         node.flags |= header.flags & (NodeFlags::LIGHT_HDR_PUBLISH | NodeFlags::LIGHT_HDR_MODULE);

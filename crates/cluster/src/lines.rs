@@ -26,7 +26,7 @@ impl Cluster {
             out.push('\n');
         }
         let (current, voted) = (self.current_epoch, self.last_vote_epoch);
-        let _ = writeln!(out, "vars currentEpoch {current} lastVoteEpoch {voted}");
+        let _ = writeln!(out, "vars currentEpoch {current} lastVoteEpoch {voted}{}", self.voters.variables());
         out
     }
 
@@ -62,6 +62,9 @@ impl Cluster {
         }
         out.push(' ');
         write_flags(node.flags, out);
+        if matches!(reader, Reader::Client(_)) && self.is_witness(&node.id) {
+            out.push_str(",witness");
+        }
         match node.primary {
             Some(primary) => _ = write!(out, " {primary}"),
             None => out.push_str(" -"),

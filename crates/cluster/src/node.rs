@@ -4,6 +4,7 @@
 use crate::capabilities::Capabilities;
 use crate::link::LinkId;
 use crate::silenced::Silence;
+use crate::voters::Digest;
 use baton_base::{Epoch, Mono, NodeId, Offset, ShardId};
 use baton_wire::{IpText, NodeFlags};
 use std::collections::BTreeMap;
@@ -74,6 +75,8 @@ pub(crate) struct Node {
     pub(crate) labels: Labels,
     /// What its last header said that it can do.
     pub(crate) capabilities: Capabilities,
+    /// What it said last about the voters; empty before its first header, which `capabilities` waits for, too.
+    pub(crate) electorate: Option<Digest>,
     /// When the unanswered ping left, if one is outstanding.
     pub(crate) ping_sent: Option<Mono>,
     /// Last PONG on my outbound link, or a trusted gossip about one.
@@ -97,7 +100,7 @@ pub(crate) struct Node {
     pub(crate) silence: Option<Silence>,
     /// I suspected it because it refused: an answer is another process in its place, not one that was slow.
     pub(crate) proven_dead: bool,
-    /// Voting primaries that reported it, with the time up to whole seconds that ages the report.
+    /// Voters that reported it, with the time up to whole seconds that ages the report.
     pub(crate) reports: BTreeMap<NodeId, Mono>,
     /// Since when its headers say "my primary is FAIL" (bit 13); empty if its last header did not say so.
     pub(crate) primary_fail_said: Option<Mono>,
@@ -115,6 +118,7 @@ impl Node {
             address: Address::EMPTY,
             labels: Labels::default(),
             capabilities: Capabilities::NONE,
+            electorate: None,
             ping_sent: None,
             pong_received: None,
             data_received: None,

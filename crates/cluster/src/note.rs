@@ -130,13 +130,13 @@ impl Cluster {
 
     /// Notes a suspicion, where it may lead to a change of primary.
     pub(crate) fn note_suspected(&mut self, id: &NodeId) {
-        if self.is_voting(id) {
+        if self.serves(id) {
             self.note(Note::Suspected { primary: *id });
         }
     }
 
     pub(crate) fn note_failed(&mut self, id: &NodeId) {
-        if self.is_voting(id) {
+        if self.serves(id) {
             let (shard, epoch) = (self.nodes[id].shard, self.effective_epoch(id));
             self.note(Note::Failed { primary: *id, shard, epoch });
         }

@@ -163,6 +163,7 @@ impl Cluster {
         let since = node.primary_fail_said.unwrap_or(turn.now);
         node.primary_fail_said = header.flags.contains(NodeFlags::MY_PRIMARY_FAIL).then_some(since);
         node.capabilities = Capabilities::read(header.private);
+        node.electorate = Some(Capabilities::electorate(header.private));
         node.data_received = Some(turn.now);
         node.offset = header.offset;
         // A sibling's header can make me the best replica: a waiting election looks at once, not at the periodic run.

@@ -104,10 +104,10 @@ impl Cluster {
         out
     }
 
-    /// CLUSTER SHARDS, by shard id.
+    /// CLUSTER SHARDS, by shard id. A witness is no shard: nothing can be asked of it.
     pub(crate) fn shards(&self, turn: &Turn<'_>) -> Vec<Shard> {
         let mut shards: BTreeMap<ShardId, Shard> = BTreeMap::new();
-        for node in self.nodes.values().filter(|n| !n.in_handshake()) {
+        for node in self.nodes.values().filter(|n| !n.in_handshake() && !self.is_witness(&n.id)) {
             let shard = shards.entry(node.shard).or_insert_with(|| Shard {
                 id: node.shard,
                 slots: Vec::new(),
@@ -174,6 +174,7 @@ impl Cluster {
         line("cluster_current_epoch", &self.current_epoch);
         line("cluster_my_epoch", &self.config_epoch());
         self.write_traffic(&mut out);
+        self.write_prospects(&mut out);
         out
     }
 

@@ -29,7 +29,7 @@ impl Cluster {
         header.flags.set(NodeFlags::MY_PRIMARY_FAIL, self.my_primary().is_some_and(Node::failed));
         header.cluster_failed = !self.health.state.is_ok();
         header.mflags = mflags;
-        header.private = self.own_capabilities().to_blob();
+        header.private = self.own_capabilities().to_blob(self.own_electorate());
         if let Manual::Serving { paused_at: Some(offset), .. } = self.manual {
             header.mflags.insert(MsgFlags::PAUSED);
             header.offset = offset;
@@ -40,7 +40,8 @@ impl Cluster {
     /// What I can do beyond upstream's protocol.
     pub(crate) fn own_capabilities(&self) -> Capabilities {
         let said = |on, what| if on { what } else { Capabilities::NONE };
-        said(self.settings.lease, Capabilities::LEASE).with(said(self.settings.witness, Capabilities::WITNESS))
+        let lease = said(self.settings.lease, Capabilities::LEASE);
+        Capabilities::MEMBERS.with(lease).with(said(self.settings.witness, Capabilities::WITNESS))
     }
 
     /// The offset I advertise: 0 for a replica without a complete dataset.

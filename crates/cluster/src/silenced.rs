@@ -17,7 +17,7 @@ const REFUSALS_MIN: u32 = 3;
 const PROBE_PERIOD: Duration = Duration::from_millis(50);
 /// Attempts after which the question is left to the node timeout.
 const ATTEMPTS_MAX: u32 = 10;
-/// Voting primaries that hear of the suspicion at once, besides the replicas of the suspect. The replica hears of
+/// Voters that hear of the suspicion at once, besides the replicas of the suspect. The replica hears of
 /// everybody and counts; these are for replicas that don't count so early. A constant keeps a large cluster quiet.
 const VOTERS_TOLD: usize = 3;
 
@@ -107,7 +107,7 @@ impl Cluster {
         // How much data it has is not looked at: what was heard of that may be older than the data.
         let can_stand = |n: &Node| n.healthy() && !n.has(NodeFlags::NOFAILOVER);
         node.healthy()
-            && self.is_voting(id)
+            && self.serves(id)
             && node.data_received.is_some_and(lately)
             && self.replicas_of(*id).any(can_stand)
     }

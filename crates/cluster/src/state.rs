@@ -2,9 +2,8 @@
 
 use crate::cluster::{Cluster, Turn};
 use crate::effect::LogLevel;
-use crate::node::Node;
 use crate::topology::{DownReason, Health};
-use baton_base::Mono;
+use baton_base::{Mono, NodeId};
 use std::time::Duration;
 
 /// A primary neither serves nor votes this long after its first evaluation, so that the others can tell it first what
@@ -33,6 +32,11 @@ impl HealthWatch {
             first_evaluated: None,
             minority_at: None,
         }
+    }
+
+    /// Whoever was just elected is where the majority is.
+    pub(crate) fn forget_minority(&mut self) {
+        self.minority_at = None;
     }
 }
 
@@ -75,8 +79,8 @@ impl Cluster {
                 health = Health::Fail(DownReason::NotFullCoverage);
             }
         }
-        let reachable = self.voting_nodes().filter(|n| n.is_myself() || Node::healthy(n)).count();
-        if reachable < self.quorum() {
+        let reachable = |id: &NodeId| self.nodes.get(id).is_some_and(|n| n.is_myself() || n.healthy());
+        if !self.is_majority(reachable) {
             health = Health::Fail(DownReason::Minority);
         }
         health

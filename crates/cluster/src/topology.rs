@@ -13,7 +13,7 @@ pub enum DownReason {
     NotReady,
     /// A slot has no owner, or a failed one.
     NotFullCoverage,
-    /// Most voting primaries can't be reached.
+    /// A majority of the voters can't be reached.
     Minority,
 }
 

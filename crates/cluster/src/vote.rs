@@ -1,10 +1,11 @@
 //! When this node votes for a replica (cluster-bus 7.5): the checks in their order, and the vote made durable before it
 //! is cast.
 
+use crate::capabilities::Capabilities;
 use crate::cluster::{Cluster, Turn};
 use crate::effect::LogLevel;
 use crate::node::Node;
-use baton_base::NodeId;
+use baton_base::{Epoch, NodeId};
 use baton_wire::{Body, Header, MsgFlags};
 
 /// Why a vote is refused.
@@ -39,6 +40,9 @@ impl Cluster {
         let because = |text: String| Err(Denial::Because(text));
         if !self.is_voting(&self.me) {
             return Err(Denial::NoVoter);
+        }
+        if !self.voters.know(Capabilities::electorate(header.private)) {
+            return because(": it counts other voters than this node".to_owned());
         }
         if !self.health.safe_to_join || !self.persist_ok {
             return because(": it is not safe to vote in this moment)".to_owned());
@@ -82,6 +86,18 @@ impl Cluster {
         if voted_for == *candidate && counts && newest && !self.refused.contains(candidate) {
             self.send_to(turn, candidate, MsgFlags::empty(), Body::AuthAck);
         }
+    }
+
+    /// The vote of a candidate for itself in its own epoch, if it has one left to give; tells whether it was given.
+    pub(crate) fn take_own_vote(&mut self, turn: &Turn<'_>, epoch: Epoch) -> bool {
+        let free = self.last_vote_epoch < epoch && epoch == self.current_epoch;
+        if !free || !self.is_voting(&self.me) || !self.health.safe_to_join || !self.persist_ok {
+            return false;
+        }
+        self.last_vote_epoch = epoch;
+        self.voted_for = Some((self.me, turn.now));
+        self.todo.save_epochs();
+        true
     }
 
     fn grant(&mut self, turn: &Turn<'_>, candidate: NodeId) {

@@ -8,12 +8,13 @@ use baton_cluster::{ClusterCommand, FailoverMode};
 use std::time::Duration;
 use world::World;
 
-const NODES: usize = 6;
+/// Primaries, replicas, witnesses.
+const SHAPES: [(usize, usize, usize); 4] = [(3, 3, 0), (1, 1, 1), (2, 2, 1), (1, 1, 0)];
 const TROUBLES: usize = 25;
 
 fn trouble(world: &mut World, rng: &mut Rng) {
-    let index = rng.below(NODES as u64) as usize;
-    let other = rng.below(NODES as u64) as usize;
+    let nodes = world.peers.len() as u64;
+    let (index, other) = (rng.below(nodes) as usize, rng.below(nodes) as usize);
     let (alive, hung) = (world.peers[index].alive, world.peers[index].hung);
     match rng.below(9) {
         0 if alive && !hung => world.kill(index),
@@ -36,36 +37,39 @@ fn trouble(world: &mut World, rng: &mut Rng) {
     world.run(Duration::from_millis(rng.below(2500)));
 }
 
-fn live(seed: u64) {
+fn live(seed: u64, (primaries, replicas, witnesses): (usize, usize, usize)) {
     let mut rng = Rng::new(seed);
-    let mut world = World::new(NODES);
-    world.form(3);
+    let data = primaries + replicas;
+    let mut world = World::with(data + witnesses, |own| own.witness = usize::from(own.port) >= 7000 + data);
+    world.form_with(primaries, replicas);
     for _ in 0..TROUBLES {
         trouble(&mut world, &mut rng);
     }
     world.cut.clear();
-    for index in 0..NODES {
+    for index in 0..data + witnesses {
         if !world.peers[index].alive {
             world.restart(index);
         } else if world.peers[index].hung {
             world.resume(index);
         }
     }
-    world.until(&format!("seed {seed}: served after the trouble"), Duration::from_secs(90), World::served);
-    world.until(&format!("seed {seed}: all attached"), Duration::from_secs(30), |w| {
+    let shape = format!("seed {seed} of {primaries}+{replicas}+{witnesses}");
+    world.until(&format!("{shape}: served after the trouble"), Duration::from_secs(90), World::served);
+    world.until(&format!("{shape}: all attached"), Duration::from_secs(30), |w| {
         let attached = |index: usize| {
             let own = &w.peers[index];
             w.is_primary(index) || w.peers.iter().any(|p| own.primary == Some(p.cluster.id()) && p.cluster.is_primary())
         };
-        (0..NODES).all(attached) && (0..NODES).filter(|i| w.is_primary(*i)).count() == 3
+        (0..data).all(attached) && (0..data).filter(|i| w.is_primary(*i)).count() == primaries
     });
+    assert!((data..data + witnesses).all(|index| world.is_primary(index)), "{shape}: a witness follows nobody");
 }
 
 #[test]
 fn peace_returns_after_any_trouble() {
-    let seeds: u64 = std::env::var("CHAOS_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
+    let seeds: u64 = std::env::var("CHAOS_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(12);
     let first: u64 = std::env::var("CHAOS_FIRST").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
     for seed in first..first + seeds {
-        live(seed);
+        live(seed, SHAPES[seed as usize % SHAPES.len()]);
     }
 }

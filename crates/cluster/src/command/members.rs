@@ -6,6 +6,7 @@ use crate::effect::LogLevel;
 use crate::node::Address;
 use crate::roles::Resync;
 use crate::show::ClusterReply;
+use crate::voters::Voters;
 use baton_base::{Epoch, NodeId, ShardId};
 use baton_wire::{IpText, NodeFlags};
 use std::net::IpAddr;
@@ -60,6 +61,8 @@ impl Cluster {
         if id == self.me {
             return Err("ERR Can't replicate myself".to_owned());
         }
+        self.refuse_witness(&self.me)?;
+        self.refuse_witness(&id)?;
         if !self.nodes[&id].is_primary() {
             return Err("ERR I can only replicate a master, not a replica.".to_owned());
         }
@@ -110,6 +113,7 @@ impl Cluster {
         self.election.reset();
         self.slots.close_all();
         self.blacklist.clear();
+        self.voters = Voters::default();
         let me = self.me;
         self.slots.unassign_all(&me);
         let others: Vec<NodeId> = self.nodes.keys().copied().filter(|id| *id != me).collect();

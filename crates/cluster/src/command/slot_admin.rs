@@ -21,6 +21,7 @@ fn once_each(slots: &[Slot]) -> Result<(), String> {
 
 impl Cluster {
     pub(crate) fn add_slots(&mut self, slots: &[Slot]) -> Answer {
+        self.refuse_witness(&self.me)?;
         if !self.is_primary() {
             return Err("ERR Please use ADDSLOTS only with masters.".to_owned());
         }
@@ -74,6 +75,7 @@ impl Cluster {
                 self.slots.migrating.insert(slot, target);
             }
             SetSlot::Importing(source) => {
+                self.refuse_witness(&self.me)?;
                 if self.slots.owner(slot) == Some(self.me) {
                     return Err(format!("ERR I'm already the owner of hash slot {slot}"));
                 }
@@ -91,6 +93,15 @@ impl Cluster {
         Ok(ClusterReply::Ok)
     }
 
+    /// Slots and replicas are for nodes with data.
+    pub(crate) fn refuse_witness(&self, id: &NodeId) -> Result<(), String> {
+        if self.is_witness(id) {
+            Err(format!("ERR Node {id} is a witness: it holds neither slots nor data"))
+        } else {
+            Ok(())
+        }
+    }
+
     fn other_primary(&self, text: &str) -> Result<NodeId, String> {
         let id = self.find(text).map_err(|_| format!("ERR I don't know about node {text}"))?;
         if id == self.me {
@@ -99,6 +110,7 @@ impl Cluster {
         if !self.nodes[&id].is_primary() {
             return Err("ERR Target node is not a master".to_owned());
         }
+        self.refuse_witness(&id)?;
         Ok(id)
     }
 
@@ -108,6 +120,7 @@ impl Cluster {
         if !self.nodes[&owner].is_primary() {
             return Err("ERR Target node is not a master".to_owned());
         }
+        self.refuse_witness(&owner)?;
         let mine = self.slots.owner(slot) == Some(self.me);
         let keys = turn.facts.keys.keys_in(slot);
         if mine && owner != self.me && keys > 0 {

@@ -394,6 +394,13 @@ impl World {
         }
     }
 
+    /// A field of CLUSTER INFO.
+    pub(crate) fn info(&mut self, index: usize, field: &str) -> String {
+        let Ok(ClusterReply::Text(text)) = self.command(index, ClusterCommand::Info) else { panic!("no text") };
+        let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        line.unwrap_or_default().to_owned()
+    }
+
     pub(crate) fn slots_reply(&mut self, index: usize) -> ClusterReply {
         self.command(index, ClusterCommand::Slots).unwrap()
     }
@@ -405,6 +412,11 @@ impl World {
 
     /// `primaries` nodes share all slots; node i >= primaries replicates node i mod primaries.
     pub(crate) fn form(&mut self, primaries: usize) {
+        self.form_with(primaries, self.peers.len() - primaries);
+    }
+
+    /// The same with this many replicas; whoever is left holds nothing.
+    pub(crate) fn form_with(&mut self, primaries: usize, replicas: usize) {
         let count = self.peers.len();
         for index in 0..count {
             self.ok(index, ClusterCommand::SetConfigEpoch(baton_base::Epoch(index as u64 + 1)));
@@ -421,7 +433,7 @@ impl World {
             let slots: Vec<Slot> = Slot::all().filter(|s| s.index() * primaries / Slot::COUNT == index).collect();
             self.ok(index, ClusterCommand::AddSlots(slots));
         }
-        for index in primaries..count {
+        for index in primaries..primaries + replicas {
             let primary = self.id(index % primaries).to_string();
             let known = |w: &World| w.peers[index].cluster.topology().nodes.iter().any(|n| n.id.to_string() == primary);
             self.until("the primary is known", Duration::from_secs(10), known);
@@ -431,7 +443,7 @@ impl World {
         self.until("replicas are seen", Duration::from_secs(10), |w| {
             w.peers
                 .iter()
-                .all(|p| p.cluster.topology().nodes.iter().filter(|n| n.primary.is_some()).count() == count - primaries)
+                .all(|p| p.cluster.topology().nodes.iter().filter(|n| n.primary.is_some()).count() == replicas)
         });
         self.run(Duration::from_secs(3));
     }
