@@ -66,8 +66,8 @@ ids! {
     TlsClientCertFile, TlsClientKeyFile, TlsClientKeyFilePass, TlsCluster, TlsDhParamsFile, TlsKeyFile,
     TlsKeyFilePass, TlsPort, TlsPreferServerCiphers, TlsProtocols, TlsReplication, TlsSessionCacheSize,
     TlsSessionCacheTimeout, TlsSessionCaching, TrackingTableMaxKeys, UnixSocket, UnixSocketGroup,
-    UnixSocketPerm, UseExitOnPanic, WatchdogPeriod, WorkerThreads, WriteAckReplicas, ZsetMaxListpackEntries,
-    ZsetMaxListpackValue,
+    UnixSocketPerm, UseExitOnPanic, WatchdogPeriod, WorkerThreads, WriteAckReplicas, WriteAckTimeout,
+    ZsetMaxListpackEntries, ZsetMaxListpackValue,
 }
 
 /// Number of directives.

@@ -30,3 +30,4 @@ pub mod start;
 pub mod stats;
 pub mod worker;
 pub mod world;
+pub mod write_acks;

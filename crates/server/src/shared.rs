@@ -26,6 +26,7 @@ use crate::slow_log::SlowLog;
 use crate::stats::Stats;
 use crate::worker::WorkerMessage;
 use crate::world::{World, WorldCell};
+use crate::write_acks::WriteAcks;
 
 /// The threads that can be written to.
 pub struct Threads {
@@ -73,6 +74,8 @@ pub struct Shared {
     pub waiters: AtomicUsize,
     /// Replicas that are in sync enough to count for `min-replicas-to-write`.
     pub good_replicas: AtomicU64,
+    /// Writes that replicas have to acknowledge before their replies are sent.
+    pub write_acks: WriteAcks,
     /// Forty characters that name this process.
     pub run_id: String,
     /// Where the configuration came from, if from a file.

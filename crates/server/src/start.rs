@@ -32,6 +32,7 @@ use crate::slow_log::SlowLog;
 use crate::stats::Stats;
 use crate::worker::{self, Worker};
 use crate::world::{World, WorldCell};
+use crate::write_acks::WriteAcks;
 
 pub use crate::listen::listen_tcp;
 
@@ -345,6 +346,7 @@ fn make_shared(
         threads: OnceLock::new(),
         waiters: AtomicUsize::new(0),
         good_replicas: AtomicU64::new(0),
+        write_acks: WriteAcks::new(workers, settings.uint(Id::WriteAckReplicas)),
         run_id: ReplId::random(&mut rng).to_string(),
         config_file,
         executable: program.to_owned(),

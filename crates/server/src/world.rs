@@ -2,6 +2,7 @@
 //! worker reads it once a batch, inside the gate, so no batch mixes two of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use baton_base::{Mono, WallMs};
@@ -134,6 +135,10 @@ pub struct Hot {
     pub replica_serve_stale_data: bool,
     /// `min-replicas-to-write` when the feature is on, else 0.
     pub min_replicas_to_write: u64,
+    /// `write-ack-replicas`.
+    pub write_ack_replicas: u64,
+    /// `write-ack-timeout`.
+    pub write_ack_timeout: Duration,
     /// `proto-max-bulk-len`.
     pub proto_max_bulk_len: usize,
     /// `client-query-buffer-limit`.
@@ -167,6 +172,8 @@ impl Hot {
             replica_read_only: s.bool(Id::ReplicaReadOnly),
             replica_serve_stale_data: s.bool(Id::ReplicaServeStaleData),
             min_replicas_to_write: if s.uint(Id::MinReplicasMaxLag) == 0 { 0 } else { min_replicas },
+            write_ack_replicas: s.uint(Id::WriteAckReplicas),
+            write_ack_timeout: Duration::from_millis(s.uint(Id::WriteAckTimeout)),
             proto_max_bulk_len: s.uint(Id::ProtoMaxBulkLen) as usize,
             query_buffer_limit: s.uint(Id::ClientQueryBufferLimit) as usize,
             lazy_expire: s.bool(Id::LazyfreeLazyExpire),
@@ -220,6 +227,8 @@ pub struct World {
     /// Nothing stands between an authenticated client and a command of its own node; follows from the rest. The checks
     /// that only matter for replicas, clusters, holds, loading and missing replicas can be skipped.
     pub plain: bool,
+    /// This node is a primary whose replies wait until replicas acknowledged what they tell of; follows from the rest.
+    pub holds_replies: bool,
 }
 
 impl World {
@@ -240,6 +249,7 @@ impl World {
             no_free_output: false,
             env: Arc::new(Env::default()),
             plain: false,
+            holds_replies: false,
         }
         .derived()
     }
@@ -264,7 +274,9 @@ impl World {
             && self.holds.scope().is_none()
             && self.loading.is_none()
             && self.hot.min_replicas_to_write == 0
+            && self.hot.write_ack_replicas == 0
             && self.hot.memory_max == 0;
+        self.holds_replies = self.role == Role::Primary && self.hot.write_ack_replicas > 0;
         self
     }
 

@@ -116,8 +116,15 @@ pub(super) const TABLE: &[Directive] = &[
         NAT32,
         Unit::Count,
         "Replicas that must have acknowledged a write before its reply is sent; 0 is off.",
-    )
-    .accepted("replies do not wait for replicas yet"),
+    ),
+    int(
+        Id::WriteAckTimeout,
+        "write-ack-timeout",
+        "1000",
+        POS32,
+        Unit::Millis,
+        "How long a reply waits for that before an error is sent instead.",
+    ),
     choice::<PropagationError>(
         "propagation-error-behavior",
         "ignore",

@@ -4,12 +4,13 @@ use baton_config::{Id, Settings};
 use std::collections::BTreeMap;
 
 /// Directives upstream does not have.
-const OWN: [&str; 7] = [
+const OWN: [&str; 8] = [
     "worker-threads",
     "handover-on-shutdown",
     "cluster-detect-refusals",
     "cluster-witness",
     "write-ack-replicas",
+    "write-ack-timeout",
     "metrics-port",
     "metrics-bind",
 ];

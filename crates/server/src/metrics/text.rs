@@ -147,12 +147,29 @@ fn replication(shared: &Shared, world: &World, sheet: &mut Sheet<'_>) -> Result<
     sheet.gauges("replica_ack_age_seconds", "Since a replica last acknowledged", "replica", ages)?;
     sheet.counter("sync_full", "Full synchronisations given", shared.stats.sync_full.value())?;
     sheet.counter("sync_partial", "Partial synchronisations given", shared.stats.sync_partial_ok.value())?;
+    if world.hot.write_ack_replicas > 0 {
+        write_acks(shared, world, sheet)?;
+    }
     if primary {
         return Ok(());
     }
     sheet.gauge("link_up", "1 while the stream of the primary flows", u8::from(world.link_up))?;
     let silence = shared.repl.heard_at().map_or(0, |at| now.since(at).as_millis());
     sheet.gauge("link_silent_milliseconds", "Since the primary was last heard", silence)
+}
+
+fn write_acks(shared: &Shared, world: &World, sheet: &mut Sheet<'_>) -> Result<(), Error> {
+    let acks = &shared.write_acks;
+    sheet.gauge("write_ack_replicas", "Replicas that have to acknowledge a write", world.hot.write_ack_replicas)?;
+    sheet.gauge("write_ack_replicas_present", "Replicas that would acknowledge one now", acks.present())?;
+    let help = "Replies that waited for acknowledgements";
+    sheet.counter("write_ack_replies_held", help, acks.replies_held.value())?;
+    let help = "Writes that ran and were not acknowledged in time";
+    sheet.counter("write_ack_writes_unacked", help, acks.writes_unacked.value())?;
+    let help = "Reads whose answer was not acknowledged in time";
+    sheet.counter("write_ack_reads_unacked", help, acks.reads_unacked.value())?;
+    let help = "Writes that were refused for lack of replicas";
+    sheet.counter("write_ack_writes_refused", help, acks.writes_refused.value())
 }
 
 fn cluster(world: &World, sheet: &mut Sheet<'_>) -> Result<(), Error> {

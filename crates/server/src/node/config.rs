@@ -7,6 +7,7 @@ use baton_resp::Args;
 
 use super::{Outcome, Refusal, SYNTAX};
 use crate::control::ControlMessage;
+use crate::repl::FeederMessage;
 use crate::shared::Shared;
 use crate::worker::WorkerMessage;
 use crate::worker::client::Client;
@@ -40,8 +41,12 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
             }
         }
         b"set" => {
+            let replicas = cx.world.hot.write_ack_replicas;
             set(cx.shared, args.skip(2), is_local(client))?;
             cx.look();
+            if cx.world.hot.write_ack_replicas != replicas {
+                begin_holding(cx);
+            }
             client.out.ok();
         }
         b"rewrite" => {
@@ -50,6 +55,7 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
         }
         b"resetstat" => {
             cx.shared.stats.reset();
+            cx.shared.write_acks.reset_stats();
             cx.shared.threads().control.send(ControlMessage::ResetStats);
             client.out.ok();
         }
@@ -66,6 +72,17 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
 pub fn is_local(client: &Client) -> bool {
     let addr = &client.meta.addr;
     client.conn.is_unix() || addr.parse::<std::net::SocketAddr>().is_ok_and(|a| a.ip().to_canonical().is_loopback())
+}
+
+/// Another number of replicas has to acknowledge writes: what is there now counts as unacknowledged by them.
+fn begin_holding(cx: &mut Context<'_>) {
+    cx.stop_world(|cx| {
+        let shared = cx.shared;
+        shared.write_acks.begin_anew(cx.world.hot.write_ack_replicas, shared.journal.end());
+    });
+    let threads = cx.shared.threads();
+    threads.feeder.send(FeederMessage::AskAcks);
+    threads.workers.iter().for_each(crate::mailbox::Mailbox::ring);
 }
 
 fn set(shared: &Arc<Shared>, args: Args<'_>, is_local: bool) -> Result<(), Refusal> {

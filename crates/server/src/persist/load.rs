@@ -328,6 +328,7 @@ impl Listener for AtStart<'_> {
         let shared = self.shared;
         shared.journal.set_position(at.offset);
         shared.journal.activate();
+        shared.write_acks.cover(at.offset);
         *shared.repl.history.lock() = if self.is_replica {
             shared.journal.set_selected_db(at.stream_db);
             History::restored_as_replica(at.id)

@@ -1,6 +1,7 @@
 //! The feeder thread: owns the connections of all replicas, decides what each gets, sends snapshots and the stream, and
 //! hears their acknowledgements. The journal wakes it; nothing it sends waits for a timer.
 
+mod ack_rounds;
 mod full_sync;
 mod periodic;
 mod replica;
@@ -27,6 +28,7 @@ use crate::mailbox::{Inbox, Mailbox, mailbox};
 use crate::shared::Shared;
 use crate::worker::WorkerMessage;
 use crate::world::World;
+use ack_rounds::Rounds;
 use full_sync::FullSync;
 use periodic::Periods;
 use replica::{Gone, Replica};
@@ -93,6 +95,8 @@ struct Feeder {
     news: News,
     /// End of the stream after the latest request for acknowledgement, and when it was made.
     asked: (Offset, Mono),
+    /// Requests for acknowledgement on behalf of replies that wait.
+    rounds: Rounds,
     /// When bytes of the stream were last sent, and whether the time before that was short.
     sent_at: Mono,
     busy: bool,
@@ -114,6 +118,7 @@ impl Feeder {
             periods: Periods::new(now),
             news: News::default(),
             asked: (Offset(0), Mono::ZERO),
+            rounds: Rounds::default(),
             sent_at: Mono::ZERO,
             busy: false,
             buf: vec![0; READ_BYTES].into_boxed_slice(),
@@ -146,7 +151,9 @@ impl Feeder {
             return false;
         }
         self.listen(now);
+        self.hear_acks();
         self.synchronise(now);
+        self.ask_for_writers(now);
         self.pump(now);
         self.tick(now);
         self.publish(now);
@@ -436,6 +443,7 @@ impl Feeder {
         let lag_max = Duration::from_secs(self.shared.world.peek().settings.uint(Id::MinReplicasMaxLag));
         let good = baton_replication::quorum::good(self.replicas.values().map(|r| &r.session), now, lag_max);
         self.shared.good_replicas.store(good as u64, Ordering::Relaxed);
+        self.count_acknowledging(now, lag_max);
     }
 }
 

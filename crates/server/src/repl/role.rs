@@ -45,6 +45,7 @@ pub fn promote_still(shared: &Arc<Shared>, _still: &Stillness<'_>, also: impl Fn
             "Setting secondary replication ID to {old}, valid up to offset: {valid}. New replication ID is {new}"
         ));
         shared.journal.select_reset();
+        shared.write_acks.begin_anew(shared.world.peek().hot.write_ack_replicas, end);
         shared.repl.link.store(Arc::default());
         shared.repl.down_since_us.store(u64::MAX, Ordering::Relaxed);
         shared.log.set_role(b'M');

@@ -12,6 +12,7 @@ use baton_store::{DbIndex, WatchFlag};
 use crate::clients::{ClientFlags, ClientMeta};
 use crate::conn::{Conn, Moved};
 use crate::repl::ReplicaHandshake;
+use crate::worker::held::HeldReplies;
 
 /// Commands of a transaction, in order.
 pub type Queued = Vec<(&'static CommandSpec, OwnedArgs)>;
@@ -94,6 +95,8 @@ pub enum Waiting {
     },
     /// The control thread's answer.
     Control,
+    /// Room for more replies that wait for acknowledgements.
+    Acks,
 }
 
 impl Waiting {
@@ -130,6 +133,8 @@ pub struct Client {
     pub out: Out,
     /// How much of them is written.
     pub written: usize,
+    /// Which of them must not be sent yet.
+    pub held: HeldReplies,
     /// Selected database.
     pub db: DbIndex,
     /// It authenticated, or no password is needed.
@@ -180,6 +185,7 @@ impl Client {
             parser: RequestParser::new(),
             out: Out::new(Proto::V2),
             written: 0,
+            held: HeldReplies::default(),
             db: DbIndex(0),
             authenticated,
             once_authenticated: authenticated,
@@ -219,11 +225,12 @@ impl Client {
         self.out.proto == Proto::V2 && self.subscriptions.as_ref().is_some_and(|s| !s.is_empty())
     }
 
-    /// Writes what fits of the waiting replies. False if the peer is gone.
+    /// Writes what fits of the waiting replies, as far as they may go. An error if the peer is gone.
     pub fn flush(&mut self) -> Result<usize, PeerGone> {
         let mut total = 0;
-        while self.written < self.out.buf.len() {
-            match self.conn.write(&self.out.buf[self.written..]) {
+        let sendable = self.held.sendable(self.out.buf.len());
+        while self.written < sendable {
+            match self.conn.write(&self.out.buf[self.written..sendable]) {
                 Moved::Bytes(n) => {
                     self.written += n;
                     total += n;
@@ -234,6 +241,10 @@ impl Client {
                 }
                 Moved::Closed => return Err(PeerGone),
             }
+        }
+        if sendable < self.out.buf.len() {
+            self.forget_written();
+            return Ok(total);
         }
         self.out.buf.clear();
         self.written = 0;
@@ -248,6 +259,7 @@ impl Client {
     fn forget_written(&mut self) {
         if self.written >= KEPT_OUTPUT_BYTES && self.written > self.out.buf.len() / 2 {
             self.out.buf.drain(..self.written);
+            self.held.shift(self.written);
             self.written = 0;
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arc_swap::Guard;
-use baton_base::{Rng, Slot};
+use baton_base::{Offset, Rng, Slot};
 use baton_commands::Effects;
 use baton_journal::Unit;
 use smallvec::SmallVec;
@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use super::Now;
 use super::client::Waiting;
 use super::count::Oddity;
+use super::hold::Revealed;
 use super::input::BatchBuffers;
 use crate::clients::ClientId;
 use crate::gate::{Lane, Pass, Stillness};
@@ -41,6 +42,10 @@ pub struct Local {
     pub request: usize,
     /// Requests of the batch that don't count like the others.
     pub oddities: Vec<Oddity>,
+    /// What the running command looked at, while replies wait for acknowledgements.
+    pub revealed: Revealed,
+    /// The largest offset that a reply of the batch waits for.
+    pub wanted: Offset,
     /// Buffers of the batch.
     pub batch: BatchBuffers,
 }
@@ -59,6 +64,8 @@ impl Local {
             own_pushes: Vec::new(),
             request: 0,
             oddities: Vec::new(),
+            revealed: Revealed::default(),
+            wanted: Offset(0),
             batch: BatchBuffers::default(),
         }
     }
@@ -91,6 +98,8 @@ pub struct Context<'a> {
     pub now: Now,
     /// Nothing stands between an authenticated client and a command: [`World::plain`], and saving works.
     pub plain: bool,
+    /// Replies wait until replicas acknowledged what they tell of ([`World::holds_replies`]).
+    pub holds_replies: bool,
     /// A transaction is being executed: nothing may wait.
     pub in_transaction: bool,
 }
@@ -101,7 +110,18 @@ impl<'a> Context<'a> {
         let pass = shared.gate.enter(local.lane);
         let world = shared.world.peek();
         let plain = is_plain(shared, &world);
-        Context { shared, local, pass: Some(pass), still: None, world, plain, now, in_transaction: false }
+        let holds_replies = world.holds_replies;
+        Context {
+            shared,
+            local,
+            pass: Some(pass),
+            still: None,
+            world,
+            plain,
+            holds_replies,
+            now,
+            in_transaction: false,
+        }
     }
 
     /// Leaves the gate, stops the world, does something, and enters again. Whoever calls holds no slot lock. Inside a
@@ -146,6 +166,7 @@ impl<'a> Context<'a> {
     pub fn look(&mut self) {
         self.world = self.shared.world.peek();
         self.plain = is_plain(self.shared, &self.world);
+        self.holds_replies = self.world.holds_replies;
     }
 }
 

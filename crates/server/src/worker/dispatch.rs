@@ -164,6 +164,9 @@ fn check(cx: &Context<'_>, client: &Client, spec: &'static CommandSpec) -> Resul
     if writes && !replica && lacks_replicas(cx) {
         return Err("NOREPLICAS Not enough good replicas to write.".into());
     }
+    if writes && world.holds_replies && cx.shared.write_acks.present() < world.hot.write_ack_replicas {
+        return Err(too_few_to_acknowledge(cx));
+    }
     if writes && replica && world.hot.replica_read_only {
         return Err("READONLY You can't write against a read only replica.".into());
     }
@@ -210,6 +213,14 @@ fn needs_more_than(client: &Client, spec: &CommandSpec, flag: Flags) -> bool {
 fn lacks_replicas(cx: &Context<'_>) -> bool {
     let wanted = cx.world.hot.min_replicas_to_write;
     wanted > 0 && cx.shared.good_replicas.load(std::sync::atomic::Ordering::Relaxed) < wanted
+}
+
+/// A write that nobody could acknowledge does not run at all.
+#[cold]
+fn too_few_to_acknowledge(cx: &Context<'_>) -> Refusal {
+    let (present, wanted) = (cx.shared.write_acks.present(), cx.world.hot.write_ack_replicas);
+    cx.shared.write_acks.writes_refused.add_shared(1);
+    format!("NOREPLICAS Not enough replicas to acknowledge a write: {present} of {wanted} are there.").into()
 }
 
 fn is_subscribing(spec: &CommandSpec) -> bool {

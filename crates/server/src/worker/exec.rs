@@ -30,6 +30,10 @@ pub(super) fn keyspace(
         let mut view = store.view(key.slot, db, wall, rule);
         on_view(cx, client, spec, &mut view, run, args, &[key]);
         finish(cx, client, spec, &mut view, args, &[key], true);
+        drop(view);
+        if cx.holds_replies {
+            cx.reveals(&[key.slot]);
+        }
         return Flow::Next;
     }
     let keys = declared_keys(cx, spec, args);
@@ -48,6 +52,9 @@ pub(super) fn keyspace(
         let mut view = cx.shared.store.view_all(db, wall, rule);
         on_view(cx, client, spec, &mut view, run, args, &keys);
         finish(cx, client, spec, &mut view, args, &keys, true);
+    }
+    if cx.holds_replies {
+        cx.reveals(&slots);
     }
     cx.local.slots = slots;
     Flow::Next
@@ -128,6 +135,10 @@ pub(super) fn finish(
         if append {
             client.last_write = cx.shared.journal.append(&cx.local.unit);
             cx.local.unit.clear();
+            if cx.holds_replies {
+                let end = client.last_write;
+                keys.iter().for_each(|key| cx.shared.write_acks.note_write(key.slot, end));
+            }
         }
     }
     view.take_outcome();
@@ -197,6 +208,9 @@ pub(super) fn store(
         cx.fail(client, spec, &fail.text());
     }
     delete_due(cx, client, &due);
+    if cx.holds_replies {
+        cx.reveals_all();
+    }
     Flow::Next
 }
 
@@ -269,6 +283,10 @@ fn on_world(cx: &mut Context<'_>, client: &mut Client, spec: &'static CommandSpe
             client.last_write = cx.shared.journal.append(&cx.local.unit);
             cx.local.unit.clear();
         }
+    }
+    if cx.holds_replies {
+        cx.shared.write_acks.cover(cx.shared.journal.end());
+        cx.reveals_all();
     }
     for taken in garbage {
         if free_now { drop(taken) } else { cx.shared.free_later(taken) }

@@ -169,6 +169,10 @@ impl Worker {
         let mut batch = std::mem::take(&mut self.local.batch);
         let mut pos = 0;
         loop {
+            if client.held.is_full(client.out.buf.len()) {
+                self.set_waiting(client, Waiting::Acks);
+                break;
+            }
             batch.requests.clear();
             batch.ranges.clear();
             let (end, ended) = parse(shared, client, data, pos, &mut batch);
@@ -199,6 +203,7 @@ impl Worker {
             }
         }
         self.local.batch = batch;
+        self.await_release(client);
         pos
     }
 
@@ -224,6 +229,7 @@ impl Worker {
         let mut count = 0;
         for (request, key) in batch.requests.iter().zip(&keys) {
             cx.local.request = count;
+            let (start, last_write) = (client.out.buf.len(), client.last_write);
             let args = request.args(data, batch);
             let flow = if all_timed || (many && request.spec.is_some_and(is_timed_alone)) {
                 let began = Instant::now();
@@ -233,6 +239,9 @@ impl Worker {
             } else {
                 dispatch::run(&mut cx, client, request.spec, args, *key)
             };
+            if cx.holds_replies {
+                cx.hold_reply(client, start, last_write);
+            }
             match flow {
                 Flow::Wait(Waiting::Hold) => {
                     outcome = (Some(request.start), flow);
@@ -253,6 +262,7 @@ impl Worker {
             }
         }
         drop(cx);
+        self.local.ask_for_acks(shared);
         shared.seen.after_batch(shared, self.local.lane, dirty);
         self.count_batch(shared, client, &Ran { data, batch, count, nanos: nanos_since(began) });
         outcome

@@ -2,13 +2,16 @@
 //! parses every request in it, prefetches their keys, executes them under slot locks, and writes all replies at once.
 //!
 //! Reading order: [`client`] (a connection), [`input`] (bytes to requests), [`dispatch`] (may this command run now),
-//! [`exec`] (keyspace commands on a view), [`transaction`], [`count`], [`waiting`] (commands that wait), then the loop below.
+//! [`exec`] (keyspace commands on a view), [`transaction`], [`count`], [`waiting`] (commands that wait), [`held`] and [`hold`]
+//! (replies that wait), then the loop below.
 
 pub mod client;
 pub mod context;
 pub mod count;
 pub mod dispatch;
 pub mod exec;
+pub mod held;
+pub mod hold;
 pub mod input;
 pub mod limits;
 pub mod routing;
@@ -97,6 +100,8 @@ pub struct Worker {
     waiting: usize,
     /// Connections that are over their soft output limit.
     over_soft: usize,
+    /// Connections with replies that wait for acknowledgements.
+    releases: hold::ReleaseQueue,
     last_idle_check: Mono,
 }
 
@@ -137,6 +142,7 @@ impl Worker {
             read_buf: vec![0; READ_BYTES].into_boxed_slice(),
             waiting: 0,
             over_soft: 0,
+            releases: hold::ReleaseQueue::new(),
             last_idle_check: now,
             shared,
         }
@@ -169,6 +175,7 @@ impl Worker {
                 return;
             }
             self.deliver_local(&shared);
+            self.release_held(&shared, now);
             self.check_deadlines(&shared, now);
             shared.stats.lanes[self.local.lane.0].count_turn(shared.clock.mono().since(now.mono));
         }
@@ -176,7 +183,11 @@ impl Worker {
 
     fn tick(&self, shared: &Shared) -> Duration {
         let idle_limit = shared.world.peek().settings.int(baton_config::Id::Timeout);
-        if self.waiting + self.over_soft > 0 || idle_limit > 0 { TICK } else { Duration::from_secs(60) }
+        if self.waiting + self.over_soft + self.releases.len() > 0 || idle_limit > 0 {
+            TICK
+        } else {
+            Duration::from_secs(60)
+        }
     }
 
     fn now(&self) -> Now {
@@ -265,7 +276,10 @@ impl Worker {
                 WorkerMessage::HoldsChanged => self.on_holds_changed(shared, now),
                 WorkerMessage::Acknowledged => self.on_acknowledged(shared, now),
                 WorkerMessage::Unblock { client, how } => self.on_unblock(shared, client, how, now),
-                WorkerMessage::Demoted => self.on_demoted(shared, now),
+                WorkerMessage::Demoted => {
+                    self.on_demoted(shared, now);
+                    self.fail_held(shared, now);
+                }
                 // The next wait of the loop is measured by the new settings.
                 WorkerMessage::SettingsChanged => {}
                 WorkerMessage::Stop => return false,
@@ -344,6 +358,9 @@ impl Worker {
         }
         if self.waiting > 0 {
             self.expire_waits(shared, now);
+        }
+        if !self.releases.is_empty() {
+            self.expire_held(shared, now);
         }
     }
 }

@@ -170,6 +170,9 @@ fn run_on_slots(
     let mut view = shared.store.view_many(slots, client.db, cx.now.wall, cx.world.expiry_rule());
     if end_watches(cx, client.meta.id, &mut view, watches) {
         client.out.null_array();
+        if cx.holds_replies {
+            cx.reveals(slots);
+        }
         return Flow::Next;
     }
     client.out.array(queue.len());
@@ -177,6 +180,10 @@ fn run_on_slots(
         run_one(cx, client, spec, args, Some(&mut view));
     }
     append(cx, client);
+    if cx.holds_replies {
+        slots.iter().for_each(|slot| cx.shared.write_acks.note_write(*slot, client.last_write));
+        cx.reveals(slots);
+    }
     Flow::Next
 }
 
@@ -188,6 +195,9 @@ fn run_on_world(cx: &mut Context<'_>, client: &mut Client, queue: &Queued, watch
         let mut view = shared.store.view_all(client.db, cx.now.wall, cx.world.expiry_rule());
         let changed = end_watches(cx, client.meta.id, &mut view, watches);
         drop(view);
+        if cx.holds_replies {
+            cx.reveals_all();
+        }
         if changed {
             client.out.null_array();
             return Flow::Next;
@@ -200,6 +210,10 @@ fn run_on_world(cx: &mut Context<'_>, client: &mut Client, queue: &Queued, watch
             }
         }
         append(cx, client);
+        if cx.holds_replies {
+            cx.shared.write_acks.cover(shared.journal.end());
+            cx.reveals_all();
+        }
         flow
     })
 }

@@ -12,13 +12,13 @@ use crate::stats::{CommandStats, Count};
 
 impl Worker {
     /// Ends a wait and goes on with the requests behind it. False if the connection is to end.
-    fn resume(&mut self, shared: &Arc<Shared>, client: &mut Client, now: Now) -> bool {
+    pub(super) fn resume(&mut self, shared: &Arc<Shared>, client: &mut Client, now: Now) -> bool {
         self.set_waiting(client, Waiting::No);
         self.run_buffered(shared, client, now) && self.send(shared, client)
     }
 
     /// Ids of the connections whose wait fulfils a condition, in order of arrival.
-    fn waiters(&self, which: impl Fn(&Client) -> bool) -> Vec<ClientId> {
+    pub(super) fn waiters(&self, which: impl Fn(&Client) -> bool) -> Vec<ClientId> {
         let mut ids: Vec<ClientId> = self.clients.iter().flatten().filter(|c| which(c)).map(|c| c.meta.id).collect();
         ids.sort_unstable();
         ids

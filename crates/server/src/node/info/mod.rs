@@ -117,6 +117,11 @@ fn ask_cluster_info(cx: &mut Context<'_>) -> Option<String> {
 
 fn replication(view: &View<'_>, lines: &mut Lines) {
     lines.0.push_str(&crate::repl::info_section(view.shared, view.world));
+    if view.world.hot.write_ack_replicas > 0 {
+        lines.put("write_ack_replicas", view.world.hot.write_ack_replicas);
+        lines.put("write_ack_replicas_present", view.shared.write_acks.present());
+        lines.put("write_ack_offset", view.shared.write_acks.acked());
+    }
 }
 
 /// Bytes for people: `1.50M`.

@@ -87,6 +87,11 @@ fn loops(view: &View<'_>, lines: &mut Lines) {
     lines.put("acl_access_denied_auth", s.auth_failures.value());
     lines.zeros(&["acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel"]);
     lines.zeros(&["acl_access_denied_tls_cert", "acl_access_denied_db"]);
+    if view.world.hot.write_ack_replicas > 0 {
+        for (name, count) in view.shared.write_acks.counts() {
+            lines.put(&format!("write_ack_{name}"), count.value());
+        }
+    }
 }
 
 /// Figures for developers.
