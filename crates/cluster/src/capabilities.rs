@@ -18,6 +18,11 @@ impl Capabilities {
     pub(crate) const WITNESS: Capabilities = Capabilities(1 << 1);
     /// It lets all members vote where one is a witness.
     pub(crate) const MEMBERS: Capabilities = Capabilities(1 << 2);
+    /// As a replica it takes over from a primary that is [`Capabilities::BEHIND`]. While its data is being loaded it says
+    /// nothing at all, so whatever offset it says is the one that it has.
+    pub(crate) const STEPS_IN: Capabilities = Capabilities(1 << 3);
+    /// It was started again, has less data than a replica of its own, and serves nobody until that has taken over.
+    pub(crate) const BEHIND: Capabilities = Capabilities(1 << 4);
 
     /// What a header says.
     pub(crate) fn read(blob: Option<PrivateBlob>) -> Capabilities {

@@ -6,6 +6,7 @@ use crate::conf::Restored;
 use crate::debug::DebugHooks;
 use crate::effect::{Effect, LogLevel};
 use crate::election::Election;
+use crate::homecoming::Homecoming;
 use crate::input::{Facts, Input};
 use crate::link::{Link, LinkId};
 use crate::manual::Manual;
@@ -80,6 +81,7 @@ pub struct Cluster {
     /// The failover that made me primary, for as long as I am it: what the record beside the file says of it.
     pub(crate) victory: Option<Victory>,
     pub(crate) health: HealthWatch,
+    pub(crate) homecoming: Homecoming,
     pub(crate) election: Election,
     pub(crate) manual: Manual,
     pub(crate) voters: Voters,
@@ -132,6 +134,7 @@ impl Cluster {
             last_vote_epoch: Epoch(0),
             victory: None,
             health: HealthWatch::new(),
+            homecoming: Homecoming::default(),
             election: Election::default(),
             manual: Manual::Idle,
             voters: Voters::default(),
@@ -155,7 +158,10 @@ impl Cluster {
         };
         match boot {
             Boot::Fresh => cluster.log(LogLevel::Notice, format!("No cluster configuration found, I'm {me}")),
-            Boot::Restored(restored) => cluster.restore(*restored, now),
+            Boot::Restored(restored) => {
+                cluster.restore(*restored, now);
+                cluster.come_home();
+            }
         }
         cluster.refresh_own_announcement();
         cluster.todo.save_durably();
@@ -189,6 +195,7 @@ impl Cluster {
             Input::ServiceEnded => self.end_service(),
             Input::RefuseVotes(candidates) => self.refused = candidates,
             Input::Publish { channel, message, sharded } => self.on_publish(&turn, channel, message, sharded),
+            Input::DataLoaded { offset } => self.on_loaded(&turn, offset),
             Input::DataProgress => self.todo.failover = true,
             Input::PersistOutcome { ok } => self.persist_ok = ok,
             Input::StatsReset => self.stats = Stats::default(),
@@ -197,6 +204,7 @@ impl Cluster {
             self.run_cron(&turn);
         }
         self.probe_silenced(&turn);
+        self.run_homecoming(&turn);
         self.finish(&turn);
     }
 

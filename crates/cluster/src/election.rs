@@ -86,9 +86,9 @@ impl Cluster {
     /// Decides everything about failing over that can be decided now.
     pub(crate) fn run_failover(&mut self, turn: &Turn<'_>) {
         self.run_manual(turn);
-        let Some(primary) = self.may_fail_over() else { return };
+        let Some(primary) = self.may_fail_over(turn) else { return };
         let manual = self.manual.is_ready();
-        if !self.data_allows(turn, manual) {
+        if !self.data_allows(turn, manual || self.surpasses_primary(turn)) {
             return;
         }
         let age = self.election.start.map(|at| turn.now.since(at));
@@ -156,13 +156,15 @@ impl Cluster {
     }
 
     /// The primary to replace, if there is a reason to replace it.
-    fn may_fail_over(&mut self) -> Option<NodeId> {
+    fn may_fail_over(&mut self, turn: &Turn<'_>) -> Option<NodeId> {
         let primary = self.my_primary()?;
         let (id, failed) = (primary.id, primary.failed());
         let manual = self.manual.is_ready();
-        let wanted = (manual || (failed && !self.settings.replica_no_failover)) && self.slots.owns_any(&id);
+        // A primary that has less than this node asks for it, as one does that hands over.
+        let asked = manual || self.surpasses_primary(turn);
+        let wanted = (asked || (failed && !self.settings.replica_no_failover)) && self.slots.owns_any(&id);
         if !wanted || !self.persist_ok {
-            if !failed && !manual && self.election.deadline().is_some() {
+            if !failed && !asked && self.election.deadline().is_some() {
                 self.election.reset();
             }
             self.election.reason = None;
@@ -171,14 +173,15 @@ impl Cluster {
         Some(id)
     }
 
-    /// Data that is incomplete never stands by itself (S5), nor does data older than the validity factor allows.
-    fn data_allows(&mut self, turn: &Turn<'_>, manual: bool) -> bool {
-        if manual {
-            return true;
-        }
+    /// Data that is incomplete never stands (S5), whoever asks for it; nor does, by itself, data older than the validity
+    /// factor allows.
+    fn data_allows(&mut self, turn: &Turn<'_>, asked: bool) -> bool {
         if !turn.facts.dataset_complete {
             self.note_reason(turn, CantFailover::DataIncomplete);
             return false;
+        }
+        if asked {
+            return true;
         }
         let Some(window) = self.settings.validity_window() else { return true };
         let since = if turn.facts.link_up { turn.facts.last_interaction } else { turn.facts.link_down_since };
@@ -196,7 +199,8 @@ impl Cluster {
         let offset = self.own_offset(turn);
         let (rank, primary_rank) = if manual { (0, 0) } else { (self.rank(turn, primary), self.primary_rank(turn)) };
         let best = !manual && self.is_best_ranked(turn, primary, rank, primary_rank);
-        let immediate = manual || best;
+        let sole = || !self.replicas_of(primary).any(|n| !n.is_myself());
+        let immediate = manual || best || (self.surpasses_primary(turn) && sole());
         let wait = if immediate { Duration::ZERO } else { self.delay(rank, primary_rank, offset) };
         let lost = self.election.lost + u32::from(self.election.sent);
         if self.election.sent {
@@ -326,7 +330,7 @@ impl Cluster {
 
     fn request_flags(&self, turn: &Turn<'_>, primary: NodeId, manual: bool) -> MsgFlags {
         let best = self.is_best_ranked(turn, primary, self.rank(turn, primary), self.primary_rank(turn));
-        if manual || best { MsgFlags::FORCEACK } else { MsgFlags::empty() }
+        if manual || best || self.surpasses_primary(turn) { MsgFlags::FORCEACK } else { MsgFlags::empty() }
     }
 
     /// A voter whose link was down when the request left gets it once the link is there (S16).

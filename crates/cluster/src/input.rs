@@ -99,6 +99,12 @@ pub enum Input {
         /// Only the nodes of my shard get it (SPUBLISH).
         sharded: bool,
     },
+    /// The dataset is there that this process starts with. To be said once, before anything else; without it the offset of
+    /// the first facts counts.
+    DataLoaded {
+        /// Where it stood in the stream when it was saved; 0 without one.
+        offset: Offset,
+    },
     /// The own offset moved, or the replication link changed its state: decisions that wait for it go on at once.
     DataProgress,
     /// The outcome of durable writes changed: `ok` is false from the first failed save until one succeeds again. While

@@ -82,6 +82,11 @@ impl Cluster {
         if mode == FailoverMode::Default && (failed || self.open_outbound(&primary).is_none()) {
             return Err("ERR Master is down or failed, please use CLUSTER FAILOVER FORCE".to_owned());
         }
+        let incomplete = mode == FailoverMode::Force && !turn.facts.dataset_complete;
+        if incomplete && matches!(origin, Origin::Client(_)) {
+            let text = "ERR My dataset is not complete; CLUSTER FAILOVER TAKEOVER would go on with what there is of it";
+            return Err(text.to_owned());
+        }
         self.reset_manual();
         let end = turn.now + self.manual_timeout();
         let from = match origin {

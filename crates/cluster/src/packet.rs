@@ -164,6 +164,7 @@ impl Cluster {
         node.primary_fail_said = header.flags.contains(NodeFlags::MY_PRIMARY_FAIL).then_some(since);
         node.capabilities = Capabilities::read(header.private);
         node.electorate = Some(Capabilities::electorate(header.private));
+        let behind = node.capabilities.has(Capabilities::BEHIND);
         node.data_received = Some(turn.now);
         node.offset = header.offset;
         // A sibling's header can make me the best replica: a waiting election looks at once, not at the periodic run.
@@ -171,6 +172,7 @@ impl Cluster {
         if primary.is_some() && primary == self.myself().primary && self.election.deadline().is_some() {
             self.todo.failover = true;
         }
+        self.todo.failover |= behind && self.myself().primary == sender;
     }
 
     /// Step 4: epochs only move forward; a higher claim ends my own election; a paused primary tells its final offset.

@@ -5,7 +5,7 @@ use crate::cluster::{Cluster, Turn};
 use crate::node::Node;
 use crate::show::{LinkView, Member, MemberHealth, Shard, SlotRange};
 use crate::stats::Traffic;
-use crate::topology::{DownReason, Health, NO_OWNER, NodeView, Topology};
+use crate::topology::{DownReason, Health, NO_OWNER, NodeView, SyncGrant, Topology};
 use baton_base::{Epoch, NodeId, Offset, ShardId, Slot};
 use baton_wire::{Kind, NodeFlags};
 use std::collections::BTreeMap;
@@ -31,6 +31,7 @@ impl Topology {
             migrating: BTreeMap::new(),
             importing: BTreeMap::new(),
             health: Health::Fail(DownReason::NotReady),
+            syncs: SyncGrant::Everything,
             current_epoch: Epoch(0),
             endpoint_type: crate::EndpointType::Ip,
             allow_reads_when_down: false,
@@ -75,6 +76,7 @@ impl Cluster {
             migrating: open(&self.slots.migrating),
             importing: open(&self.slots.importing),
             health: self.health.state,
+            syncs: self.homecoming.grant(),
             current_epoch: self.current_epoch,
             endpoint_type: self.settings.endpoint_type,
             allow_reads_when_down: self.settings.allow_reads_when_down,

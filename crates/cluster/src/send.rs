@@ -41,16 +41,24 @@ impl Cluster {
     pub(crate) fn own_capabilities(&self) -> Capabilities {
         let said = |on, what| if on { what } else { Capabilities::NONE };
         let lease = said(self.settings.lease, Capabilities::LEASE);
-        Capabilities::MEMBERS.with(lease).with(said(self.settings.witness, Capabilities::WITNESS))
+        let behind = said(self.homecoming.is_behind(), Capabilities::BEHIND);
+        let witness = said(self.settings.witness, Capabilities::WITNESS);
+        Capabilities::MEMBERS.with(Capabilities::STEPS_IN).with(lease).with(witness).with(behind)
     }
 
     /// The offset I advertise: 0 for a replica without a complete dataset.
     pub(crate) fn own_offset(&self, turn: &Turn<'_>) -> Offset {
-        if self.myself().is_replica() && !turn.facts.dataset_complete { Offset(0) } else { turn.facts.offset }
+        if self.myself().is_replica() && !turn.facts.dataset_complete {
+            return Offset(0);
+        }
+        self.homecoming.offset().unwrap_or(turn.facts.offset)
     }
 
     /// Sends one full packet; nothing happens if the link is not open.
     pub(crate) fn send(&mut self, turn: &Turn<'_>, link: LinkId, mflags: MsgFlags, body: Body) {
+        if self.plays_dead(turn.now) {
+            return;
+        }
         self.settle_promises(turn);
         let message = Message { header: self.own_header(turn, mflags), body };
         let kind = message.kind();
@@ -79,7 +87,7 @@ impl Cluster {
 
     /// Sends PING, PONG or MEET with gossip and extensions, and notes that a PING or MEET is outstanding.
     pub(crate) fn send_ping(&mut self, turn: &Turn<'_>, link: LinkId, kind: Kind) {
-        let Some(state) = self.links.get(&link) else { return };
+        let Some(state) = self.links.get(&link).filter(|_| !self.plays_dead(turn.now)) else { return };
         let receiver = state.node;
         let knows_extensions = state.extensions_seen
             || receiver.and_then(|id| self.nodes.get(&id)).is_some_and(|n| n.has(NodeFlags::EXTENSIONS_SUPPORTED));
@@ -144,6 +152,9 @@ impl Cluster {
 
     /// Sends the same packet to everybody.
     pub(crate) fn broadcast(&mut self, turn: &Turn<'_>, mflags: MsgFlags, body: Body) {
+        if self.plays_dead(turn.now) {
+            return;
+        }
         self.settle_promises(turn);
         let message = Message { header: self.own_header(turn, mflags), body };
         let kind = message.kind();

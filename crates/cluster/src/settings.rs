@@ -79,6 +79,9 @@ pub struct Settings {
     pub repl_ping_period_secs: u64,
     /// `cluster-detect-refusals`: a primary that refuses connections is suspected whatever the node timeout.
     pub detect_refusals: bool,
+    /// `cluster-restart-wait`, ms: how long a primary that was started again waits for replicas that may have more data; 0
+    /// not to look at that at all.
+    pub restart_wait_ms: u64,
     /// `cluster-write-lease`: a primary acknowledges writes only while a majority of voters answers it, and a vote against
     /// it waits until what was answered is over.
     pub lease: bool,
@@ -119,6 +122,7 @@ impl Default for Settings {
             blacklist_ttl_secs: 60,
             repl_ping_period_secs: 10,
             detect_refusals: true,
+            restart_wait_ms: 10_000,
             lease: false,
             witness: false,
         }

@@ -43,6 +43,9 @@ impl HealthWatch {
 impl Cluster {
     /// Evaluates the state anew.
     pub(crate) fn update_health(&mut self, turn: &Turn<'_>) {
+        if self.homecoming.withholds() && self.is_primary() {
+            return self.withhold();
+        }
         let first = *self.health.first_evaluated.get_or_insert(turn.now);
         let primary = self.is_primary();
         if primary && !self.health.state.is_ok() && turn.now.since(first) < WRITABLE_DELAY {
@@ -64,6 +67,17 @@ impl Cluster {
         self.log_health(next);
         self.health.state = next;
         self.todo.publish = true;
+    }
+
+    /// Others may have more data than this node (see `homecoming`). It votes for whoever of them is to take over.
+    fn withhold(&mut self) {
+        self.health.safe_to_join = self.homecoming.is_behind();
+        let next = Health::Fail(DownReason::NotReady);
+        if self.health.state != next {
+            self.log_health(next);
+            self.health.state = next;
+            self.todo.publish = true;
+        }
     }
 
     fn judge_health(&self) -> Health {

@@ -33,6 +33,17 @@ impl Health {
     }
 }
 
+/// Whom this node lets synchronise with it, as far as that depends on what it knows of its own data.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SyncGrant {
+    /// Everybody.
+    Everything,
+    /// Everybody but those that would lose data by it.
+    NothingLess,
+    /// Nobody: it was started again, and does not know yet whether others have more.
+    Nothing,
+}
+
 /// How a client reaches us: it decides which endpoint of a node is named to it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Audience {
@@ -125,6 +136,8 @@ pub struct Topology {
     pub importing: BTreeMap<Slot, u16>,
     /// Up or down.
     pub health: Health,
+    /// Whom this node lets synchronise with it.
+    pub syncs: SyncGrant,
     /// currentEpoch when this version was made.
     pub current_epoch: Epoch,
     /// How nodes are named to clients.

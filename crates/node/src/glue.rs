@@ -39,6 +39,7 @@ impl Node {
                 self.tell_cluster(at, C::Tick);
                 self.handover.handle(at.now, H::Tick);
             }
+            Input::DataLoaded { offset } => self.tell_cluster(at, C::DataLoaded { offset }),
             Input::Progress => self.tell_cluster(at, C::DataProgress),
             Input::LinkOpened { link, local_ip } => self.tell_cluster(at, C::LinkOpened { link, local_ip }),
             Input::LinkAccepted { link, peer_ip, local_ip } => {

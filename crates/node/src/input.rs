@@ -113,6 +113,11 @@ pub enum Input {
     Abort,
     /// All attached replicas, whenever one of them or its acknowledgement changed; also while nothing runs.
     Replicas(Vec<Replica>),
+    /// The dataset that this process starts with is there. To be said once, before anything else.
+    DataLoaded {
+        /// Where it stood in the stream when it was saved; 0 without one.
+        offset: Offset,
+    },
     /// The own offset moved or the link to the primary changed its state: see the facts.
     Progress,
     /// The answer to [`Effect::Fence`](crate::Effect::Fence): no write runs or will run.

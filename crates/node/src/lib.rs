@@ -31,6 +31,7 @@ pub use input::{Input, StopKind};
 pub use node::{Boot, ClusterBoot, Node};
 
 pub use baton_cluster::{
-    Asked, ClusterCommand, ClusterReply, EpochRecord, Facts, LinkId, LogLevel, Note, Origin, Settings, Token, Topology,
+    Asked, ClusterCommand, ClusterReply, EpochRecord, Facts, LinkId, LogLevel, Note, Origin, Settings, SyncGrant,
+    Token, Topology,
 };
 pub use baton_handover::{Failure, Limits, Outcome, Phase, Record, Replica, ReplicaState};

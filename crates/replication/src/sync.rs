@@ -53,10 +53,24 @@ pub struct NodeView<'a> {
     pub backlog: Option<BacklogExtent>,
     /// Its link to the primary it follows; none if it is a primary.
     pub primary_link: Option<PrimaryLink>,
+    /// Who is to be kept from replacing its data by this node's.
+    pub withheld: Withheld,
     /// Whether it is handing over to another node.
     pub failing_over: bool,
     /// Replicas that it has already, of any phase.
     pub replicas: usize,
+}
+
+/// Whom a node that was started again keeps from synchronising: its data may be less than theirs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Withheld {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// Whoever names a place in a history that this node hasn't reached.
+    WhoHasMore,
+    /// Everybody.
+    Everybody,
 }
 
 /// How the link of a replica stands.
@@ -94,6 +108,9 @@ pub enum Refusal {
     /// This node has no data to be sure of.
     #[error("-NOMASTERLINK Can't SYNC while not connected with my master")]
     NoPrimaryLink,
+    /// Others may have more data than this node. Peers try again later, as they do for any error that begins like this.
+    #[error("-NOMASTERLINK Can't SYNC while replicas may have more data than this node")]
+    MayHaveLess,
     /// Earlier replies would get between.
     #[error("-ERR SYNC and PSYNC are invalid with pending output")]
     PendingOutput,
@@ -170,6 +187,8 @@ fn gate(
         Refusal::FailingOver
     } else if node.primary_link == Some(PrimaryLink::Down) {
         Refusal::NoPrimaryLink
+    } else if withholds(request, node) {
+        Refusal::MayHaveLess
     } else if client.has_pending_output {
         Refusal::PendingOutput
     } else if client.session.request.filter.is_some() && !client.session.capa.eof {
@@ -178,6 +197,18 @@ fn gate(
         return None;
     };
     Some(SyncDecision::Refuse(refusal))
+}
+
+/// Whether this replica could lose data by synchronising with this node (cluster-bus 15.3, S6).
+fn withholds(request: SyncRequest<'_>, node: &NodeView<'_>) -> bool {
+    match (node.withheld, request) {
+        (Withheld::Nobody, _) | (Withheld::WhoHasMore, SyncRequest::Sync) => false,
+        (Withheld::Everybody, _) => true,
+        (Withheld::WhoHasMore, SyncRequest::Psync { replid, offset, .. }) => {
+            let further = parse_i64(offset).and_then(|n| u64::try_from(n).ok()).is_some_and(|n| n > node.end.0 + 1);
+            replid.first() != Some(&b'?') && further
+        }
+    }
 }
 
 /// Steps 7 to 9: which synchronisation it gets.

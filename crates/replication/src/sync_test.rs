@@ -16,6 +16,7 @@ struct Case {
     has_pending_output: bool,
     backlog: Option<BacklogExtent>,
     primary_link: Option<PrimaryLink>,
+    withheld: Withheld,
     failing_over: bool,
     replicas: usize,
 }
@@ -31,6 +32,7 @@ fn case() -> Case {
         has_pending_output: false,
         backlog: Some(BacklogExtent { first: 101, histlen: 200 }),
         primary_link: None,
+        withheld: Withheld::Nobody,
         failing_over: false,
         replicas: 1,
     }
@@ -48,6 +50,7 @@ fn answer(case: &Case, line: &str) -> (SyncDecision, Vec<LogLine>) {
         end: Offset(300),
         backlog: case.backlog,
         primary_link: case.primary_link,
+        withheld: case.withheld,
         failing_over: case.failing_over,
         replicas: case.replicas,
     };
@@ -177,6 +180,31 @@ fn refusals_in_order() {
         (logs[1].level, logs[1].text.as_str()),
         (Level::Warning, "Replica 10.0.0.9:7001 asks for synchronization but with a wrong offset")
     );
+}
+
+#[test]
+fn a_primary_that_may_have_less_refuses_whoever_would_lose_by_it() {
+    let text = "-NOMASTERLINK Can't SYNC while replicas may have more data than this node";
+    let is_refused = |withheld, line: String| {
+        let refused =
+            matches!(answer(&Case { withheld, ..case() }, &line).0, SyncDecision::Refuse(Refusal::MayHaveLess));
+        assert_eq!(Refusal::MayHaveLess.to_string(), text);
+        refused
+    };
+    let lines = [
+        (format!("PSYNC {} 302", id('a')), true),
+        (format!("PSYNC {} 302", id('c')), true),
+        (format!("PSYNC {} 301", id('a')), false),
+        (format!("PSYNC {} -1", id('c')), false),
+        ("PSYNC ? 999".to_owned(), false),
+        ("PSYNC ? -1".to_owned(), false),
+        ("SYNC".to_owned(), false),
+    ];
+    for (line, has_more) in lines {
+        assert!(is_refused(Withheld::Everybody, line.clone()), "{line}");
+        assert!(!is_refused(Withheld::Nobody, line.clone()), "{line}");
+        assert_eq!(is_refused(Withheld::WhoHasMore, line.clone()), has_more, "{line}");
+    }
 }
 
 #[test]

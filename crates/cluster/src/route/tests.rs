@@ -3,7 +3,7 @@
 use super::*;
 use crate::node::{Address, Labels};
 use crate::settings::EndpointType;
-use crate::topology::{DownReason, Health, NO_OWNER, NodeView};
+use crate::topology::{DownReason, Health, NO_OWNER, NodeView, SyncGrant};
 use baton_base::{Epoch, NodeId, ShardId};
 use baton_wire::IpText;
 use std::collections::BTreeMap;
@@ -43,6 +43,7 @@ fn topology() -> Topology {
         owners,
         migrating: BTreeMap::new(),
         importing: BTreeMap::new(),
+        syncs: SyncGrant::Everything,
         health: Health::Ok,
         current_epoch: Epoch(1),
         endpoint_type: EndpointType::Ip,

@@ -7,7 +7,7 @@
 use baton_base::{Mono, NodeId, Offset, Slot, SlotBitmap, WallMs};
 use baton_cluster::{
     Boot, Cluster, ClusterCommand, ClusterReply, Effect, EpochRecord, Facts, FailoverMode, Input, LinkFailure, LinkId,
-    Origin, Settings, Token, conf,
+    Origin, Settings, SyncGrant, Token, conf,
 };
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -16,6 +16,8 @@ use std::time::Duration;
 pub(crate) const LATENCY: Duration = Duration::from_millis(1);
 /// How long a save that nothing waits for takes to be durable.
 const WRITTEN_BACK: Duration = Duration::from_millis(100);
+/// The header's bytes that upstream leaves empty (cluster-bus 1.2).
+const PRIVATE_ROOM: std::ops::Range<usize> = 2216..2246;
 const WALL_START: u64 = 1_700_000_000_000;
 
 /// One process: its machine, its disk and what its data plane would know.
@@ -29,6 +31,8 @@ pub(crate) struct Peer {
     pub(crate) primary: Option<NodeId>,
     pub(crate) link_down_since: Option<Mono>,
     pub(crate) writes_paused: bool,
+    /// It knows nothing of what is said beyond upstream's protocol, and says nothing of it.
+    pub(crate) upstream: bool,
     /// When false the data plane never confirms that writes stopped.
     pub(crate) confirms_pause: bool,
     pub(crate) keys: SlotBitmap,
@@ -107,6 +111,7 @@ impl World {
             primary: None,
             link_down_since: None,
             writes_paused: false,
+            upstream: false,
             confirms_pause: true,
             keys: SlotBitmap::new(),
             disk: String::new(),
@@ -149,7 +154,13 @@ impl World {
     /// Replicas that can reach their primary have all it has; the others stand still.
     fn replicate(&mut self, index: usize) {
         let Some(primary) = self.peers[index].primary.and_then(|id| self.index_of(id)) else { return };
-        let reachable = self.peers[primary].alive && !self.peers[primary].hung && !self.is_cut(primary, index);
+        let granted = match self.peers[primary].cluster.topology().syncs {
+            SyncGrant::Everything => true,
+            SyncGrant::NothingLess => self.peers[index].offset <= self.peers[primary].offset,
+            SyncGrant::Nothing => false,
+        };
+        let reachable =
+            self.peers[primary].alive && !self.peers[primary].hung && !self.is_cut(primary, index) && granted;
         if reachable {
             self.peers[index].offset = self.peers[primary].offset;
             self.peers[index].complete = true;
@@ -283,10 +294,13 @@ impl World {
         }
     }
 
-    fn send(&mut self, index: usize, link: LinkId, bytes: Vec<u8>) {
+    fn send(&mut self, index: usize, link: LinkId, mut bytes: Vec<u8>) {
         if let Some((other, end)) = self.peers[index].ends.get(&link).copied()
             && !self.cut.contains(&(index, other))
         {
+            if self.peers[index].upstream || self.peers[other].upstream {
+                bytes.get_mut(PRIVATE_ROOM).into_iter().for_each(|room| room.fill(0));
+            }
             self.schedule(LATENCY, other, Input::Received { link: end, bytes });
         }
     }
@@ -474,7 +488,7 @@ impl World {
 
     /// The process comes back with what its disk holds.
     pub(crate) fn restart(&mut self, index: usize) {
-        let offset = self.peers[index].offset;
+        let (offset, upstream) = (self.peers[index].offset, self.peers[index].upstream);
         let mut restored = conf::parse(self.peers[index].disk.as_bytes(), false).expect("what was saved can be read");
         let record = self.peers[index].record;
         if let Some(record) = &record {
@@ -483,6 +497,7 @@ impl World {
         let settings = self.peers[index].settings.clone();
         self.boot(index, settings, Boot::Restored(Box::new(restored)));
         self.peers[index].offset = offset;
+        self.peers[index].upstream = upstream;
         self.peers[index].record = record;
     }
 

@@ -182,6 +182,14 @@ pub(super) const TABLE: &[Directive] = &[
         "yes",
         "Hands the primary role to a replica before SIGTERM ends the process.",
     ),
+    int(
+        Id::ClusterRestartWait,
+        "cluster-restart-wait",
+        "10000",
+        NAT64,
+        Unit::Millis,
+        "How long a restarted primary waits for replicas that may have more data, ms; 0 is not to ask them.",
+    ),
     flag(
         Id::ClusterDetectRefusals,
         "cluster-detect-refusals",

@@ -4,10 +4,11 @@ use baton_config::{Id, Settings};
 use std::collections::BTreeMap;
 
 /// Directives upstream does not have.
-const OWN: [&str; 8] = [
+const OWN: [&str; 9] = [
     "worker-threads",
     "handover-on-shutdown",
     "cluster-detect-refusals",
+    "cluster-restart-wait",
     "cluster-witness",
     "write-ack-replicas",
     "write-ack-timeout",

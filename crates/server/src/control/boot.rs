@@ -66,6 +66,7 @@ pub fn cluster_settings(s: &Settings) -> Result<baton_cluster::Settings, StartEr
         blacklist_ttl_secs: s.uint(Id::ClusterBlacklistTtl),
         repl_ping_period_secs: s.uint(Id::ReplPingReplicaPeriod),
         detect_refusals: s.bool(Id::ClusterDetectRefusals),
+        restart_wait_ms: s.uint(Id::ClusterRestartWait),
         lease: false,
         witness: s.bool(Id::ClusterWitness),
     })

@@ -86,24 +86,8 @@ impl Control {
         let shared = Arc::clone(&self.shared);
         match effect {
             Effect::PublishTopology(topology) => shared.change_world(|w| w.topology = Some(topology)),
-            Effect::BecomeReplicaOf { host, port, full_sync, .. } => {
-                let topology = self.node.topology();
-                let how = Demotion { partial: !full_sync, takeover: false };
-                // The topology goes with the role, so that no command meets one without the other.
-                role::demote(&shared, &host, port, how, |w| w.topology = topology);
-                if full_sync {
-                    self.data_origin = DataOrigin::Foreign;
-                }
-                if self.stopping.is_some() {
-                    // Nobody may count on a replica that is about to end, least of all hand over to it.
-                    shared.threads().link.send(LinkMessage::StopFollowing);
-                }
-            }
-            Effect::BecomePrimary => {
-                let topology = self.node.topology();
-                shared.seen.expect_write();
-                role::promote(&shared, |w| w.topology = topology);
-            }
+            Effect::BecomeReplicaOf { host, port, full_sync, .. } => self.become_replica_of(&host, port, full_sync),
+            Effect::BecomePrimary => self.become_primary(),
             Effect::Fence { until, exits, ask } => fence(&shared, until, exits, ask),
             Effect::AskTakeover { host, port } => self.ask_takeover(&host, port),
             Effect::ResumePrimary => {
@@ -146,6 +130,38 @@ impl Control {
             }
             other => debug_assert!(false, "{other:?} is carried out elsewhere"),
         }
+    }
+
+    fn become_replica_of(&mut self, host: &str, port: u16, full_sync: bool) {
+        let shared = Arc::clone(&self.shared);
+        let topology = self.node.topology();
+        let how = Demotion { partial: !full_sync, takeover: false };
+        // The topology goes with the role, so that no command meets one without the other.
+        role::demote(&shared, host, port, how, |w| {
+            w.topology = topology;
+            if full_sync {
+                shared.repl.foreign.store(true, Ordering::Release);
+            }
+        });
+        if full_sync {
+            self.data_origin = DataOrigin::Foreign;
+        }
+        if self.stopping.is_some() {
+            // Nobody may count on a replica that is about to end, least of all hand over to it.
+            shared.threads().link.send(LinkMessage::StopFollowing);
+        }
+    }
+
+    fn become_primary(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let topology = self.node.topology();
+        shared.seen.expect_write();
+        // Whoever decided that this node takes over has decided that this is the shard's data.
+        self.data_origin = DataOrigin::Own;
+        role::promote(&shared, |w| {
+            w.topology = topology;
+            shared.repl.foreign.store(false, Ordering::Release);
+        });
     }
 
     fn save(&mut self, write: impl FnOnce(&mut Saver) -> std::io::Result<()>) {

@@ -185,6 +185,7 @@ impl Control {
             let how = crate::repl::role::Demotion { partial: true, takeover: false };
             crate::repl::role::demote(&self.shared, &primary.host, primary.port, how, |_| {});
         }
+        self.tell_loaded();
         let mut events = Events::with_capacity(256);
         loop {
             if let Err(e) = self.poll.poll(&mut events, Some(self.timeout()))
@@ -205,6 +206,18 @@ impl Control {
                 return code;
             }
         }
+    }
+
+    /// Where the dataset stood that was loaded before this thread began. What has been deleted since for its age is no
+    /// progress.
+    fn tell_loaded(&mut self) {
+        let foreign = self.shared.repl.foreign.load(Ordering::Acquire);
+        if foreign {
+            self.data_origin = DataOrigin::Foreign;
+        }
+        let saved = self.shared.repl.history.lock().second_offset.filter(|_| !foreign);
+        let offset = saved.map_or(Offset(0), |next| Offset(next.0.saturating_sub(1)));
+        self.feed(Input::DataLoaded { offset });
     }
 
     fn timeout(&self) -> Duration {

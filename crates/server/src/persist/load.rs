@@ -16,6 +16,7 @@ use baton_store::{DbIndex, Expiry, Store};
 
 use crate::entries;
 use crate::log::Log;
+use crate::persist::snapshot::SHARD_FACT;
 use crate::repl::role::{self, Demotion};
 use crate::shared::Shared;
 use crate::start::StartError;
@@ -113,6 +114,8 @@ pub trait Listener {
     fn begins(&mut self, point: Option<ReplicationPoint>);
     /// This key was due and is left out.
     fn due(&mut self, db: u32, key: &[u8]);
+    /// Whose data it says to be, in a cluster.
+    fn shard(&mut self, _shard: &[u8]) {}
     /// A line for the log.
     fn line(&mut self, text: &str);
 }
@@ -206,6 +209,9 @@ impl Reading {
                 }
                 Event::Aux { name, value } => {
                     self.facts.note(name, value);
+                    if name == SHARD_FACT {
+                        listener.shard(value);
+                    }
                     if let Some(line) = fact_line(name, value, now) {
                         listener.line(&line);
                     }
@@ -335,6 +341,16 @@ impl Listener for AtStart<'_> {
         } else {
             History::restored_as_primary(at.id, at.offset, role::fresh_id())
         };
+    }
+
+    fn shard(&mut self, shard: &[u8]) {
+        let world = self.shared.world.peek();
+        let own = world.topology.as_ref().map(|t| t.myself().shard);
+        let foreign = own.is_some_and(|own| own.as_bytes() != shard);
+        if foreign {
+            self.shared.log.warning("The RDB file holds the data of another shard than this node's.");
+        }
+        self.shared.repl.foreign.store(foreign, Ordering::Release);
     }
 
     /// Whoever continues the history must lose the key, too.

@@ -45,7 +45,8 @@ impl Job {
 
     fn new(turn: MyTurn, shared: &Shared, source: Source) -> Job {
         let settings = Arc::clone(&shared.world.peek().settings);
-        let plan = Plan::of(&shared.store, settings, replication_point(shared));
+        let mut plan = Plan::of(&shared.store, settings, replication_point(shared));
+        plan.shard = shard(shared);
         shared.persist.keys_done.store(0, Ordering::Relaxed);
         shared.persist.keys_total.store(plan.keys(), Ordering::Relaxed);
         Job { turn, plan, source, dirty: dirty(shared) }
@@ -129,6 +130,14 @@ pub fn write_file(plan: &Plan, source: Source, path: &Path, watch: &Watch<'_>) -
     snapshot::write(plan, source, &mut file, watch)?;
     file.finish(path)?;
     Ok(())
+}
+
+/// In a cluster: the shard whose data this is; empty while it is still another one's.
+fn shard(shared: &Shared) -> Option<String> {
+    let world = shared.world.peek();
+    let shard = world.topology.as_ref()?.myself().shard;
+    let foreign = shared.repl.foreign.load(Ordering::Acquire);
+    Some(if foreign { String::new() } else { shard.to_string() })
 }
 
 /// The place in the history of replication, where there is one (rdb 1). The caller has stopped the world.

@@ -19,6 +19,9 @@ use crate::node::connection::COMPATIBLE_VERSION;
 const PIECE_BYTES: usize = 64 * 1024;
 /// Entries visited before the piece's size is looked at.
 const STEP_ENTRIES: usize = 64;
+/// Names the shard whose data a file holds, so that nobody takes it for another one's after a restart. Readers of other
+/// releases pass over it.
+pub(crate) const SHARD_FACT: &[u8] = b"cluster-shard-id";
 /// While a save is slowed down on purpose, it looks this often whether it is to stop.
 const NAP: Duration = Duration::from_millis(5);
 
@@ -34,6 +37,8 @@ pub enum Source {
 pub struct Plan {
     /// Its place in the history of replication.
     pub point: Option<ReplicationPoint>,
+    /// In a cluster: the shard whose data it is; empty if that is not the node's.
+    pub shard: Option<String>,
     /// Keys and keys with an expiry of each database that has any.
     pub sizes: Vec<(DbIndex, u64, u64)>,
     /// The settings.
@@ -44,7 +49,7 @@ impl Plan {
     /// The plan for a store at this moment. The caller has stopped the world.
     pub fn of(store: &Store, settings: Arc<Settings>, point: Option<ReplicationPoint>) -> Plan {
         let sizes = (0..store.databases()).map(DbIndex).map(|db| (db, store.len(db), store.expires_len(db)));
-        Plan { point, sizes: sizes.filter(|(_, keys, _)| *keys > 0).collect(), settings }
+        Plan { point, shard: None, sizes: sizes.filter(|(_, keys, _)| *keys > 0).collect(), settings }
     }
 
     /// Keys in all databases.
@@ -84,6 +89,9 @@ pub fn write(plan: &Plan, source: Source, file: &mut SnapshotFile, watch: &Watch
         replication: plan.point,
         is_aof_base: false,
     });
+    if let Some(shard) = &plan.shard {
+        encoder.aux(SHARD_FACT, shard.as_bytes());
+    }
     for (db, keys, expires) in &plan.sizes {
         encoder.resize_db(db.0, *keys, *expires);
     }

@@ -424,6 +424,7 @@ impl Link {
             }
             let journal = &self.shared.journal;
             let garbage = self.shared.store.replace_contents(store);
+            self.shared.repl.foreign.store(false, Ordering::Release);
             self.shared.repl.history.lock().adopt(position.replid);
             journal.activate();
             journal.set_position(position.offset);

@@ -17,10 +17,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use baton_base::{Mono, NodeId, Offset};
+use baton_cluster::SyncGrant;
 use baton_replication::history::BacklogExtent;
 use baton_replication::info::FailoverState;
 use baton_replication::link::{LinkStatus, Position};
-use baton_replication::sync::{self, ClientView, NodeView, PrimaryLink, SyncDecision, SyncRequest};
+use baton_replication::sync::{self, ClientView, NodeView, PrimaryLink, SyncDecision, SyncRequest, Withheld};
 use baton_replication::{History, LogLine, ReplicaSession};
 use parking_lot::Mutex;
 
@@ -29,6 +30,7 @@ use crate::conn::Conn;
 use crate::log::{Level, Log};
 use crate::shared::Shared;
 use crate::worker::client::Client;
+use crate::world::World;
 
 /// What a connection said about itself as a replica before it asked for the stream.
 pub type ReplicaHandshake = ReplicaSession;
@@ -65,6 +67,9 @@ pub struct ReplState {
     /// The control thread wants [`ControlMessage::LinkChanged`](crate::control::ControlMessage) whenever more of the
     /// stream is applied.
     pub watch_progress: AtomicBool,
+    /// The dataset is that of another shard than this node belongs to: until a snapshot of its primary replaces it, it is
+    /// worth nothing here. Changes while the world stands still, or before anybody is served.
+    pub foreign: AtomicBool,
     /// A snapshot of the primary is being loaded beside the dataset in use.
     pub loading_aside: AtomicBool,
     /// End of the primary's stream as far as it was received, applied or not.
@@ -87,6 +92,7 @@ impl ReplState {
             failover: Mutex::default(),
             watch_acks: AtomicBool::new(false),
             watch_progress: AtomicBool::new(false),
+            foreign: AtomicBool::new(false),
             loading_aside: AtomicBool::new(false),
             read_offset: AtomicU64::new(0),
             heard_us: AtomicU64::new(0),
@@ -233,10 +239,20 @@ pub fn decide(
         end: extent.end,
         backlog: backlog_of(&extent),
         primary_link: world.role.is_replica().then_some(link),
+        withheld: withheld(&world),
         failing_over: shared.repl.failing_over.load(Ordering::Acquire),
         replicas: shared.repl.replicas.load().len(),
     };
     sync::decide(request, &ClientView { session, is_monitor: false, has_pending_output }, &node)
+}
+
+/// Whom the cluster machine keeps from synchronising.
+fn withheld(world: &World) -> Withheld {
+    world.topology.as_ref().map_or(Withheld::Nobody, |topology| match topology.syncs {
+        SyncGrant::Everything => Withheld::Nobody,
+        SyncGrant::NothingLess => Withheld::WhoHasMore,
+        SyncGrant::Nothing => Withheld::Everybody,
+    })
 }
 
 /// What the journal retains, as PSYNC and INFO count.

@@ -82,6 +82,7 @@ impl Core {
         let mut data = Dataset::new(io.plan.backlog_bytes);
         let is_primary = node.is_primary();
         let fresh = ReplId::random(&mut rng);
+        let had_data = image.data.is_some();
         let (history, complete) = match image.data {
             Some((replid, snapshot)) => {
                 let offset = snapshot.offset;
@@ -101,6 +102,8 @@ impl Core {
         let found = standing(&node);
         let verdict = io.watch.epochs.restarted(id, found);
         io.watch.judge(io.now, verdict);
+        let mut inputs = VecDeque::new();
+        inputs.push_back(Input::DataLoaded { offset: if had_data { data.end() } else { Offset(0) } });
         Core {
             no,
             life,
@@ -118,7 +121,7 @@ impl Core {
             bus: BTreeMap::new(),
             bus_links: BTreeMap::new(),
             accepted: 0,
-            inputs: VecDeque::new(),
+            inputs,
             synced_at: io.now,
             ping_due: now + PING_PERIOD,
             wake_at: Mono::ZERO,

@@ -6,12 +6,12 @@ use crate::io::Io;
 use crate::net::{ConnNo, Side};
 use crate::process::core::Core;
 use baton_base::{NodeId, Offset};
-use baton_node::{Replica, ReplicaState};
+use baton_node::{Replica, ReplicaState, SyncGrant};
 use baton_replication::ReplicaSession;
 use baton_replication::group::SnapshotTarget;
 use baton_replication::replconf::ReplconfError;
 use baton_replication::session::{Phase, Replconf, ReplconfEnv};
-use baton_replication::sync::{ClientView, NodeView, PrimaryLink, SyncDecision, SyncRequest, decide};
+use baton_replication::sync::{ClientView, NodeView, PrimaryLink, SyncDecision, SyncRequest, Withheld, decide};
 use baton_resp::{Limits, RequestParser, Step};
 use std::rc::Rc;
 
@@ -110,6 +110,11 @@ impl Core {
             end: self.data.end(),
             backlog: Some(self.data.extent()),
             primary_link: self.is_replica.then_some(link),
+            withheld: match self.topology.syncs {
+                SyncGrant::Everything => Withheld::Nobody,
+                SyncGrant::NothingLess => Withheld::WhoHasMore,
+                SyncGrant::Nothing => Withheld::Everybody,
+            },
             failing_over: false,
             replicas: self.feeders.values().filter(|f| f.session.is_replica()).count(),
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use baton_base::{Epoch, NodeId, Offset, ShardId, Slot};
 use baton_cluster::{
     Address, Audience, ClusterCommand as C, EndpointType, FailoverMode, Health, Labels, LinkId, LinkView, Member,
-    MemberHealth, NO_OWNER, NodeView, SetSlot, Shard, SlotRange, Topology,
+    MemberHealth, NO_OWNER, NodeView, SetSlot, Shard, SlotRange, SyncGrant, Topology,
 };
 use baton_commands::Run;
 use baton_resp::{Out, OwnedArgs, Proto};
@@ -121,6 +121,7 @@ fn topology() -> Topology {
         owners,
         migrating: BTreeMap::new(),
         importing: BTreeMap::new(),
+        syncs: SyncGrant::Everything,
         health: Health::Ok,
         current_epoch: Epoch(1),
         endpoint_type: EndpointType::Ip,
