@@ -18,6 +18,8 @@ pub enum NodeCommand {
     ClientKill,
     /// CLIENT LIST.
     ClientList,
+    /// CLIENT MAINT_NOTIFICATIONS.
+    ClientMaintNotifications,
     /// CLIENT NO-EVICT.
     ClientNoEvict,
     /// CLIENT NO-TOUCH.

@@ -45,6 +45,8 @@ bitflags! {
         const CAPA_REDIRECT = 1 << 11;
         /// Its command waits for a hold of writes to end.
         const HELD = 1 << 12;
+        /// Asked to be told of changes of primaries (CLIENT MAINT_NOTIFICATIONS).
+        const NOTIFIED = 1 << 13;
     }
 }
 

@@ -18,6 +18,7 @@ pub mod log;
 pub mod mailbox;
 pub mod metrics;
 pub mod node;
+pub mod notices;
 pub mod os;
 pub mod os_memory;
 pub mod persist;

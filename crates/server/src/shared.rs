@@ -18,6 +18,7 @@ use crate::gate::{Gate, Lane};
 use crate::listen::Listeners;
 use crate::log::Log;
 use crate::mailbox::Mailbox;
+use crate::notices;
 use crate::persist::PersistState;
 use crate::pubsub::{PubSub, Push, Subscriber};
 use crate::repl::{FeederMessage, LinkMessage, ReplState};
@@ -123,13 +124,18 @@ impl Shared {
         }
     }
 
-    /// Changes the world and lets held commands run again where the change ended their hold.
+    /// Changes the world, has clients told what they asked to be told, and lets held commands run again where the change
+    /// ended their hold.
     pub fn change_world<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
-        let (out, released) = self.world.update(|w| {
-            let before = w.holds.scope();
+        let (out, released, news) = self.world.update(|w| {
+            let before = w.clone();
             let out = change(w);
-            (out, before > w.holds.scope())
+            let news = notices::note(&before, w, self.clock.mono(), self.clock.wall());
+            (out, before.holds.scope() > w.holds.scope(), news)
         });
+        if news {
+            self.tell_workers(|| WorkerMessage::Notices);
+        }
         if released {
             self.tell_workers(|| WorkerMessage::HoldsChanged);
         }

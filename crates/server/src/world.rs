@@ -12,6 +12,8 @@ use baton_config::{Id, Settings};
 use baton_store::Expiry;
 use parking_lot::Mutex;
 
+use crate::notices::Notices;
+
 /// Who this node is in replication.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -94,7 +96,21 @@ impl Holds {
 
     /// Whether a planned change of the primary, or a stop, holds writes: then the end of the stream stands still.
     pub fn fenced(&self) -> bool {
-        [HoldReason::Shutdown, HoldReason::Failover].iter().any(|reason| self.0[*reason as usize].is_some())
+        self.fenced_until().is_some()
+    }
+
+    /// Until when it does at the most; none if it doesn't.
+    pub fn fenced_until(&self) -> Option<Mono> {
+        [HoldReason::Shutdown, HoldReason::Failover]
+            .iter()
+            .filter_map(|r| self.0[*r as usize])
+            .map(|(_, until)| until)
+            .max()
+    }
+
+    /// Whether something is held for this reason.
+    pub fn has(&self, reason: HoldReason) -> bool {
+        self.0[reason as usize].is_some()
     }
 
     /// What is held now; the union over all reasons.
@@ -216,6 +232,8 @@ pub struct World {
     pub leaving: bool,
     /// What is held.
     pub holds: Holds,
+    /// What clients that asked for it are told of changes of primaries; follows from the rest and from what it was before.
+    pub notices: Notices,
     /// The dataset is being loaded.
     pub loading: Option<Loading>,
     /// Active expiry is on (DEBUG SET-ACTIVE-EXPIRE).
@@ -244,6 +262,7 @@ impl World {
             takeover: false,
             leaving: false,
             holds: Holds::default(),
+            notices: Notices::default(),
             loading: None,
             active_expire: true,
             no_free_output: false,

@@ -241,6 +241,33 @@ pub(super) static SUBCOMMANDS: &[CommandSpec] = &[
         ..CommandSpec::BASE
     },
     CommandSpec {
+        name: "client|maint_notifications",
+        arity: -3,
+        flags: flags!(NOSCRIPT | LOADING | STALE),
+        acl: acl!(CONNECTION),
+        group: Group::Connection,
+        summary: "Tells the connection of changes of primaries by push messages.",
+        since: "9.1.0",
+        complexity: "O(1)",
+        args: &[
+            Arg::oneof("enabled", &[Arg::word("on", "ON"), Arg::word("off", "OFF")]),
+            Arg::oneof(
+                "endpoint-type",
+                &[
+                    Arg::word("internal-ip", "INTERNAL-IP"),
+                    Arg::word("internal-fqdn", "INTERNAL-FQDN"),
+                    Arg::word("external-ip", "EXTERNAL-IP"),
+                    Arg::word("external-fqdn", "EXTERNAL-FQDN"),
+                    Arg::word("none", "NONE"),
+                ],
+            )
+            .token("MOVING-ENDPOINT-TYPE")
+            .optional(),
+        ],
+        run: Run::Node(NodeCommand::ClientMaintNotifications),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
         name: "client|no-evict",
         arity: 3,
         flags: flags!(ADMIN | NOSCRIPT | LOADING | STALE | ALLOW_BUSY),

@@ -7,7 +7,7 @@ use baton_commands::{Run, all, by_id, count, find, lookup};
 use baton_resp::{Out, OwnedArgs, Proto, Reply, decode};
 
 /// Commands upstream does not have.
-const OWN: [&str; 1] = ["cluster|failovers"];
+const OWN: [&str; 2] = ["client|maint_notifications", "cluster|failovers"];
 const GOLDEN: &str = include_str!("golden/commands-9.1.2.txt");
 
 /// Runs a command that needs only the registry.

@@ -222,8 +222,10 @@ impl Control {
 
     fn timeout(&self) -> Duration {
         let now = self.shared.clock.mono();
-        let holds = self.shared.world.peek().holds.next_end().unwrap_or(Mono::NEVER);
-        let wait = self.node.next_wake().min(holds).since(now).min(Duration::from_secs(1));
+        let world = self.shared.world.peek();
+        let holds = world.holds.next_end().unwrap_or(Mono::NEVER);
+        let notices = world.notices.next_due().unwrap_or(Mono::NEVER);
+        let wait = self.node.next_wake().min(holds).min(notices).since(now).min(Duration::from_secs(1));
         // Rounding up to the poll's granularity: waking before the deadline would spin.
         let wait = wait + Duration::from_millis(u64::from(!wait.is_zero()));
         if self.lingering { wait.min(COUNT_CLIENTS_EVERY) } else { wait }
@@ -239,6 +241,9 @@ impl Control {
         }
         if self.shared.world.peek().holds.next_end().is_some_and(|end| end <= now) {
             self.shared.change_world(|w| w.holds.expire(now));
+        }
+        if self.shared.world.peek().notices.next_due().is_some_and(|due| due <= now) {
+            self.shared.change_world(|w| w.notices.say_due(now));
         }
         if self.lingering {
             let left = super::stop::clients_left(&self.shared);

@@ -28,12 +28,13 @@ pub(super) fn hear_signals(shared: &Arc<Shared>) -> io::Result<()> {
     Ok(())
 }
 
-/// Connections of clients that may still have to be redirected. Outside of clusters only those who said that they can be.
+/// Connections of clients that may still have to be redirected. Outside of clusters only those who said that they can be, or
+/// asked to be told.
 pub(super) fn clients_left(shared: &Shared) -> usize {
     let others = ClientFlags::REPLICA | ClientFlags::PRIMARY;
     let clustered = shared.world.peek().topology.is_some();
-    let counts =
-        |flags: ClientFlags| !flags.intersects(others) && (clustered || flags.contains(ClientFlags::CAPA_REDIRECT));
+    let able = ClientFlags::CAPA_REDIRECT | ClientFlags::NOTIFIED;
+    let counts = |flags: ClientFlags| !flags.intersects(others) && (clustered || flags.intersects(able));
     shared.clients.list().iter().filter(|c| counts(c.flags())).count()
 }
 

@@ -28,6 +28,8 @@ const HELP: &[&str] = &[
     "    Close connections by address or by filters.",
     "LIST [options ...]",
     "    Return information about client connections.",
+    "MAINT_NOTIFICATIONS (ON [MOVING-ENDPOINT-TYPE <type>]|OFF)",
+    "    Tell this connection of changes of primaries by push messages.",
     "NO-EVICT (ON|OFF)",
     "    Protect current client connection from eviction.",
     "NO-TOUCH (ON|OFF)",
@@ -86,6 +88,7 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
             client.publish_state();
             client.out.ok();
         }
+        b"maint_notifications" => return super::notices::listen(cx, client, args),
         b"pause" => pause(cx, client, args)?,
         b"unpause" => {
             cx.shared.change_world(|w| w.holds.remove(HoldReason::Client));

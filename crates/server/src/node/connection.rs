@@ -139,6 +139,9 @@ pub fn hello(cx: &Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
         client.meta.labels.lock().name = name;
     }
     client.out.proto = proto;
+    if proto == Proto::V2 {
+        super::notices::set(client, None);
+    }
     client.publish_state();
     write_hello(cx, client);
     Ok(Flow::Next)
@@ -178,6 +181,7 @@ pub fn reset(cx: &mut Context<'_>, client: &mut Client) -> Outcome {
     client.asking = false;
     client.readonly = false;
     client.capa_redirect = false;
+    super::notices::set(client, None);
     client.no_touch = false;
     client.reply_mode = ReplyMode::On;
     client.out.proto = Proto::V2;

@@ -12,6 +12,7 @@ pub mod debug;
 pub mod failover;
 pub mod failovers;
 pub mod info;
+pub mod notices;
 pub mod persistence;
 pub mod pubsub;
 pub mod replication;

@@ -11,6 +11,7 @@ use baton_store::{DbIndex, WatchFlag};
 
 use crate::clients::{ClientFlags, ClientMeta};
 use crate::conn::{Conn, Moved};
+use crate::node::notices::Listener;
 use crate::repl::ReplicaHandshake;
 use crate::worker::held::HeldReplies;
 
@@ -147,6 +148,8 @@ pub struct Client {
     pub readonly: bool,
     /// CLIENT CAPA redirect holds.
     pub capa_redirect: bool,
+    /// CLIENT MAINT_NOTIFICATIONS holds.
+    pub listener: Option<Listener>,
     /// CLIENT NO-TOUCH holds.
     pub no_touch: bool,
     /// CLIENT REPLY mode.
@@ -192,6 +195,7 @@ impl Client {
             asking: false,
             readonly: false,
             capa_redirect: false,
+            listener: None,
             no_touch: false,
             reply_mode: ReplyMode::On,
             transaction: None,

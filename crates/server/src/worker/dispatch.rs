@@ -64,6 +64,10 @@ fn admit(
         }
         return cx.reject(client, Some(spec), text.as_bytes());
     }
+    if should_have_moved(cx, client, spec) {
+        node::notices::send_on(client, &cx.world);
+        return Flow::Stop;
+    }
     if awaits_successor(cx, client, spec) {
         client.asking = asking;
         return Flow::Wait(Waiting::Hold);
@@ -130,6 +134,17 @@ fn route(
 /// Whether a client that can be redirected wants this command to be served by the primary.
 fn needs_primary(client: &Client, spec: &CommandSpec) -> bool {
     is_or_execs(client, spec, Flags::WRITE) || (is_or_execs(client, spec, Flags::READONLY) && !client.readonly)
+}
+
+/// Whether a client writes here that asked to be told of changes, after this node handed over outside of a cluster.
+fn should_have_moved(cx: &Context<'_>, client: &Client, spec: &CommandSpec) -> bool {
+    let world = &cx.world;
+    client.listener.is_some()
+        && world.notices.moved().is_some()
+        && world.role.is_replica()
+        && !world.takeover
+        && (world.leaving || world.hot.replica_read_only)
+        && is_or_execs(client, spec, Flags::WRITE)
 }
 
 /// Whether a command waits for what a handover outside of a cluster comes to. While a peer is being asked to take over it

@@ -229,6 +229,7 @@ impl Worker {
         let mut count = 0;
         for (request, key) in batch.requests.iter().zip(&keys) {
             cx.local.request = count;
+            crate::node::notices::catch_up(client, &cx.world);
             let (start, last_write) = (client.out.buf.len(), client.last_write);
             let args = request.args(data, batch);
             let flow = if all_timed || (many && request.spec.is_some_and(is_timed_alone)) {

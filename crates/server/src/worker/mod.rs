@@ -71,6 +71,8 @@ pub enum WorkerMessage {
         /// How.
         how: UnblockHow,
     },
+    /// The world has something to tell to connections that asked for it.
+    Notices,
     /// Settings changed that decide how long the loop may sleep.
     SettingsChanged,
     /// This node became a replica: whoever waits for replicas is sent away.
@@ -274,6 +276,7 @@ impl Worker {
                 WorkerMessage::Close { client } => self.with(shared, client, |_, _| false),
                 WorkerMessage::Answer { client, answer } => self.on_answer(shared, client, answer, now),
                 WorkerMessage::HoldsChanged => self.on_holds_changed(shared, now),
+                WorkerMessage::Notices => self.on_notices(shared),
                 WorkerMessage::Acknowledged => self.on_acknowledged(shared, now),
                 WorkerMessage::Unblock { client, how } => self.on_unblock(shared, client, how, now),
                 WorkerMessage::Demoted => {

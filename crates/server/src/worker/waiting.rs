@@ -17,7 +17,7 @@ impl Worker {
         self.run_buffered(shared, client, now) && self.send(shared, client)
     }
 
-    /// Ids of the connections whose wait fulfils a condition, in order of arrival.
+    /// Ids of the connections that fulfil a condition, in order of arrival.
     pub(super) fn waiters(&self, which: impl Fn(&Client) -> bool) -> Vec<ClientId> {
         let mut ids: Vec<ClientId> = self.clients.iter().flatten().filter(|c| which(c)).map(|c| c.meta.id).collect();
         ids.sort_unstable();
@@ -27,6 +27,15 @@ impl Worker {
     pub(super) fn on_holds_changed(&mut self, shared: &Arc<Shared>, now: Now) {
         for id in self.waiters(|c| c.waiting == Waiting::Hold) {
             self.with(shared, id, |worker, client| worker.resume(shared, client, now));
+        }
+    }
+
+    pub(super) fn on_notices(&mut self, shared: &Arc<Shared>) {
+        for id in self.waiters(|c| c.listener.is_some()) {
+            self.with(shared, id, |worker, client| {
+                crate::node::notices::catch_up(client, &shared.world.peek());
+                worker.send(shared, client)
+            });
         }
     }
 
