@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use baton_base::{Epoch, NodeId, ShardId};
-use baton_cluster::{Address, Health, Labels};
+use baton_cluster::{Address, Health, Labels, SyncGrant};
 use baton_config::Settings;
 
 use super::*;
@@ -42,6 +42,7 @@ fn topology(epoch: u64, nodes: &[u8], owners: &str) -> Arc<Topology> {
         migrating: BTreeMap::new(),
         importing: BTreeMap::new(),
         health: Health::Ok,
+        syncs: SyncGrant::Everything,
         current_epoch: Epoch(epoch),
         endpoint_type: EndpointType::Ip,
         allow_reads_when_down: false,
