@@ -28,10 +28,16 @@ class Writer(threading.Thread):
         self.errors = []
         self.count = 0
         self._stopping = threading.Event()
+        self._resting = threading.Event()
+        self._rests = threading.Event()
 
     def run(self):
         number = 0
         while not self._stopping.is_set():
+            if self._resting.is_set():
+                self._rests.set()
+                time.sleep(0.001)
+                continue
             number += 1
             key = f"{self.name}:{number % self.KEYS}"
             try:
@@ -43,6 +49,14 @@ class Writer(threading.Thread):
                 if not self.patient:
                     return
                 time.sleep(0.01)
+
+    def rest(self):
+        self._rests.clear()
+        self._resting.set()
+        assert self._rests.wait(60), f"{self.name} hangs"
+
+    def go_on(self):
+        self._resting.clear()
 
     def finish(self):
         self._stopping.set()
@@ -76,6 +90,15 @@ class Traffic:
                 assert writer.is_alive(), f"{writer.name} ended: {writer.errors}"
                 assert time.monotonic() < end, f"{writer.name} got no further: {writer.errors[-3:]}"
                 time.sleep(0.005)
+
+    def pause(self):
+        """Nothing is being written when this returns."""
+        for writer in self.writers:
+            writer.rest()
+
+    def resume(self):
+        for writer in self.writers:
+            writer.go_on()
 
     def __exit__(self, kind, *_):
         for writer in self.writers:

@@ -56,6 +56,16 @@ pub struct Restored {
     pub notices: Vec<String>,
 }
 
+impl Restored {
+    /// Whether this node holds nothing by the file, so that it may begin to be a witness.
+    pub fn can_be_witness(&self) -> bool {
+        self.nodes
+            .iter()
+            .find(|n| n.id == self.me)
+            .is_some_and(|n| n.slots.is_empty() && !n.flags.contains(NodeFlags::REPLICA))
+    }
+}
+
 /// Why the text is no configuration; each is fatal at start.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ConfError {

@@ -415,7 +415,7 @@ impl Cluster {
         self.todo.save_epochs();
         self.todo.announce = true;
         self.election.reset();
-        self.health.forget_minority();
+        self.health.trust_election();
         self.update_health(turn);
         self.agree_with_data(turn);
     }

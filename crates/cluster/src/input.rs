@@ -25,6 +25,8 @@ pub enum LinkFailure {
     RefusedAtOnce,
     /// Nobody listens there.
     Refused,
+    /// Somebody did, and was gone before it answered: what a process does that is just ending.
+    Reset,
     /// Anything else: no way there, no answer in time, no address.
     Unreachable,
 }

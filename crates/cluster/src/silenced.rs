@@ -42,7 +42,8 @@ impl Cluster {
         }
     }
 
-    /// An attempt to connect failed. Anything but a refusal leaves the verdict to the node timeout.
+    /// An attempt to connect failed. What is neither a refusal nor about to become one leaves the verdict to the node
+    /// timeout.
     pub(crate) fn note_silence(&mut self, turn: &Turn<'_>, id: &NodeId, why: LinkFailure) {
         let replaceable = self.is_replaceable(turn, id);
         let Some(node) = self.nodes.get_mut(id) else { return };
@@ -53,7 +54,7 @@ impl Cluster {
             return;
         }
         // While the node's own link to me stands, somebody else refuses in its name.
-        if node.inbound.is_none() {
+        if node.inbound.is_none() && why != LinkFailure::Reset {
             silence.refusals += 1;
         }
         if silence.refusals < REFUSALS_MIN {

@@ -19,6 +19,8 @@ pub(crate) struct HealthWatch {
     /// The reason that was logged last.
     reason: Option<DownReason>,
     first_evaluated: Option<Mono>,
+    /// I won an election since my start: nobody has to tell me what happened before.
+    elected: bool,
     /// When I was last in a minority.
     minority_at: Option<Mono>,
 }
@@ -30,13 +32,15 @@ impl HealthWatch {
             safe_to_join: false,
             reason: None,
             first_evaluated: None,
+            elected: false,
             minority_at: None,
         }
     }
 
-    /// Whoever was just elected is where the majority is.
-    pub(crate) fn forget_minority(&mut self) {
+    /// Whoever was just elected is where the majority is, and nobody knows anything newer.
+    pub(crate) fn trust_election(&mut self) {
         self.minority_at = None;
+        self.elected = true;
     }
 }
 
@@ -48,7 +52,8 @@ impl Cluster {
         }
         let first = *self.health.first_evaluated.get_or_insert(turn.now);
         let primary = self.is_primary();
-        if primary && !self.health.state.is_ok() && turn.now.since(first) < WRITABLE_DELAY {
+        let young = turn.now.since(first) < WRITABLE_DELAY && !self.health.elected;
+        if primary && !self.health.state.is_ok() && young {
             self.health.safe_to_join = false;
             return;
         }

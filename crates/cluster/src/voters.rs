@@ -322,6 +322,10 @@ impl Cluster {
     /// The electorate that fits to what is known about the members; none while that isn't enough to tell.
     fn wanted_electorate(&self) -> Option<Electorate> {
         let mut witnesses = false;
+        if self.nodes.len() == 1 {
+            // Alone it would be in an electorate that nobody else ever has.
+            return Some(Electorate::Upstream);
+        }
         for node in self.nodes.values().filter(|n| !n.in_handshake()) {
             let said = if node.is_myself() {
                 true

@@ -37,6 +37,15 @@ fn a_dead_primary_is_replaced_within_half_a_second_whatever_the_node_timeout() {
 }
 
 #[test]
+fn an_attempt_that_meets_the_process_as_it_ends_hides_nothing() {
+    let mut world = slow_world();
+    world.resets = 3;
+    world.kill(0);
+    let took = world.until("the replica takes over", secs(10), |w| w.is_primary(3));
+    assert!(took < Duration::from_millis(500), "{took:?}");
+}
+
+#[test]
 fn several_replicas_agree_as_fast() {
     let mut world = World::with(9, slow);
     world.form(3);

@@ -61,6 +61,18 @@ fn a_replica_and_a_witness_replace_a_dead_primary() {
 }
 
 #[test]
+fn who_is_elected_right_after_its_start_serves_at_once() {
+    let mut world = with_witnesses(1, 1);
+    world.kill(1);
+    world.run(Duration::from_millis(500));
+    world.restart(1);
+    world.run(Duration::from_millis(900));
+    world.kill(0);
+    world.until("the replica takes over", secs(5), |w| w.is_primary(1));
+    assert!(world.peers[1].cluster.topology().health.is_ok());
+}
+
+#[test]
 fn a_primary_goes_on_with_its_witness_and_stops_without_anybody() {
     let mut world = with_witnesses(1, 1);
     world.kill(1);

@@ -1,5 +1,5 @@
 //! The command line of the server: a configuration file first, then `--name value...`, `-` for standard input, and the
-//! few options that do something else than start. Options become lines that are read after the file, so that one parser
+//! few options that are no directives. Options become lines that are read after the file, so that one parser
 //! and one kind of error serve both.
 
 use crate::files::{self, Files};
@@ -33,7 +33,12 @@ pub struct Started {
     pub config_file: Option<String>,
     /// Whether a part of it came from standard input.
     pub has_stdin: bool,
+    /// `--clean-cluster-config`: what the node knew of its cluster is put aside first. An option only, since a directive
+    /// would do it at every start.
+    pub clean_cluster_config: bool,
 }
+
+const CLEAN_CLUSTER_CONFIG: &[u8] = b"--clean-cluster-config";
 
 /// Reads the arguments after the program's name.
 pub fn parse_command_line<A: AsRef<[u8]>>(args: &[A], files: &mut dyn Files) -> Result<Action, StartError> {
@@ -51,7 +56,22 @@ pub fn parse_command_line<A: AsRef<[u8]>>(args: &[A], files: &mut dyn Files) -> 
     if args.contains(&b"--sentinel".as_slice()) {
         return Ok(Action::Sentinel);
     }
-    start(&args, files).map(|started| Action::Start(Box::new(started)))
+    let directives = without_clean(&args);
+    let clean_cluster_config = directives.len() < args.len();
+    let started = start(&directives, files)?;
+    Ok(Action::Start(Box::new(Started { clean_cluster_config, ..started })))
+}
+
+/// The arguments without `--clean-cluster-config`, unless that is the value of an option.
+fn without_clean<'a>(args: &[&'a [u8]]) -> Vec<&'a [u8]> {
+    let mut wants_value = false;
+    let directive = |arg: &&&[u8]| {
+        let option = !wants_value && arg.starts_with(b"--");
+        let clean = option && **arg == CLEAN_CLUSTER_CONFIG;
+        wants_value = option && !clean && !arg.eq_ignore_ascii_case(b"--save");
+        !clean
+    };
+    args.iter().filter(directive).copied().collect()
 }
 
 fn start(args: &[&[u8]], files: &mut dyn Files) -> Result<Started, StartError> {
@@ -79,7 +99,7 @@ fn start(args: &[&[u8]], files: &mut dyn Files) -> Result<Started, StartError> {
         text.push(b'\n');
         text.extend(option_lines(options));
     }
-    Ok(Started { loaded: load(&text, files)?, config_file, has_stdin })
+    Ok(Started { loaded: load(&text, files)?, config_file, has_stdin, clean_cluster_config: false })
 }
 
 /// The content of the file, or of all files if the path is a pattern.
@@ -128,6 +148,7 @@ pub fn usage(program: &str) -> String {
        {program} -h or --help
        {program} --test-memory <megabytes>
        {program} --check-system
+       {program} [/path/to/valkey.conf] [options] --clean-cluster-config (put the old cluster state aside first)
 
 Options are directives of the configuration file with two hyphens before them:
        {program} --port 7777 --replicaof 127.0.0.1 8888
@@ -152,5 +173,16 @@ mod tests {
         assert_eq!(lines(&["--save", "", "--save"]), "save \"\" \nsave \"\"");
         assert_eq!(lines(&["--requirepass", "--x", "y"]), "requirepass \"--x\" \"y\" ");
         assert_eq!(lines(&["-x", "--port", "1\n"]), "\"-x\" \nport \"1\\n\" ");
+    }
+    #[test]
+    fn the_option_without_a_value_is_no_directive() {
+        let rest = |args: &[&'static str]| {
+            let args: Vec<&[u8]> = args.iter().map(|a| a.as_bytes()).collect();
+            without_clean(&args).iter().map(|a| String::from_utf8(a.to_vec()).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(rest(&["a.conf", "--clean-cluster-config", "--port", "1"]), ["a.conf", "--port", "1"]);
+        assert_eq!(rest(&["--save", "--clean-cluster-config"]), ["--save"]);
+        let password = ["--requirepass", "--clean-cluster-config"];
+        assert_eq!(rest(&password), password);
     }
 }

@@ -167,6 +167,9 @@ fn serve(program: &str, started: baton_config::Started) -> Result<ExitCode, Star
     started.loaded.notes.iter().for_each(|note| log.notice(note));
     let settings = fit_open_files(settings, &log);
     say_where(&settings, &log);
+    if started.clean_cluster_config {
+        control::boot::put_cluster_state_aside(&settings, &log)?;
+    }
     let poll = Poll::new()?;
     let listeners = Listeners::open(&settings, poll.registry().try_clone()?, &log)?;
     write_pid_file(&settings, &log);
@@ -268,6 +271,7 @@ fn run_threads(
 
     let control = control::Control::start(Arc::clone(&shared), control_seed, seed)?;
     crate::persist::load_at_start(&shared)?;
+    refuse_data_of_witness(&shared)?;
     let spawn = |name: String, run: Box<dyn FnOnce() + Send>| std::thread::Builder::new().name(name).spawn(run);
     for (i, seed) in worker_seeds.into_iter().enumerate() {
         let worker = Worker::new(Arc::clone(&shared), i, seed);
@@ -301,7 +305,20 @@ fn full_path(program: &str) -> String {
     path.map_or_else(|_| program.to_owned(), |p| p.to_string_lossy().into_owned())
 }
 
+/// A witness has nothing to do with keys: some that it found would be neither served nor replicated, and yet be saved.
+fn refuse_data_of_witness(shared: &Shared) -> Result<(), StartError> {
+    if shared.store.is_empty() || !shared.world.load().settings.bool(Id::ClusterWitness) {
+        return Ok(());
+    }
+    let text = "A witness holds no data, but its RDB file has keys. Give it a folder of its own.";
+    shared.log.warning(text);
+    Err(StartError(text.to_owned()))
+}
+
 fn worker_count(settings: &Settings) -> usize {
+    if settings.bool(Id::ClusterWitness) {
+        return 1;
+    }
     match settings.worker_threads() {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         n => n,

@@ -58,6 +58,8 @@ pub(crate) struct World {
     sequence: u64,
     inbound: u64,
     token: u64,
+    /// So many of the next attempts to connect to a dead process find it as it ends.
+    pub(crate) resets: u32,
     /// Pairs (from, to) between which nothing gets through.
     pub(crate) cut: Vec<(usize, usize)>,
 }
@@ -88,6 +90,7 @@ impl World {
             sequence: 0,
             inbound: 0,
             token: 0,
+            resets: 0,
             cut: Vec::new(),
         };
         for index in 0..count {
@@ -271,7 +274,10 @@ impl World {
     fn connect(&mut self, index: usize, link: LinkId, bus_port: u16) {
         let target = self.peers.iter().position(|p| p.settings.bus_port == bus_port && p.alive);
         let Some(target) = target else {
-            self.schedule(LATENCY, index, Input::LinkFailed { link, why: LinkFailure::RefusedAtOnce });
+            let ending = self.resets > 0;
+            self.resets = self.resets.saturating_sub(1);
+            let why = if ending { LinkFailure::Reset } else { LinkFailure::RefusedAtOnce };
+            self.schedule(LATENCY, index, Input::LinkFailed { link, why });
             return;
         };
         if self.is_cut(index, target) {

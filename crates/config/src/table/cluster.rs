@@ -174,8 +174,7 @@ pub(super) const TABLE: &[Directive] = &[
         "no",
         "Runs as a node that votes and holds no slots, so that a single shard can fail over.",
     )
-    .immutable()
-    .accepted("witnesses are not available yet"),
+    .immutable(),
     flag(
         Id::HandoverOnShutdown,
         "handover-on-shutdown",

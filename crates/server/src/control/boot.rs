@@ -7,7 +7,8 @@ use baton_cluster::conf::{self, ConfError};
 use baton_config::{Id, PreferredEndpoint, Settings};
 use baton_node::{Boot, ClusterBoot};
 
-use super::nodes_file::{EpochsFile, NodesFile, NodesFileError};
+use super::nodes_file::{self, EpochsFile, NodesFile, NodesFileError};
+use crate::log::Log;
 use crate::shared::Shared;
 use crate::start::StartError;
 
@@ -72,11 +73,32 @@ pub fn cluster_settings(s: &Settings) -> Result<baton_cluster::Settings, StartEr
     })
 }
 
+/// Carries out `--clean-cluster-config`: the node starts as one that knows of no cluster. Nothing is deleted, because a
+/// wrong node may have been meant.
+pub fn put_cluster_state_aside(settings: &Settings, log: &Log) -> Result<(), StartError> {
+    if !settings.bool(Id::ClusterEnabled) {
+        return Err(StartError("--clean-cluster-config needs 'cluster-enabled yes'.".to_owned()));
+    }
+    let name = settings.text(Id::ClusterConfigFile);
+    match nodes_file::put_aside(Path::new(name)) {
+        Ok(Some(aside)) => {
+            let aside = aside.display();
+            log.warning(&format!("The cluster configuration file {name} and its record of epochs are now {aside} and {aside}.epochs: this node starts without them."));
+        }
+        Ok(None) => log.notice("There is no cluster configuration file to put aside."),
+        Err(e) => return Err(StartError(e.to_string())),
+    }
+    Ok(())
+}
+
 /// Reads the cluster's files and makes the machine's start of them. No files in standalone mode.
 pub fn boot(shared: &Shared, seed: u64) -> Result<(Boot, Option<(NodesFile, EpochsFile)>), StartError> {
     let settings = &shared.world.load().settings;
     let limits = baton_handover::Limits::default();
     if !settings.bool(Id::ClusterEnabled) {
+        if settings.bool(Id::ClusterWitness) {
+            return Err(StartError("'cluster-witness yes' needs 'cluster-enabled yes'.".to_owned()));
+        }
         return Ok((Boot { cluster: None, limits }, None));
     }
     let name = settings.text(Id::ClusterConfigFile);
@@ -91,6 +113,14 @@ pub fn boot(shared: &Shared, seed: u64) -> Result<(Boot, Option<(NodesFile, Epoc
         Ok(mut restored) => {
             if let Some(record) = &record {
                 restored.merge(record);
+            }
+            if settings.bool(Id::ClusterWitness) && !restored.can_be_witness() {
+                let text = format!(
+                    "A witness holds neither slots nor data, but by \"{name}\" this node is a replica or has slots. Give it a \
+                     folder of its own, or start it with --clean-cluster-config."
+                );
+                shared.log.warning(&text);
+                return Err(StartError(text));
             }
             baton_cluster::Boot::Restored(Box::new(restored))
         }

@@ -219,8 +219,12 @@ impl BusLink {
         let error = stream.take_error();
         let failed = event.is_error() || !matches!(error, Ok(None));
         if failed || (event.is_write_closed() && event.is_read_closed()) {
-            let refused = matches!(error, Ok(Some(e)) if e.kind() == io::ErrorKind::ConnectionRefused);
-            let why = if refused { LinkFailure::Refused } else { LinkFailure::Unreachable };
+            let why = match error.ok().flatten().map(|e| e.kind()) {
+                Some(io::ErrorKind::ConnectionRefused) => LinkFailure::Refused,
+                // A listener that is closed resets what it had not accepted yet; the error may have been read by then.
+                Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) | None => LinkFailure::Reset,
+                Some(_) => LinkFailure::Unreachable,
+            };
             out.push(BusEvent::Failed { link: self.id, why });
             return false;
         }

@@ -92,9 +92,7 @@ impl EpochsFile {
     /// Opens the record that belongs to a configuration file, creating it if it is missing. Whoever holds that file's lock
     /// may.
     pub fn open(nodes: &Path) -> Result<(EpochsFile, Option<EpochRecord>), NodesFileError> {
-        let mut name = nodes.as_os_str().to_owned();
-        name.push(".epochs");
-        let path = PathBuf::from(name);
+        let path = with_suffix(nodes, ".epochs");
         let fail = |source| NodesFileError::System { path: path.clone(), source };
         let file = open_rw(&path).map_err(fail)?;
         let newest = (0..2).filter_map(|at| read_record(&file, at)).max_by_key(|(number, _)| *number);
@@ -114,6 +112,31 @@ impl EpochsFile {
         self.newest = number;
         Ok(())
     }
+}
+
+/// Renames the file, and the record of epochs with it, to the first name that is free; gives that name. None if there is
+/// no file. Another process that uses it is left alone.
+pub fn put_aside(path: &Path) -> Result<Option<PathBuf>, NodesFileError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let fail = |source| NodesFileError::System { path: path.to_owned(), source };
+    let (_locked, _) = NodesFile::open(path)?;
+    let aside = (1..).map(|n| with_suffix(path, &format!(".old-{n}"))).find(|name| !name.exists());
+    let aside = aside.expect("some number is free");
+    let record = with_suffix(path, ".epochs");
+    if record.exists() {
+        std::fs::rename(&record, with_suffix(&aside, ".epochs")).map_err(fail)?;
+    }
+    std::fs::rename(path, &aside).map_err(fail)?;
+    crate::persist::sync_folder(path).map_err(fail)?;
+    Ok(Some(aside))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 fn open_rw(path: &Path) -> io::Result<File> {
@@ -180,6 +203,25 @@ mod tests {
         assert_eq!(found, Some(record(8)));
         f.save(&record(9)).unwrap();
         assert_eq!(EpochsFile::open(&path).unwrap().1, Some(record(9)));
+    }
+
+    #[test]
+    fn what_is_put_aside_is_kept_and_never_overwritten() {
+        let path = folder("aside").join("nodes.conf");
+        assert_eq!(put_aside(&path).unwrap(), None);
+        for number in 1..=2 {
+            let text = format!("text {number}");
+            NodesFile::open(&path).unwrap().0.save(&text, true).unwrap();
+            EpochsFile::open(&path).unwrap().0.save(&record(number)).unwrap();
+            let aside = put_aside(&path).unwrap().unwrap();
+            assert!(aside.to_string_lossy().ends_with(&format!("nodes.conf.old-{number}")));
+            assert!(!path.exists() && !with_suffix(&path, ".epochs").exists());
+            assert_eq!(std::fs::read_to_string(&aside).unwrap(), text);
+            assert_eq!(EpochsFile::open(&aside).unwrap().1, Some(record(number)));
+        }
+        let used = NodesFile::open(&path).unwrap();
+        assert!(matches!(put_aside(&path), Err(NodesFileError::Locked(_))));
+        drop(used);
     }
 
     #[test]
