@@ -12,6 +12,7 @@ impl Slot {
     pub const COUNT: usize = 16384;
 
     /// The slot with this number, if it is below [`Slot::COUNT`].
+    #[inline]
     pub const fn new(n: u16) -> Option<Slot> {
         if (n as usize) < Self::COUNT { Some(Slot(n)) } else { None }
     }
@@ -23,16 +24,19 @@ impl Slot {
     }
 
     /// Its number, 0..16384.
+    #[inline]
     pub const fn number(self) -> u16 {
         self.0
     }
 
     /// Its number as an index.
+    #[inline]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 
     /// All slots in ascending order.
+    #[inline]
     pub fn all() -> impl DoubleEndedIterator<Item = Slot> + ExactSizeIterator {
         (0..Self::COUNT as u16).map(Slot)
     }
@@ -145,11 +149,13 @@ impl SlotBitmap {
     }
 
     /// Whether the slot is in the set.
+    #[inline]
     pub fn contains(&self, slot: Slot) -> bool {
         self.0[slot.index() / 8] & (1 << (slot.index() % 8)) != 0
     }
 
     /// Adds the slot; tells whether it was absent.
+    #[inline]
     pub fn insert(&mut self, slot: Slot) -> bool {
         let absent = !self.contains(slot);
         self.0[slot.index() / 8] |= 1 << (slot.index() % 8);
@@ -157,6 +163,7 @@ impl SlotBitmap {
     }
 
     /// Removes the slot; tells whether it was present.
+    #[inline]
     pub fn remove(&mut self, slot: Slot) -> bool {
         let present = self.contains(slot);
         self.0[slot.index() / 8] &= !(1 << (slot.index() % 8));
@@ -208,11 +215,13 @@ impl SlotBitmap {
     }
 
     /// How many slots are in the set.
+    #[inline]
     pub fn len(&self) -> usize {
         self.words().map(|word| word.count_ones() as usize).sum()
     }
 
     /// Whether no slot is in the set.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.words().all(|word| word == 0)
     }

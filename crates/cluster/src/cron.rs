@@ -4,6 +4,7 @@
 use crate::cluster::{Cluster, Turn};
 use crate::effect::LogLevel;
 use crate::manual::Manual;
+use crate::node::Node;
 use baton_base::{Mono, NodeId};
 use baton_wire::{Kind, NodeFlags};
 use std::time::Duration;
@@ -30,6 +31,7 @@ impl Cluster {
             .nodes
             .values()
             .filter(|n| !n.flags.intersects(NodeFlags::MYSELF | NodeFlags::NOADDR | NodeFlags::HANDSHAKE))
+            .filter(|n| self.needs_watch(turn, n))
             .map(|n| n.id)
             .collect();
         for id in others {
@@ -94,6 +96,14 @@ impl Cluster {
             self.log(LogLevel::Debug, format!("Sending ping packet to node {} ", self.named(id)));
             self.send_ping(turn, link, Kind::Ping);
         }
+    }
+
+    /// Whether [`Cluster::watch`] could do anything about a node. In a large cluster nearly all are well nearly always, and
+    /// this is asked of each of them in every run.
+    fn needs_watch(&self, turn: &Turn<'_>, node: &Node) -> bool {
+        let silent = node.pong_received.is_none_or(|at| turn.now.since(at) > self.settings.ping_interval());
+        let served = matches!(self.manual, Manual::Serving { replica, .. } if replica == node.id);
+        node.ping_sent.is_some() || silent || served || node.inbound.is_none()
     }
 
     /// Looks after one node: its links, its regular ping, its time-out.

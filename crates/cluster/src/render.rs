@@ -59,13 +59,7 @@ impl Cluster {
             let found = nodes.binary_search_by(|n| n.id.cmp(id)).ok();
             found.and_then(|index| u16::try_from(index).ok()).filter(|index| *index != NO_OWNER)
         };
-        let mut owners = Box::new([NO_OWNER; Slot::COUNT]);
-        for (id, slots) in self.slots.owners() {
-            let Some(index) = index_of(id) else { continue };
-            for slot in slots.iter() {
-                owners[slot.index()] = index;
-            }
-        }
+        let owners = self.slots.numbered(|id| index_of(id).unwrap_or(NO_OWNER), NO_OWNER);
         let open =
             |map: &BTreeMap<Slot, NodeId>| map.iter().filter_map(|(slot, id)| Some((*slot, index_of(id)?))).collect();
         Topology {

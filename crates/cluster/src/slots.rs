@@ -64,6 +64,18 @@ impl SlotMap {
         self.by_owner.iter()
     }
 
+    /// A number for every slot's owner, as `number` gives it; `none` for slots without one.
+    pub(crate) fn numbered(&self, number: impl Fn(&NodeId) -> u16, none: u16) -> Box<[u16; Slot::COUNT]> {
+        // Names are few and slots many, so each name is translated once.
+        let mut numbers = vec![none; self.names.len() + 1];
+        for (index, name) in self.names.iter().enumerate().filter(|(_, name)| self.by_owner.contains_key(name)) {
+            numbers[index + 1] = number(name);
+        }
+        let mut out = Box::new([none; Slot::COUNT]);
+        out.iter_mut().zip(self.owner.iter()).for_each(|(number, index)| *number = numbers[usize::from(*index)]);
+        out
+    }
+
     /// How many slots have an owner.
     pub(crate) fn assigned(&self) -> usize {
         self.by_owner.values().map(SlotBitmap::len).sum()
@@ -226,8 +238,11 @@ mod tests {
                 }
                 prop_assert_eq!(map.validate(), Ok(()));
             }
+            let number = |id: &NodeId| ids.iter().position(|i| i == id).unwrap() as u16;
+            let numbered = map.numbered(number, 99);
             for n in 0..64u16 {
                 prop_assert_eq!(map.owner(Slot::new(n).unwrap()), twin[usize::from(n)]);
+                prop_assert_eq!(numbered[usize::from(n)], twin[usize::from(n)].as_ref().map_or(99, number));
             }
             for id in &ids {
                 prop_assert_eq!(map.count(id), twin.iter().filter(|o| **o == Some(*id)).count());
