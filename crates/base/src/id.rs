@@ -18,7 +18,7 @@ impl std::error::Error for BadId {}
 macro_rules! forty {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Eq, Hash)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $name([u8; 40]);
 
         // Tables by id are searched for every packet and every gossip entry, and ids are random: the first eight
@@ -35,13 +35,6 @@ macro_rules! forty {
             #[inline]
             fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
                 Some(self.cmp(other))
-            }
-        }
-
-        impl PartialEq for $name {
-            #[inline]
-            fn eq(&self, other: &Self) -> bool {
-                self.0 == other.0
             }
         }
 

@@ -142,6 +142,7 @@ impl Cluster {
         self.todo.save_lazily();
         self.todo.health = true;
         self.todo.publish = true;
+        self.review_waiting();
     }
 
     /// An open slot follows a failover inside the other shard, and is closed when the slot goes elsewhere.

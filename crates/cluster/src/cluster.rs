@@ -83,6 +83,8 @@ pub struct Cluster {
     pub(crate) health: HealthWatch,
     pub(crate) homecoming: Homecoming,
     pub(crate) election: Election,
+    /// When the latest request for votes of somebody else was heard.
+    pub(crate) request_heard: Option<Mono>,
     pub(crate) manual: Manual,
     pub(crate) voters: Voters,
     pub(crate) blacklist: Blacklist,
@@ -136,6 +138,7 @@ impl Cluster {
             health: HealthWatch::new(),
             homecoming: Homecoming::default(),
             election: Election::default(),
+            request_heard: None,
             manual: Manual::Idle,
             voters: Voters::default(),
             blacklist: Blacklist::default(),

@@ -5,6 +5,7 @@ use crate::cluster::{Cluster, Turn};
 use crate::effect::LogLevel;
 use crate::node::Node;
 use crate::note::Note;
+use crate::queueing::Before;
 use crate::record::Victory;
 use baton_base::{Epoch, Mono, NodeId, Offset};
 use baton_wire::{Body, MsgFlags, NodeFlags};
@@ -47,6 +48,9 @@ pub(crate) struct Election {
     votes: BTreeSet<NodeId>,
     rank: u32,
     primary_rank: u32,
+    /// Of what `start` follows, if this shard waits for its turn: how many others still wait, and which request for votes
+    /// was heard last then.
+    queued: Option<(u32, Option<Mono>)>,
     /// Attempts before this one that did not find their majority.
     lost: u32,
     /// When the next attempt begins if this one has no majority by then.
@@ -74,6 +78,21 @@ impl Election {
     /// When time alone changes something: the attempt is sent, or gives way to the next one.
     pub(crate) fn wake(&self) -> Option<Mono> {
         if self.sent { self.retry_at } else { self.start }
+    }
+
+    /// Whether a request of somebody else in this epoch shows that votes for this one may be gone.
+    pub(crate) fn yields_to(&self, epoch: Epoch) -> bool {
+        self.sent && self.retry_at.is_some() && epoch >= self.epoch
+    }
+
+    /// Gives the attempt no longer than this.
+    pub(crate) fn hurry(&mut self, until: Mono) {
+        self.retry_at = self.retry_at.map(|at| at.min(until));
+    }
+
+    /// Attempts before this one that did not find their majority.
+    pub(crate) fn losses(&self) -> u32 {
+        self.lost
     }
 
     /// Whether it waits no longer.
@@ -194,32 +213,42 @@ impl Cluster {
         true
     }
 
-    /// Sets the instant at which this attempt starts: at once for the best replica, later the worse its rank is.
+    /// Sets the instant at which this attempt starts: at once for the best replica, in turn where other shards failed, too,
+    /// later the worse its rank is.
     fn schedule(&mut self, turn: &Turn<'_>, primary: NodeId, manual: bool) {
         let offset = self.own_offset(turn);
-        let (rank, primary_rank) = if manual { (0, 0) } else { (self.rank(turn, primary), self.primary_rank(turn)) };
-        let best = !manual && self.is_best_ranked(turn, primary, rank, primary_rank);
+        let (rank, before) =
+            if manual { (0, Before::default()) } else { (self.rank(turn, primary), self.shards_before(turn)) };
+        let first = !manual && self.is_first_sibling(turn, primary, rank);
+        let best = first && before.rank == 0;
         let sole = || !self.replicas_of(primary).any(|n| !n.is_myself());
         let immediate = manual || best || (self.surpasses_primary(turn) && sole());
-        let wait = if immediate { Duration::ZERO } else { self.delay(rank, primary_rank, offset) };
         let lost = self.election.lost + u32::from(self.election.sent);
         if self.election.sent {
             self.note(Note::Lost);
         }
-        self.note(Note::Scheduled { at: turn.now + wait });
         self.election.reset();
         self.election.lost = lost;
-        self.election.start = Some(turn.now + wait);
         self.election.immediate = immediate;
         self.election.rank = rank;
-        self.election.primary_rank = primary_rank;
+        self.election.primary_rank = before.rank;
+        if immediate {
+            self.election.start = Some(turn.now);
+        } else if first && self.settings.prompt_elections {
+            self.queue(turn, before.waiting);
+        } else {
+            self.election.start = Some(turn.now + self.delay(rank, before.rank, offset));
+        }
+        let start = self.election.start.unwrap_or(turn.now);
+        self.note(Note::Scheduled { at: start });
         if best {
             let text = "This is the best ranked replica and can initiate the election immediately.";
             self.log(LogLevel::Notice, text.to_owned());
         }
         let text = format!(
-            "Start of election delayed for {} milliseconds (rank #{rank}, primary rank #{primary_rank}, offset {offset}).",
-            wait.as_millis()
+            "Start of election delayed for {} milliseconds (rank #{rank}, primary rank #{}, offset {offset}).",
+            start.ms_since(turn.now),
+            before.rank
         );
         self.log(LogLevel::Notice, text);
         self.pong_to_siblings(turn);
@@ -232,11 +261,20 @@ impl Cluster {
         delay + jitter + delay * 2 * rank + delay * primary_rank + no_data
     }
 
+    /// Starts when it is this shard's turn.
+    fn queue(&mut self, turn: &Turn<'_>, waiting: u32) {
+        let lost = self.election.lost;
+        self.election.start = Some(self.turn_at(turn, waiting, lost));
+        self.election.queued = Some((waiting, self.request_heard));
+    }
+
     /// Before an attempt is sent its rank is looked at again with what the siblings have said since.
     fn review_schedule(&mut self, turn: &Turn<'_>, primary: NodeId) {
         let Some(start) = self.election.start else { return };
         let delay = self.settings.election_delay();
-        let (rank, primary_rank) = (self.rank(turn, primary), self.primary_rank(turn));
+        let (rank, before) = (self.rank(turn, primary), self.shards_before(turn));
+        let first = self.is_first_sibling(turn, primary, rank);
+        let queued = first && self.settings.prompt_elections;
         if rank != self.election.rank {
             self.shift_start(start, delay * 2, self.election.rank, rank);
             self.election.rank = rank;
@@ -246,15 +284,20 @@ impl Cluster {
                 format!("Replica rank updated to #{rank}, added {added} milliseconds of delay."),
             );
         }
-        if primary_rank != self.election.primary_rank {
-            let before = self.election.start.unwrap_or(start);
-            self.shift_start(before, delay, self.election.primary_rank, primary_rank);
-            self.election.primary_rank = primary_rank;
-            let added = self.election.start.map_or(0, |at| at.ms_since(before));
-            let text = format!("Failed primary rank updated to #{primary_rank}, added {added} milliseconds of delay.");
+        let unshifted = self.election.start.unwrap_or(start);
+        if queued && self.election.queued != Some((before.waiting, self.request_heard)) {
+            self.queue(turn, before.waiting);
+        }
+        if before.rank != self.election.primary_rank {
+            if !queued {
+                self.shift_start(unshifted, delay, self.election.primary_rank, before.rank);
+            }
+            self.election.primary_rank = before.rank;
+            let added = self.election.start.map_or(0, |at| at.ms_since(unshifted));
+            let text = format!("Failed primary rank updated to #{}, added {added} milliseconds of delay.", before.rank);
             self.log(LogLevel::Notice, text);
         }
-        if self.is_best_ranked(turn, primary, rank, primary_rank) {
+        if first && before.rank == 0 {
             self.election.start = Some(turn.now);
             self.election.immediate = true;
             let text = "Myself become the best ranked replica, initiate the election immediately.";
@@ -278,23 +321,15 @@ impl Cluster {
         u32::try_from(self.replicas_of(primary).filter(better).count()).unwrap_or(u32::MAX)
     }
 
-    /// How many other failed shards come first, so that simultaneous elections don't disturb each other.
-    fn primary_rank(&self, turn: &Turn<'_>) -> u32 {
-        let shard = self.myself().shard;
-        let window = self.settings.validity_window();
-        let earlier = |n: &&Node| {
-            n.failed()
-                && n.shard < shard
-                && n.fail_time.is_some_and(|at| window.is_none_or(|w| turn.now.since(at) <= w))
-                && self.replicas_of(n.id).next().is_some()
-        };
-        u32::try_from(self.serving_nodes().filter(earlier).count()).unwrap_or(u32::MAX)
+    /// Whether nobody can object: I am first among my siblings, and no other shard comes first.
+    fn is_best_ranked(&self, turn: &Turn<'_>, primary: NodeId) -> bool {
+        self.is_first_sibling(turn, primary, self.rank(turn, primary)) && self.shards_before(turn).rank == 0
     }
 
-    /// Whether nobody can object: I am first in every order and all living siblings know that the primary failed. Some
+    /// Whether no sibling can object: I am first in their order and all that live know that the primary failed. Some
     /// releases never take the mark of an earlier failure back (S3), so it counts only if it is repeated after I knew of
     /// this failure, or appeared shortly before.
-    fn is_best_ranked(&self, turn: &Turn<'_>, primary: NodeId, rank: u32, primary_rank: u32) -> bool {
+    fn is_first_sibling(&self, turn: &Turn<'_>, primary: NodeId, rank: u32) -> bool {
         let Some(failed_at) = self.nodes.get(&primary).and_then(|n| n.fail_time) else { return false };
         let timely = |said: Mono, n: &Node| {
             n.data_received.is_some_and(|at| at >= failed_at) || failed_at.since(said) <= self.settings.node_timeout()
@@ -304,7 +339,7 @@ impl Cluster {
                 || n.flags.intersects(NodeFlags::FAIL | NodeFlags::PFAIL | NodeFlags::NOFAILOVER)
                 || n.primary_fail_said.is_some_and(|said| timely(said, n))
         };
-        rank == 0 && primary_rank == 0 && self.own_offset(turn) != Offset(0) && self.replicas_of(primary).all(knows)
+        rank == 0 && self.own_offset(turn) != Offset(0) && self.replicas_of(primary).all(knows)
     }
 
     /// Asks all voters for their vote in a new epoch, which is durable before it is heard of.
@@ -314,7 +349,7 @@ impl Cluster {
         self.election.sent = true;
         self.election.votes.clear();
         let wait = self.retry_wait();
-        self.election.retry_at = (!manual).then(|| turn.now + wait);
+        self.election.retry_at = (!manual && self.settings.prompt_elections).then(|| turn.now + wait);
         let text = format!(
             "Starting a failover election for epoch {}, node config epoch is {}",
             self.current_epoch,
@@ -329,7 +364,7 @@ impl Cluster {
     }
 
     fn request_flags(&self, turn: &Turn<'_>, primary: NodeId, manual: bool) -> MsgFlags {
-        let best = self.is_best_ranked(turn, primary, self.rank(turn, primary), self.primary_rank(turn));
+        let best = self.is_best_ranked(turn, primary);
         if manual || best || self.surpasses_primary(turn) { MsgFlags::FORCEACK } else { MsgFlags::empty() }
     }
 
@@ -413,6 +448,7 @@ impl Cluster {
         let (shard, offset) = (self.myself().shard, turn.facts.offset);
         self.note(Note::Won { old, new: self.me, shard, epoch, offset, old_offset });
         self.todo.save_epochs();
+        self.todo.save_soon();
         self.todo.announce = true;
         self.election.reset();
         self.health.trust_election();

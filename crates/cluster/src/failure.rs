@@ -85,6 +85,7 @@ impl Cluster {
         if self.myself().primary == Some(*id) {
             self.todo.failover = true;
         }
+        self.review_waiting();
     }
 
     pub(crate) fn broadcast_fail(&mut self, turn: &Turn<'_>, id: &NodeId) {

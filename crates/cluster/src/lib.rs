@@ -28,6 +28,7 @@ mod node;
 mod note;
 mod packet;
 mod prospects;
+mod queueing;
 mod record;
 mod render;
 mod roles;

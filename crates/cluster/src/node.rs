@@ -86,6 +86,8 @@ pub(crate) struct Node {
     pub(crate) meet_sent: Option<Mono>,
     /// When it was marked FAIL.
     pub(crate) fail_time: Option<Mono>,
+    /// When a replica was heard to ask for votes to take its place.
+    pub(crate) stood_for: Option<Mono>,
     /// Offset of its last full header.
     pub(crate) offset: Offset,
     /// My link to it, open or being made.
@@ -100,6 +102,9 @@ pub(crate) struct Node {
     pub(crate) silence: Option<Silence>,
     /// I suspected it because it refused: an answer is another process in its place, not one that was slow.
     pub(crate) proven_dead: bool,
+    /// When it was told of a suspicion at once, and when it is to be told of those since.
+    pub(crate) told_at: Option<Mono>,
+    pub(crate) tell_at: Option<Mono>,
     /// Voters that reported it, with the time up to whole seconds that ages the report.
     pub(crate) reports: BTreeMap<NodeId, Mono>,
     /// Since when its headers say "my primary is FAIL" (bit 13); empty if its last header did not say so.
@@ -124,6 +129,7 @@ impl Node {
             data_received: None,
             meet_sent: None,
             fail_time: None,
+            stood_for: None,
             offset: Offset(0),
             outbound: None,
             inbound: None,
@@ -131,6 +137,8 @@ impl Node {
             connect_tried: None,
             silence: None,
             proven_dead: false,
+            told_at: None,
+            tell_at: None,
             reports: BTreeMap::new(),
             primary_fail_said: None,
         }

@@ -199,7 +199,7 @@ impl Cluster {
         self.forget_victory();
         self.replicate(primary, resync);
         self.unsubscribe_foreign();
-        self.todo.save_lazily();
+        self.todo.save_soon();
         self.todo.health = true;
         self.todo.publish = true;
     }

@@ -87,6 +87,9 @@ pub struct Settings {
     pub lease: bool,
     /// `cluster-witness`: this node votes and holds no slots.
     pub witness: bool,
+    /// Shards that failed at once elect one right behind the other, and a lost election is repeated after a short wait.
+    /// Upstream waits for fixed times in both cases, of seconds at the default node timeout.
+    pub prompt_elections: bool,
 }
 
 impl Default for Settings {
@@ -125,6 +128,7 @@ impl Default for Settings {
             restart_wait_ms: 10_000,
             lease: false,
             witness: false,
+            prompt_elections: true,
         }
     }
 }

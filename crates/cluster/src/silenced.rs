@@ -21,6 +21,10 @@ const ATTEMPTS_MAX: u32 = 10;
 /// everybody and counts; these are for replicas that don't count so early. A constant keeps a large cluster quiet.
 const VOTERS_TOLD: usize = 3;
 
+/// Between two pings that tell the same node of suspicions. Where many die at once, one ping tells of all of them; each
+/// names every suspect anyway.
+const TELL_PERIOD: Duration = Duration::from_millis(10);
+
 /// What is known of a node whose link to it ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Silence {
@@ -84,7 +88,13 @@ impl Cluster {
         }
         let mut due: Vec<NodeId> = Vec::new();
         self.probe_due = Mono::NEVER;
+        let mut told: Vec<NodeId> = Vec::new();
         for node in self.nodes.values_mut() {
+            match node.tell_at {
+                Some(at) if at > turn.now => self.probe_due = self.probe_due.min(at),
+                Some(_) => told.push(node.id),
+                None => {}
+            }
             let Some(silence) = node.silence.as_mut() else { continue };
             if silence.probe_at > turn.now {
                 self.probe_due = self.probe_due.min(silence.probe_at);
@@ -95,13 +105,14 @@ impl Cluster {
                 due.push(node.id);
             }
         }
+        told.into_iter().for_each(|id| self.tell_now(turn, &id));
         if !self.debug.reconnection_off {
             due.into_iter().for_each(|id| self.connect(turn, id));
         }
     }
 
     /// Whether knowing of a node's death early helps: it is a primary that was alive a moment ago, and a replica may take
-    /// over. Any other is better judged late, as it may be back soon.
+    /// over. In a large cluster others vouch for it, and it need not have said anything to me for long. Any other is better judged late, as it may be back soon.
     fn is_replaceable(&self, turn: &Turn<'_>, id: &NodeId) -> bool {
         let Some(node) = self.nodes.get(id) else { return false };
         let lately = |at: Mono| turn.now.since(at) <= self.settings.node_timeout();
@@ -109,7 +120,7 @@ impl Cluster {
         let can_stand = |n: &Node| n.healthy() && !n.has(NodeFlags::NOFAILOVER);
         node.healthy()
             && self.serves(id)
-            && node.data_received.is_some_and(lately)
+            && (node.data_received.is_some_and(lately) || node.pong_received.is_some_and(lately))
             && self.replicas_of(*id).any(can_stand)
     }
 
@@ -119,7 +130,22 @@ impl Cluster {
         let voters = self.voting_nodes().filter(others).map(|n| n.id).take(VOTERS_TOLD);
         let told: Vec<NodeId> = self.replicas_of(*suspect).filter(others).map(|n| n.id).chain(voters).collect();
         for id in told {
-            self.ping(turn, &id);
+            let Some(node) = self.nodes.get_mut(&id) else { continue };
+            match node.told_at.map(|at| at + TELL_PERIOD).filter(|at| *at > turn.now) {
+                None => self.tell_now(turn, &id),
+                Some(at) => {
+                    node.tell_at = Some(at);
+                    self.probe_due = self.probe_due.min(at);
+                }
+            }
         }
+    }
+
+    fn tell_now(&mut self, turn: &Turn<'_>, id: &NodeId) {
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.told_at = Some(turn.now);
+            node.tell_at = None;
+        }
+        self.ping(turn, id);
     }
 }

@@ -4,11 +4,16 @@
 
 use crate::cluster::{Cluster, Turn};
 use crate::effect::Effect;
-use baton_base::SlotBitmap;
+use baton_base::{Mono, SlotBitmap};
 use std::mem::take;
+use std::time::Duration;
 
 /// Health and failover may ask for each other again; this many rounds are always enough for both to settle.
 const SETTLE_ROUNDS_MAX: usize = 4;
+
+/// The shortest time between two rewrites of the file because of what others told. Where many primaries fail at once, a large
+/// file would be written for each of hundreds of announcements; the periodic run writes what is still to be written.
+const SAVE_PERIOD: Duration = Duration::from_millis(100);
 
 /// What has to be done before the turn ends.
 #[derive(Debug, Default)]
@@ -32,6 +37,10 @@ pub(crate) struct Todo {
     pub(crate) replies: Vec<Effect>,
     /// Rewrite the configuration file.
     save: bool,
+    /// Do so in this turn, however lately it was rewritten.
+    save_soon: bool,
+    /// When it was rewritten last.
+    saved_at: Option<Mono>,
     /// The rewrite must be durable before anything is sent.
     save_durable: bool,
     /// The record of epochs must be durable before anything is sent.
@@ -41,9 +50,15 @@ pub(crate) struct Todo {
 }
 
 impl Todo {
-    /// Rewrite the file soon; nothing waits for it. For what others told: they can tell it again.
+    /// Rewrite the file within a few tenths of a second; nothing waits for it. For what others told: they can tell it again.
     pub(crate) fn save_lazily(&mut self) {
         self.save = true;
+    }
+
+    /// Rewrite the file at the end of this turn; nothing waits for it. For my own role.
+    pub(crate) fn save_soon(&mut self) {
+        self.save = true;
+        self.save_soon = true;
     }
 
     /// Rewrite the file before the next packet leaves. For what I promise: my role, my slots, my epoch.
@@ -81,6 +96,8 @@ impl Cluster {
         let text = self.conf_text(turn);
         self.emit(Effect::SaveConfig { text, sync });
         self.todo.save = false;
+        self.todo.save_soon = false;
+        self.todo.saved_at = Some(turn.now);
         if sync {
             self.todo.save_durable = false;
             self.todo.epochs_durable = false;
@@ -111,7 +128,8 @@ impl Cluster {
         for reply in take(&mut self.todo.replies) {
             self.emit(reply);
         }
-        if self.todo.save {
+        let lately = |at: Mono| turn.now.since(at) < SAVE_PERIOD;
+        if self.todo.save && (self.todo.save_soon || !self.todo.saved_at.is_some_and(lately)) {
             self.save_config(turn, false);
         }
     }

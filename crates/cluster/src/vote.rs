@@ -21,6 +21,7 @@ enum Denial {
 impl Cluster {
     /// Answers a request for a vote.
     pub(crate) fn on_vote_request(&mut self, turn: &Turn<'_>, candidate: NodeId, header: &Header) {
+        self.note_request(turn, candidate, header);
         let denial = match self.judge_request(candidate, header) {
             Ok(()) => return self.grant(turn, candidate),
             Err(denial) => denial,

@@ -56,6 +56,51 @@ fn several_replicas_agree_as_fast() {
     assert!(took < Duration::from_millis(500), "{took:?}");
 }
 
+/// Kills the primaries of the first shards and gives the times at which their replicas took over.
+fn takeovers(world: &mut World, killed: usize, shards: usize) -> Vec<Duration> {
+    let began = world.now;
+    (0..killed).for_each(|victim| world.kill(victim));
+    let mut out: Vec<Duration> = (0..killed)
+        .map(|victim| {
+            world.until("a replica takes over", secs(10), |w| w.is_primary(victim + shards));
+            world.now.since(began)
+        })
+        .collect();
+    out.sort();
+    out
+}
+
+#[test]
+fn shards_that_fail_at_once_elect_one_right_behind_the_other() {
+    let mut world = World::with(14, slow);
+    world.form(7);
+    (0..14).for_each(|index| world.peers[index].offset = 1000);
+    world.run(secs(20));
+    let took = takeovers(&mut world, 3, 7);
+    assert!(took[2] < Duration::from_millis(300), "{took:?}");
+    let expired = (0..14).any(|index| world.logged(index, "Failover attempt expired") > 0);
+    assert!(!expired, "nobody ran into anybody");
+    world.until_served("all slots are served again");
+}
+
+/// Whichever comes first in their order has a replica that may not stand, and nobody can know.
+#[test]
+fn a_shard_that_does_not_stand_holds_the_others_up_for_a_moment_only() {
+    for mute in 0..3 {
+        let mut world = World::with(14, slow);
+        world.form(7);
+        (0..14).for_each(|index| world.peers[index].offset = 1000);
+        world.run(secs(20));
+        world.peers[mute + 7].complete = false;
+        let began = world.now;
+        (0..3).for_each(|victim| world.kill(victim));
+        let took_over = |w: &World| (0..3).filter(|v| w.is_primary(v + 7)).count();
+        world.until("all others take over", secs(10), |w| took_over(w) == 2);
+        assert!(world.now.since(began) < Duration::from_millis(500), "{:?}", world.now.since(began));
+        assert!(!world.is_primary(mute + 7));
+    }
+}
+
 #[test]
 fn a_primary_that_nobody_can_replace_is_given_time_to_come_back() {
     let mut world = World::with(3, slow);

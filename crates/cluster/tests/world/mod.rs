@@ -444,7 +444,7 @@ impl World {
         for index in 1..count {
             self.meet(0, index);
         }
-        self.until("everybody knows everybody", Duration::from_secs(10), |w| {
+        self.until("everybody knows everybody", Duration::from_secs(60), |w| {
             w.peers
                 .iter()
                 .all(|p| p.cluster.topology().nodes.len() == count && p.cluster.link_count() == 2 * (count - 1))
