@@ -14,12 +14,13 @@ pub const BUS_PORT: u16 = 17000;
 
 /// The address of a process.
 pub fn ip(proc: ProcNo) -> String {
-    format!("10.0.0.{}", proc + 1)
+    format!("10.0.{}.{}", proc / 250, proc % 250 + 1)
 }
 
 /// The process at an address.
 pub fn proc_at(ip: &str) -> Option<ProcNo> {
-    ip.strip_prefix("10.0.0.")?.parse::<ProcNo>().ok()?.checked_sub(1)
+    let (high, low) = ip.strip_prefix("10.0.")?.split_once('.')?;
+    Some(high.parse::<ProcNo>().ok()? * 250 + low.parse::<ProcNo>().ok()?.checked_sub(1)?)
 }
 
 /// The shard that a process belongs to at the start: primaries come first.

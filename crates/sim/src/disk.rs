@@ -16,6 +16,17 @@ pub enum Write {
     Data(ReplId, Box<Snapshot>),
 }
 
+impl Write {
+    /// About how much memory it takes.
+    fn bytes(&self) -> usize {
+        match self {
+            Write::Config(text) => text.len(),
+            Write::Epochs(_) => 0,
+            Write::Data(_, snapshot) => snapshot.bytes() as usize,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Pending {
     done: Mono,
@@ -89,7 +100,9 @@ impl Disk {
     /// Keeps the list short: of unsynced files only the newest few matter.
     fn settle(&mut self, now: Mono) {
         const PENDING_MAX: usize = 64;
-        if self.pending.len() <= PENDING_MAX {
+        const PENDING_BYTES_MAX: usize = 1 << 20;
+        let bytes: usize = self.pending.iter().map(|p| p.write.bytes()).sum();
+        if self.pending.len() <= PENDING_MAX && bytes <= PENDING_BYTES_MAX {
             return;
         }
         let until = self.pending.iter().rposition(|p| p.sync && p.done <= now);

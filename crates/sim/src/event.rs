@@ -5,7 +5,7 @@ use crate::net::{ConnNo, Side};
 use baton_base::{Mono, Offset};
 use baton_cluster::{ClusterCommand, LinkFailure};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 use std::rc::Rc;
 
 /// A process, by its place.
@@ -190,8 +190,11 @@ pub enum Event {
 /// Events to come.
 #[derive(Default)]
 pub struct Queue {
-    order: BinaryHeap<Reverse<(Mono, u64)>>,
-    events: BTreeMap<u64, Event>,
+    /// When, who asked first, and the place of the event.
+    order: BinaryHeap<Reverse<(Mono, u64, u32)>>,
+    /// The events; an empty place is named in `free`.
+    events: Vec<Option<Event>>,
+    free: Vec<u32>,
     next: u64,
 }
 
@@ -199,14 +202,23 @@ impl Queue {
     /// Puts an event in.
     pub fn push(&mut self, at: Mono, event: Event) {
         self.next += 1;
-        self.order.push(Reverse((at, self.next)));
-        self.events.insert(self.next, event);
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.events.push(None);
+            u32::try_from(self.events.len() - 1).expect("memory ends earlier")
+        });
+        self.events[place as usize] = Some(event);
+        self.order.push(Reverse((at, self.next, place)));
+    }
+
+    /// When the next event happens.
+    pub fn next_at(&self) -> Option<Mono> {
+        self.order.peek().map(|Reverse((at, ..))| *at)
     }
 
     /// Takes the next event.
     pub fn pop(&mut self) -> Option<(Mono, Event)> {
-        let Reverse((at, number)) = self.order.pop()?;
-        let event = self.events.remove(&number).expect("every number has its event");
-        Some((at, event))
+        let Reverse((at, _, place)) = self.order.pop()?;
+        self.free.push(place);
+        Some((at, self.events[place as usize].take().expect("every place in the order has its event")))
     }
 }

@@ -17,6 +17,7 @@ pub mod data;
 pub mod director;
 pub mod disk;
 pub mod event;
+pub mod figures;
 pub mod invariant;
 pub mod io;
 pub mod net;

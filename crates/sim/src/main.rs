@@ -1,9 +1,11 @@
 //! `baton-sim`: runs seeds, many at once, and says which of them fail and how to see one again.
 //!
-//! `--seeds N` how many, `--from S` the first one, `--seed S` a single one, `--trace` tells its story. Threads and the
+//! `--seeds N` how many, `--from S` the first one, `--seed S` a single one, `--trace` tells its story. `figures` measures
+//! failovers and the bus in clusters of several sizes. Threads and the
 //! real clock are used here only, to share the work and to say how fast it went.
 
-use baton_sim::{Options, Report, run};
+use baton_sim::figures::{Subject, measure};
+use baton_sim::{Options, Plan, Report, run};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,11 +19,71 @@ struct Arguments {
     threads: usize,
 }
 
+/// Measures clusters of these sizes: with one primary killed, and with a third of them.
+fn figures(words: &[String]) -> ExitCode {
+    let sizes: Vec<usize> = match words.iter().map(|word| word.parse()).collect() {
+        Ok(sizes) => sizes,
+        Err(_) => {
+            eprintln!("usage: baton-sim figures [NODES]...");
+            return ExitCode::FAILURE;
+        }
+    };
+    let sizes = if sizes.is_empty() { vec![6, 100, 1000] } else { sizes };
+    println!(
+        "{:>6} {:>7} {:>28} {:>22} {:>11}",
+        "nodes", "killed", "served again after, ms", "bytes/s a node", "unserved"
+    );
+    println!("{:>6} {:>7} {:>9} {:>9} {:>8} {:>11} {:>10}", "", "", "median", "last", "all well", "quiet", "failover");
+    let mut whole = true;
+    for nodes in sizes {
+        let shards = (nodes / 2).max(1);
+        for killed in [1, (shards / 3).max(1)] {
+            whole &= figure(shards, killed);
+            if shards < 6 {
+                break;
+            }
+        }
+    }
+    if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn figure(shards: usize, killed: usize) -> bool {
+    let subject = Subject { plan: Plan::steady(shards, 1), killed, seed: 1 };
+    match measure(&subject, Options::default()) {
+        Ok(found) => {
+            let times = &found.failovers_ms;
+            let (median, last) = (times.get(times.len() / 2).copied(), times.last().copied());
+            let ms = |time: Option<u64>| time.map_or("-".to_owned(), |ms| ms.to_string());
+            println!(
+                "{:>6} {killed:>7} {:>9} {:>9} {:>8} {:>11} {:>10} {:>11}",
+                2 * shards,
+                ms(median),
+                ms(last),
+                ms(found.well_ms),
+                found.quiet_bytes,
+                found.storm_bytes,
+                found.unserved
+            );
+            found.unserved == 0
+        }
+        Err(error) => {
+            println!("{:>6} {killed:>7} {error}", 2 * shards);
+            false
+        }
+    }
+}
+
 fn main() -> ExitCode {
-    let arguments = match read(std::env::args().skip(1)) {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.first().is_some_and(|word| word == "figures") {
+        return figures(&words[1..]);
+    }
+    let arguments = match read(words.into_iter()) {
         Ok(arguments) => arguments,
         Err(error) => {
-            eprintln!("{error}\nusage: baton-sim [--seeds N] [--from S] [--seed S [--trace]] [--threads N]");
+            eprintln!(
+                "{error}\nusage: baton-sim [--seeds N] [--from S] [--seed S [--trace]] [--threads N] | figures [NODES]..."
+            );
             return ExitCode::FAILURE;
         }
     };

@@ -98,13 +98,15 @@ pub struct Net {
     slowness: u64,
     /// When the last arrives of what was sent while the network was slow.
     slow_until: Mono,
+    /// Bytes that were sent on the cluster bus so far.
+    pub bus_bytes: u64,
 }
 
 impl Net {
     /// A network of processes and, after them, clients.
     pub fn new(plan: NetPlan, places: usize, rng: Rng) -> Net {
         let cuts = vec![vec![0; places]; places];
-        Net { plan, rng, conns: Vec::new(), cuts, slowness: 1, slow_until: Mono::ZERO }
+        Net { plan, rng, conns: Vec::new(), cuts, slowness: 1, slow_until: Mono::ZERO, bus_bytes: 0 }
     }
 
     /// A connection.
@@ -221,6 +223,9 @@ impl Net {
 
     /// Sends; what is sent leaves at `departs`.
     pub fn send(&mut self, queue: &mut Queue, departs: Mono, conn: ConnNo, from: Side, payload: Payload) {
+        if let (Purpose::Bus, Payload::Bytes(bytes)) = (self.conns[conn].purpose, &payload) {
+            self.bus_bytes += bytes.len() as u64;
+        }
         self.post(queue, departs, conn, from.other(), AtEnd::Data(payload));
     }
 

@@ -105,6 +105,8 @@ pub struct Plan {
     pub replicas: usize,
     /// `cluster-node-timeout`.
     pub node_timeout_ms: u64,
+    /// Processes start within this time, us.
+    pub start_max_us: u64,
     /// Network.
     pub net: NetPlan,
     /// Longest time of a synchronous write to disk, us.
@@ -168,6 +170,7 @@ impl Plan {
             shards,
             replicas,
             node_timeout_ms: *pick(r, &[500, 1000, 1000, 2000]),
+            start_max_us: 100_000,
             net,
             sync_max_us: *pick(r, &[0, 500, 5_000, 20_000]),
             gate_max_us: *pick(r, &[0, 100, 2_000, 20_000]),
@@ -205,6 +208,42 @@ impl Plan {
             plan.pauses = plan.acts.iter().map(|act| pauses(&plan, r, act.deed)).collect();
         }
         plan
+    }
+
+    /// A cluster at default settings in an ordinary network of one place, in which nothing happens and nobody writes.
+    pub fn steady(shards: usize, replicas: usize) -> Plan {
+        let net = NetPlan {
+            delay_min_us: 100,
+            delay_max_us: 500,
+            loss_permille: 0,
+            resend_us: 200_000,
+            bytes_per_us: 1000,
+            refused_at_once: false,
+        };
+        Plan {
+            shards,
+            replicas,
+            node_timeout_ms: 15_000,
+            start_max_us: 1_000_000,
+            net,
+            sync_max_us: 5_000,
+            gate_max_us: 100,
+            snapshot_max_us: 50_000,
+            backlog_bytes: 64 << 10,
+            diskless: true,
+            load_in_place: false,
+            drift_ppm: 100,
+            wall_skew_ms: 20,
+            save_period_ms: 0,
+            clients: 0,
+            think_max_us: 20_000,
+            patience_ms: 2_000,
+            op_bytes_max: 100,
+            profile: Profile::Planned,
+            acts: Vec::new(),
+            pauses: Vec::new(),
+            acts_ms: 0,
+        }
     }
 
     /// Processes at the start.

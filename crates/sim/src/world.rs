@@ -73,15 +73,12 @@ pub struct World {
 /// Runs one seed from beginning to end.
 pub fn run(seed: u64, options: Options) -> Report {
     let mut world = World::new(seed, options);
-    while !world.done
-        && let Some((at, event)) = world.io.queue.pop()
-    {
-        world.io.now = at;
+    world.queue_director();
+    while !world.done && world.step() {
         if world.io.trace.events() > EVENTS_MAX {
+            let at = world.io.now;
             world.io.watch.judge(at, Err("too many events".to_owned()));
-            break;
         }
-        world.dispatch(event);
         if !world.io.watch.violations().is_empty() {
             break;
         }
@@ -90,7 +87,8 @@ pub fn run(seed: u64, options: Options) -> Report {
 }
 
 impl World {
-    fn new(seed: u64, options: Options) -> World {
+    /// The world of a seed before anything has happened. Nobody leads it yet.
+    pub fn new(seed: u64, options: Options) -> World {
         let plan = options.plan.unwrap_or_else(|| Plan::of(seed));
         let mut rng = Rng::new(seed ^ 0x0fba_705e_ed00);
         let places = plan.procs() + plan.clients;
@@ -118,11 +116,28 @@ impl World {
         };
         let mut world = World { procs, clients, io, director: Some(Director::new()), done: false };
         for no in 0..world.procs.len() {
-            let at = Mono::ZERO + world.io.up_to_us(100_000);
+            let at = Mono::ZERO + world.io.up_to_us(world.io.plan.start_max_us);
             world.io.queue.push(at, Event::Start { proc: no, life: 1 });
         }
-        world.io.queue.push(Mono::ZERO, Event::Direct);
         world
+    }
+
+    fn queue_director(&mut self) {
+        self.io.queue.push(Mono::ZERO, Event::Direct);
+    }
+
+    /// Lets the next event happen. False if there is none any more.
+    pub fn step(&mut self) -> bool {
+        let Some((at, event)) = self.io.queue.pop() else { return false };
+        self.io.now = at;
+        self.dispatch(event);
+        true
+    }
+
+    /// Lets everything happen until this time.
+    pub fn advance(&mut self, until: Mono) {
+        while self.io.queue.next_at().is_some_and(|at| at <= until) && self.step() {}
+        self.io.now = until;
     }
 
     fn dispatch(&mut self, event: Event) {

@@ -292,7 +292,9 @@ impl Core {
     /// Shows the invariants where it stands.
     pub fn observe(&mut self, io: &mut Io) {
         self.observed += 1;
-        if self.observed % VALIDATE_EVERY == 1
+        // What it costs grows with the cluster, and so does the number of events.
+        let every = VALIDATE_EVERY.max((io.plan.procs() as u64).pow(2) / 50);
+        if self.observed % every == 1
             && let Err(broken) = self.node.validate()
         {
             io.watch.judge(io.now, Err(format!("n{}: {broken}", self.no)));
