@@ -242,7 +242,7 @@ impl Cluster {
                 self.repeat_mfstart(turn, &id);
             }
         }
-        if !self.on_role(id, header) {
+        if !self.on_role(turn, id, header) {
             return;
         }
         self.on_slots(turn, id, header);

@@ -17,9 +17,12 @@ pub(crate) enum Resync {
 
 impl Cluster {
     /// Takes the role that a header claims. False means that the message is stale and must not be used further.
-    pub(crate) fn on_role(&mut self, sender: NodeId, header: &Header) -> bool {
+    pub(crate) fn on_role(&mut self, turn: &Turn<'_>, sender: NodeId, header: &Header) -> bool {
         let Some(primary) = header.replica_of else {
             if !self.nodes[&sender].is_primary() {
+                if let Some(owner) = self.outdated_claim(sender, header) {
+                    return self.ignore_claim(turn, sender, owner, header);
+                }
                 let shard = self.nodes[&sender].shard;
                 let text = format!("Reconfiguring node {} as primary for shard {shard}", self.named(&sender));
                 self.log(LogLevel::Notice, text);
@@ -36,6 +39,33 @@ impl Cluster {
         }
         self.see_primary_of(sender, primary);
         true
+    }
+
+    /// The newer owner of slots that a known replica claims, if all that it claims has newer owners. Such a claim gives it
+    /// nothing, so it is no primary by it: it was said before it was demoted, and came later because a pair of nodes has
+    /// two connections, or by a process that does not know yet what happened to it.
+    fn outdated_claim(&self, sender: NodeId, header: &Header) -> Option<NodeId> {
+        let mut claimed = header.slots.clone();
+        let newer = |id: &NodeId| *id != sender && self.nodes[id].config_epoch > header.config_epoch;
+        let (_, owner) = self.slots.first_owned(&claimed, newer)?;
+        for (_, slots) in self.slots.owners().filter(|(id, _)| newer(id)) {
+            claimed.remove_all(slots);
+        }
+        claimed.is_empty().then_some(owner)
+    }
+
+    /// Whoever doesn't know is told; whoever does knows better.
+    fn ignore_claim(&mut self, turn: &Turn<'_>, sender: NodeId, owner: NodeId, header: &Header) -> bool {
+        let text = format!(
+            "Ignore stale message from {}, it claims to be a primary with epoch {} while {} serves its slots with epoch {}",
+            self.named(&sender),
+            header.config_epoch,
+            self.named(&owner),
+            self.nodes[&owner].config_epoch
+        );
+        self.log(LogLevel::Notice, text);
+        self.send_update(turn, &sender, owner);
+        false
     }
 
     /// Marks a node a primary in my table.
