@@ -13,6 +13,8 @@ use std::time::Duration;
 const RANDOM_PING_CANDIDATES: usize = 5;
 /// A random ping leaves in every tenth run.
 const RANDOM_PING_RUNS: u64 = 10;
+/// Who lost its replicas is looked at in every such run: nobody is in a hurry with that.
+const ORPHAN_RUNS: u64 = 10;
 /// A configuration that could not be saved is tried again in every such run, until the node may vote again.
 const SAVE_RETRY_RUNS: u64 = 10;
 
@@ -42,6 +44,9 @@ impl Cluster {
         self.expire_manual(turn);
         if !self.persist_ok && self.cron_runs.is_multiple_of(SAVE_RETRY_RUNS) {
             self.todo.save_durably();
+        }
+        if self.cron_runs.is_multiple_of(ORPHAN_RUNS) {
+            self.watch_orphans(turn);
         }
         if self.myself().is_replica() {
             self.todo.failover = true;

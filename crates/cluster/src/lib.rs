@@ -26,6 +26,7 @@ mod links;
 mod manual;
 mod node;
 mod note;
+mod orphans;
 mod packet;
 mod prospects;
 mod queueing;

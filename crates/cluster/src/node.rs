@@ -88,6 +88,11 @@ pub(crate) struct Node {
     pub(crate) fail_time: Option<Mono>,
     /// When a replica was heard to ask for votes to take its place.
     pub(crate) stood_for: Option<Mono>,
+    /// Since when it serves slots without a living replica, though replicas may move to it.
+    pub(crate) orphaned: Option<Mono>,
+    /// How many replicas it had when that was last looked at, and whether it served slots.
+    pub(crate) replica_count: usize,
+    pub(crate) serves: bool,
     /// Offset of its last full header.
     pub(crate) offset: Offset,
     /// My link to it, open or being made.
@@ -130,6 +135,9 @@ impl Node {
             meet_sent: None,
             fail_time: None,
             stood_for: None,
+            orphaned: None,
+            replica_count: 0,
+            serves: false,
             offset: Offset(0),
             outbound: None,
             inbound: None,

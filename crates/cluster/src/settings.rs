@@ -67,6 +67,8 @@ pub struct Settings {
     pub allow_pubsubshard_when_down: bool,
     /// `cluster-allow-replica-migration`.
     pub allow_replica_migration: bool,
+    /// `cluster-migration-barrier`: living replicas that a primary keeps at least.
+    pub migration_barrier: u64,
     /// `cluster-replica-validity-factor`, 0 for no limit.
     pub replica_validity_factor: u64,
     /// `cluster-replica-no-failover`.
@@ -119,6 +121,7 @@ impl Default for Settings {
             allow_reads_when_down: false,
             allow_pubsubshard_when_down: true,
             allow_replica_migration: true,
+            migration_barrier: 1,
             replica_validity_factor: 10,
             replica_no_failover: false,
             manual_failover_timeout_ms: 5000,

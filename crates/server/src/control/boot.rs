@@ -61,6 +61,7 @@ pub fn cluster_settings(s: &Settings) -> Result<baton_cluster::Settings, StartEr
         allow_reads_when_down: s.bool(Id::ClusterAllowReadsWhenDown),
         allow_pubsubshard_when_down: s.bool(Id::ClusterAllowPubsubshardWhenDown),
         allow_replica_migration: s.bool(Id::ClusterAllowReplicaMigration),
+        migration_barrier: s.uint(Id::ClusterMigrationBarrier),
         replica_validity_factor: s.uint(Id::ClusterReplicaValidityFactor),
         replica_no_failover: s.bool(Id::ClusterReplicaNoFailover),
         manual_failover_timeout_ms: s.uint(Id::ClusterManualFailoverTimeout),
