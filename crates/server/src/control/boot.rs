@@ -70,6 +70,7 @@ pub fn cluster_settings(s: &Settings) -> Result<baton_cluster::Settings, StartEr
         detect_refusals: s.bool(Id::ClusterDetectRefusals),
         restart_wait_ms: s.uint(Id::ClusterRestartWait),
         lease: false,
+        prompt_elections: true,
         witness: s.bool(Id::ClusterWitness),
     })
 }
