@@ -70,7 +70,7 @@ impl Homecoming {
 impl Cluster {
     /// This node was started with a configuration.
     pub(crate) fn come_home(&mut self) {
-        if !self.is_voting(&self.me) || self.settings.restart_wait_ms == 0 {
+        if !self.serves(&self.me) || self.settings.restart_wait_ms == 0 {
             return;
         }
         let awaited = self.replicas_of(self.me).filter(|n| !n.failed()).map(|n| n.id).collect();
@@ -103,7 +103,7 @@ impl Cluster {
         if self.homecoming.stage == Stage::Settled {
             return;
         }
-        if !self.is_voting(&self.me) || self.settings.restart_wait_ms == 0 {
+        if !self.serves(&self.me) || self.settings.restart_wait_ms == 0 {
             return self.enter_stage(Stage::Settled);
         }
         match self.homecoming.stage {

@@ -188,6 +188,11 @@ impl Voters {
 }
 
 impl Cluster {
+    /// Who decides, if it is not being changed.
+    pub fn electorate(&self) -> Option<&Electorate> {
+        if let [only] = self.voters.list.as_slice() { Some(only) } else { None }
+    }
+
     /// Primaries with slots, by id: those that a failover can replace.
     pub(crate) fn serving_nodes(&self) -> impl Iterator<Item = &Node> {
         self.slots.owners().filter_map(|(id, _)| self.nodes.get(id)).filter(|n| n.is_primary())

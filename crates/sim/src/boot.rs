@@ -23,15 +23,15 @@ pub fn proc_at(ip: &str) -> Option<ProcNo> {
     Some(high.parse::<ProcNo>().ok()? * 250 + low.parse::<ProcNo>().ok()?.checked_sub(1)?)
 }
 
-/// The shard that a process belongs to at the start: primaries come first.
+/// The shard that a process belongs to at the start: primaries come first, and a witness is of none that has slots.
 pub fn shard_of(plan: &Plan, proc: ProcNo) -> usize {
-    proc % plan.shards
+    if plan.is_witness(proc) { plan.shards + proc } else { proc % plan.shards }
 }
 
 /// The configuration file of every process.
 pub fn images(plan: &Plan, rng: &mut Rng) -> Vec<Image> {
     let ids: Vec<NodeId> = (0..plan.procs()).map(|_| NodeId::random(rng)).collect();
-    let shards: Vec<ShardId> = (0..plan.shards).map(|_| ShardId::random(rng)).collect();
+    let shards: Vec<ShardId> = (0..plan.shards + plan.procs()).map(|_| ShardId::random(rng)).collect();
     (0..plan.procs()).map(|me| Image { config: config(plan, &ids, &shards, me), ..Image::default() }).collect()
 }
 
@@ -44,11 +44,20 @@ fn config(plan: &Plan, ids: &[NodeId], shards: &[ShardId], me: ProcNo) -> String
         if proc < plan.shards {
             let (first, last) = slots(plan, shard);
             let _ = writeln!(text, "master - 0 0 {} connected {first}-{last}", shard + 1);
+        } else if plan.is_witness(proc) {
+            let _ = writeln!(text, "master - 0 0 {} connected", proc + 1);
         } else {
             let _ = writeln!(text, "slave {} 0 0 {} connected", ids[shard], shard + 1);
         }
     }
-    let _ = writeln!(text, "vars currentEpoch {} lastVoteEpoch 0", plan.shards);
+    let _ = write!(text, "vars currentEpoch {} lastVoteEpoch 0", plan.procs());
+    if plan.witnesses > 0 {
+        let list =
+            |procs: &mut dyn Iterator<Item = ProcNo>| procs.map(|p| ids[p].to_string()).collect::<Vec<_>>().join(",");
+        let (mut all, mut own) = (0..plan.procs(), (0..plan.procs()).filter(|proc| plan.is_witness(*proc)));
+        let _ = write!(text, " voters {} witnesses {}", list(&mut all), list(&mut own));
+    }
+    text.push('\n');
     text
 }
 

@@ -20,11 +20,12 @@ pub fn repair(world: &mut World) {
     for process in world.procs.iter().filter(|p| p.wiped) {
         let Some(core) = &process.core else { continue };
         let shard = boot::shard_of(&world.io.plan, process.no);
-        let slot = Slot::new(boot::slots(&world.io.plan, shard).0).expect("a slot of the plan");
         let Some(old) = cores.iter().find(|c| !world.procs[c.place()].wiped) else { continue };
         if core.topology.nodes.len() <= 1 {
             commands.push((old.place(), meet(process.no)));
-        } else if core.topology.myself().is_primary
+        } else if !world.io.plan.is_witness(process.no)
+            && core.topology.myself().is_primary
+            && let slot = Slot::new(boot::slots(&world.io.plan, shard).0).expect("a slot of the plan")
             && let Some(owner) = core.topology.owner(slot)
             && ids.contains(&owner.id)
             && owner.id != core.id()

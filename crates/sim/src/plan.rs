@@ -103,6 +103,8 @@ pub struct Plan {
     pub shards: usize,
     /// Replicas of each.
     pub replicas: usize,
+    /// Witnesses besides, in whose presence everybody votes.
+    pub witnesses: usize,
     /// `cluster-node-timeout`.
     pub node_timeout_ms: u64,
     /// Processes start within this time, us.
@@ -151,6 +153,7 @@ impl Plan {
         let mut rng = Rng::new(seed);
         let r = &mut rng;
         let (shards, replicas) = size(r);
+        let witnesses = witnesses(shards, r);
         let profile = match r.below(20) {
             0..=6 => Profile::Planned,
             7..=9 => Profile::Paused,
@@ -169,6 +172,7 @@ impl Plan {
         let mut plan = Plan {
             shards,
             replicas,
+            witnesses,
             node_timeout_ms: *pick(r, &[500, 1000, 1000, 2000]),
             start_max_us: 100_000,
             net,
@@ -223,6 +227,7 @@ impl Plan {
         Plan {
             shards,
             replicas,
+            witnesses: 0,
             node_timeout_ms: 15_000,
             start_max_us: 1_000_000,
             net,
@@ -248,7 +253,16 @@ impl Plan {
 
     /// Processes at the start.
     pub fn procs(&self) -> usize {
+        self.data_procs() + self.witnesses
+    }
+
+    fn data_procs(&self) -> usize {
         self.shards * (1 + self.replicas)
+    }
+
+    /// Whether the process at this place is a witness; they come last.
+    pub fn is_witness(&self, proc: usize) -> bool {
+        proc >= self.data_procs()
     }
 
     /// When a moment of the plan is, if the cluster was up then.
@@ -273,6 +287,17 @@ fn size(rng: &mut Rng) -> (usize, usize) {
         38 => (7, 1),
         _ if rng.chance(1, 4) => (10, 2),
         _ => (5, 2),
+    }
+}
+
+/// Small clusters have some most often.
+fn witnesses(shards: usize, rng: &mut Rng) -> usize {
+    match (shards, rng.below(8)) {
+        (1 | 2, 0..=1) => 0,
+        (1 | 2, 2..=6) => 1,
+        (1 | 2, _) => 2,
+        (_, 0) => 1,
+        _ => 0,
     }
 }
 

@@ -64,6 +64,10 @@ fn agrees(first: &Core, core: &Core) -> Result<(), String> {
             return Err(format!("n{no} thinks that {} failed", y.id));
         }
     }
+    let voters = |core: &Core| core.node.cluster().and_then(|c| c.electorate()).cloned();
+    if voters(core).is_none() || voters(core) != voters(first) {
+        return Err(format!("n{} and n{no} go by different voters", first.place()));
+    }
     if !std::sync::Arc::ptr_eq(a, b) && a.owners != b.owners {
         return Err(format!("n{} and n{no} disagree about slots", first.place()));
     }

@@ -74,6 +74,7 @@ impl Core {
             node_timeout_ms: io.plan.node_timeout_ms,
             announce_ip: boot::ip(no),
             nodename: format!("n{no}"),
+            witness: io.plan.is_witness(no),
             ..Settings::default()
         };
         let state = remembered(&image);
