@@ -8,6 +8,7 @@ use crate::effect::{Effect, LogLevel};
 use crate::election::Election;
 use crate::homecoming::Homecoming;
 use crate::input::{Facts, Input};
+use crate::lease::Lease;
 use crate::link::{Link, LinkId};
 use crate::manual::Manual;
 use crate::node::Node;
@@ -87,6 +88,7 @@ pub struct Cluster {
     pub(crate) request_heard: Option<Mono>,
     pub(crate) manual: Manual,
     pub(crate) voters: Voters,
+    pub(crate) lease: Lease,
     pub(crate) blacklist: Blacklist,
     pub(crate) rng: Rng,
     pub(crate) todo: Todo,
@@ -141,6 +143,7 @@ impl Cluster {
             request_heard: None,
             manual: Manual::Idle,
             voters: Voters::default(),
+            lease: Lease::default(),
             blacklist: Blacklist::default(),
             rng,
             todo: Todo::default(),
@@ -164,6 +167,7 @@ impl Cluster {
             Boot::Restored(restored) => {
                 cluster.restore(*restored, now);
                 cluster.come_home();
+                cluster.know_no_promises(now);
             }
         }
         cluster.refresh_own_announcement();
@@ -201,13 +205,17 @@ impl Cluster {
             Input::DataLoaded { offset } => self.on_loaded(&turn, offset),
             Input::DataProgress => self.todo.failover = true,
             Input::PersistOutcome { ok } => self.persist_ok = ok,
-            Input::StatsReset => self.stats = Stats::default(),
+            Input::StatsReset => {
+                self.stats = Stats::default();
+                self.lease.reset_stats();
+            }
         }
         if now >= self.cron_due {
             self.run_cron(&turn);
         }
         self.probe_silenced(&turn);
         self.run_homecoming(&turn);
+        self.run_lease(&turn);
         self.finish(&turn);
     }
 
@@ -220,7 +228,7 @@ impl Cluster {
     pub fn next_wake(&self) -> Mono {
         // A deadline that passed without the election being sent waits for a fact to change; the periodic run looks again.
         let ahead = self.election.wake().filter(|at| *at > self.last_handled);
-        ahead.unwrap_or(Mono::NEVER).min(self.cron_due).min(self.probe_due)
+        ahead.unwrap_or(Mono::NEVER).min(self.cron_due).min(self.probe_due).min(self.lease_wake())
     }
 
     /// The newest published picture.

@@ -1,6 +1,7 @@
 //! The periodic work of cluster-bus 2.5, in its order. Everything that can react to an event does so elsewhere; this is
 //! what only time can cause.
 
+use crate::capabilities::Capabilities;
 use crate::cluster::{Cluster, Turn};
 use crate::effect::LogLevel;
 use crate::manual::Manual;
@@ -29,11 +30,13 @@ impl Cluster {
         if self.cron_runs.is_multiple_of(RANDOM_PING_RUNS) && !self.debug.random_ping_off {
             self.ping_at_random(turn);
         }
+        // Asked once, as each of them looks at all voters.
+        let (anxious, quiet) = (self.pings_for_lease(), self.quiet_after());
         let others: Vec<NodeId> = self
             .nodes
             .values()
             .filter(|n| !n.flags.intersects(NodeFlags::MYSELF | NodeFlags::NOADDR | NodeFlags::HANDSHAKE))
-            .filter(|n| self.needs_watch(turn, n))
+            .filter(|n| anxious || self.needs_watch(turn, n, quiet))
             .map(|n| n.id)
             .collect();
         for id in others {
@@ -51,7 +54,7 @@ impl Cluster {
         if self.myself().is_replica() {
             self.todo.failover = true;
         }
-        if !self.health.state.is_ok() {
+        if !self.health.state.is_ok() || self.lease_lost_for(turn.now) > Duration::ZERO {
             self.todo.health = true;
         }
         if !self.data_agreed && !turn.facts.loading {
@@ -105,10 +108,13 @@ impl Cluster {
 
     /// Whether [`Cluster::watch`] could do anything about a node. In a large cluster nearly all are well nearly always, and
     /// this is asked of each of them in every run.
-    fn needs_watch(&self, turn: &Turn<'_>, node: &Node) -> bool {
+    fn needs_watch(&self, turn: &Turn<'_>, node: &Node, quiet: Option<Duration>) -> bool {
         let silent = node.pong_received.is_none_or(|at| turn.now.since(at) > self.settings.ping_interval());
         let served = matches!(self.manual, Manual::Serving { replica, .. } if replica == node.id);
-        node.ping_sent.is_some() || silent || served || node.inbound.is_none()
+        let heard = |limit| node.data_received.is_some_and(|at| turn.now.since(at) < limit);
+        let asks = node.is_primary() && node.capabilities.has(Capabilities::LEASE);
+        let quiet = asks && quiet.is_some_and(|limit| !heard(limit));
+        node.ping_sent.is_some() || silent || served || quiet || node.inbound.is_none()
     }
 
     /// Looks after one node: its links, its regular ping, its time-out.
@@ -118,7 +124,7 @@ impl Cluster {
             self.close_outbound(turn.now, &id);
         }
         let node = &self.nodes[&id];
-        let silent = node.pong_received.is_none_or(|at| turn.now.since(at) > self.settings.ping_interval());
+        let silent = node.pong_received.is_none_or(|at| turn.now.since(at) > self.ping_interval(&id));
         if node.ping_sent.is_none() && silent && self.open_outbound(&id).is_some() {
             self.ping(turn, &id);
             return;
@@ -128,5 +134,6 @@ impl Cluster {
             return;
         }
         self.suspect_if_silent(turn, &id);
+        self.suspect_if_quiet(turn, &id);
     }
 }

@@ -87,6 +87,12 @@ pub enum Effect {
         /// The backstop after which they resume by themselves.
         until: Mono,
     },
+    /// Until this instant writes may be acknowledged, and not later: then they are held, and so are the replies of those
+    /// that were executed already. [`Mono::NEVER`] where nothing limits them.
+    Lease {
+        /// The end of the lease; the newest effect counts.
+        until: Mono,
+    },
     /// Let held writes run again.
     ResumeWrites,
     /// Delete the keys of these slots, propagating deletions to replicas, and log

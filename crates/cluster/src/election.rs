@@ -3,6 +3,7 @@
 
 use crate::cluster::{Cluster, Turn};
 use crate::effect::LogLevel;
+use crate::lease::VOTES_COUNT_FOR;
 use crate::node::Node;
 use crate::note::Note;
 use crate::queueing::Before;
@@ -44,6 +45,8 @@ pub(crate) struct Election {
     sent: bool,
     /// The epoch it runs in, once sent.
     epoch: Epoch,
+    /// When the votes were asked for.
+    sent_at: Option<Mono>,
     /// Voters by id: a repeated vote counts once (S9).
     votes: BTreeSet<NodeId>,
     rank: u32,
@@ -68,6 +71,11 @@ impl Election {
     /// When the votes of a running attempt were asked for.
     pub(crate) fn asked_at(&self) -> Option<Mono> {
         self.start.filter(|_| self.sent)
+    }
+
+    /// Whether votes were asked for.
+    pub(crate) fn is_running(&self) -> bool {
+        self.sent
     }
 
     /// When the waiting attempt wants to be sent.
@@ -135,8 +143,8 @@ impl Cluster {
             // Its votes may be as old as its reasons: somebody else may have won since, or the primary be back.
             self.note_reason(turn, CantFailover::WaitingDelay);
         } else if !self.election.sent {
-            self.stand(turn, primary, manual);
-        } else if self.is_elected(turn) {
+            self.stand_when_free(turn, primary, manual);
+        } else if self.is_elected(turn) && (manual || self.votes_count(turn.now)) {
             self.win(turn);
         } else {
             self.note_reason(turn, CantFailover::WaitingVotes);
@@ -147,7 +155,7 @@ impl Cluster {
     /// node timeouts then; voters don't ask for that, so the next attempt comes after a wait that only has to be longer
     /// than an election takes, and grows in case it was not (cluster-bus 15.2, TL).
     fn is_lost(&self, now: Mono) -> bool {
-        let short = !self.has_majority();
+        let short = !self.has_majority() || !self.votes_count(now);
         self.election.sent && short && self.election.retry_at.is_some_and(|at| at <= now)
     }
 
@@ -165,6 +173,11 @@ impl Cluster {
             self.election.votes.insert(self.me);
             self.todo.failover = true;
         }
+    }
+
+    /// Whether votes are so young that whoever cast them still abides by them, whatever has happened since.
+    fn votes_count(&self, now: Mono) -> bool {
+        !self.settings.lease || self.election.sent_at.is_some_and(|at| now.since(at) < VOTES_COUNT_FOR)
     }
 
     /// How long an attempt waits for its majority. Two candidates that ran into each other don't do so twice.
@@ -342,11 +355,23 @@ impl Cluster {
         rank == 0 && self.own_offset(turn) != Offset(0) && self.replicas_of(primary).all(knows)
     }
 
+    /// A candidate that votes itself is bound by what it promised to its primary.
+    fn stand_when_free(&mut self, turn: &Turn<'_>, primary: NodeId, manual: bool) {
+        match self.bound_until(turn, self.me, manual) {
+            Some(until) if !manual && self.is_voting(&self.me) => {
+                self.election.start = Some(until);
+                self.note_reason(turn, CantFailover::WaitingDelay);
+            }
+            _ => self.stand(turn, primary, manual),
+        }
+    }
+
     /// Asks all voters for their vote in a new epoch, which is durable before it is heard of.
     fn stand(&mut self, turn: &Turn<'_>, primary: NodeId, manual: bool) {
         self.current_epoch = self.current_epoch.next();
         self.election.epoch = self.current_epoch;
         self.election.sent = true;
+        self.election.sent_at = Some(turn.now);
         self.election.votes.clear();
         let wait = self.retry_wait();
         self.election.retry_at = (!manual && self.settings.prompt_elections).then(|| turn.now + wait);
@@ -360,11 +385,24 @@ impl Cluster {
         self.todo.save_epochs();
         self.vote_for_myself(turn);
         let mflags = self.request_flags(turn, primary, manual);
+        if !manual && self.all_keep_promises() {
+            self.spread_failure(turn, primary);
+        }
         self.broadcast(turn, mflags, Body::AuthRequest);
+    }
+
+    /// Nobody votes against a primary that it does not know to have failed, and who found it may not have reached all.
+    fn spread_failure(&mut self, turn: &Turn<'_>, primary: NodeId) {
+        let voters: Vec<NodeId> = self.voting_nodes().filter(|n| n.id != primary).map(|n| n.id).collect();
+        for id in voters {
+            self.send_to(turn, &id, MsgFlags::empty(), Body::Fail { id: primary });
+        }
     }
 
     fn request_flags(&self, turn: &Turn<'_>, primary: NodeId, manual: bool) -> MsgFlags {
         let best = self.is_best_ranked(turn, primary);
+        // A voter that keeps promises could not tell such a request from a handover (S7).
+        let best = best && !self.all_keep_promises();
         if manual || best || self.surpasses_primary(turn) { MsgFlags::FORCEACK } else { MsgFlags::empty() }
     }
 
@@ -438,6 +476,7 @@ impl Cluster {
         );
         self.log(LogLevel::Notice, text);
         let old_offset = self.my_primary().map_or(Offset(0), |n| n.offset);
+        let votes = self.election.sent_at.map(|at| (at, self.election.votes.iter().copied().collect()));
         self.become_primary();
         let won = self.slots.of_or_empty(&old);
         self.slots.assign_all(&won, self.me);
@@ -447,6 +486,7 @@ impl Cluster {
         self.victory = Some(Victory::new(epoch, old, &won));
         let (shard, offset) = (self.myself().shard, turn.facts.offset);
         self.note(Note::Won { old, new: self.me, shard, epoch, offset, old_offset });
+        self.begin_lease(turn, votes);
         self.todo.save_epochs();
         self.todo.save_soon();
         self.todo.announce = true;

@@ -112,7 +112,9 @@ impl Cluster {
     pub(crate) fn on_pong(&mut self, turn: &Turn<'_>, id: &NodeId) {
         let Some(node) = self.nodes.get_mut(id) else { return };
         node.pong_received = Some(turn.now);
-        node.ping_sent = None;
+        let sent = node.ping_sent.take();
+        self.count_pong(*id, sent);
+        let Some(node) = self.nodes.get_mut(id) else { return };
         if node.has(NodeFlags::PFAIL) {
             node.flags.remove(NodeFlags::PFAIL);
             node.proven_dead = false;
@@ -128,7 +130,7 @@ impl Cluster {
     /// as it may be reached by few, and its replica be elected while it comes back.
     fn clear_fail_if_allowed(&mut self, turn: &Turn<'_>, id: &NodeId) {
         let node = &self.nodes[id];
-        let lasted = node.fail_time.is_none_or(|at| turn.now.since(at) > self.settings.twice_node_timeout());
+        let lasted = node.fail_time.is_none_or(|at| turn.now.since(at) > self.fail_lasts());
         let why = if node.is_replica() {
             "replica is reachable again."
         } else if !self.slots.owns_any(id) {
@@ -149,6 +151,13 @@ impl Cluster {
         if self.nodes.get(&id).is_some_and(Node::failed) {
             self.clear_fail(&id, "it claims its slots anew.");
         }
+    }
+
+    /// How long the FAIL of a primary with slots lasts at least. Where all voters keep promises nobody is elected against
+    /// one that was let go on, so that it is only given time to be replaced.
+    fn fail_lasts(&self) -> std::time::Duration {
+        let usual = self.settings.twice_node_timeout();
+        if self.all_keep_promises() { self.silence_limit().map_or(usual, |limit| usual.min(limit * 2)) } else { usual }
     }
 
     fn clear_fail(&mut self, id: &NodeId, why: &str) {

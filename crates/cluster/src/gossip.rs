@@ -64,6 +64,9 @@ impl Cluster {
         let votes = self.is_voting(&sender);
         for entry in &body.gossip {
             if entry.id == self.me {
+                if entry.flags.intersects(NodeFlags::PFAIL | NodeFlags::FAIL) {
+                    self.doubt_answer(&sender);
+                }
                 continue;
             }
             if self.nodes.contains_key(&entry.id) {

@@ -20,6 +20,7 @@ mod gossip;
 mod handshake;
 mod homecoming;
 mod input;
+mod lease;
 mod lines;
 mod link;
 mod links;

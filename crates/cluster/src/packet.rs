@@ -49,8 +49,10 @@ impl Cluster {
             return;
         };
         node.data_received = Some(turn.now);
-        if let LightBody::Publish(publish) = body {
-            self.deliver(publish);
+        let id = node.id;
+        match body {
+            LightBody::Publish(publish) => self.deliver(publish),
+            LightBody::Module(module) => self.on_module(turn, link, id, &module),
         }
     }
 

@@ -171,6 +171,12 @@ impl Cluster {
         line("cluster_my_epoch", &self.config_epoch());
         self.write_traffic(&mut out);
         self.write_prospects(&mut out);
+        let _ = write!(
+            out,
+            "cluster_write_lease:{}\r\ncluster_write_lease_losses:{}\r\n",
+            self.lease_word(),
+            self.lease.losses
+        );
         out
     }
 

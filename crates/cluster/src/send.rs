@@ -65,7 +65,7 @@ impl Cluster {
         self.send_bytes(link, kind, baton_wire::encode(&message));
     }
 
-    fn send_bytes(&mut self, link: LinkId, kind: Kind, bytes: Vec<u8>) {
+    pub(crate) fn send_bytes(&mut self, link: LinkId, kind: Kind, bytes: Vec<u8>) {
         if self.links.get(&link).is_some_and(|l| l.open) {
             self.stats.sent.count(kind, bytes.len());
             self.emit(Effect::Send { link, bytes });

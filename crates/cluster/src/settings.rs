@@ -84,6 +84,9 @@ pub struct Settings {
     /// `cluster-restart-wait`, ms: how long a primary that was started again waits for replicas that may have more data; 0
     /// not to look at that at all.
     pub restart_wait_ms: u64,
+    /// `cluster-detect-silence`, ms: a primary that keeps a lease and is silent for so long is suspected whatever the node
+    /// timeout; 0 leaves that to the node timeout.
+    pub detect_silence_ms: u64,
     /// `cluster-write-lease`: a primary acknowledges writes only while a majority of voters answers it, and a vote against
     /// it waits until what was answered is over.
     pub lease: bool,
@@ -129,7 +132,8 @@ impl Default for Settings {
             repl_ping_period_secs: 10,
             detect_refusals: true,
             restart_wait_ms: 10_000,
-            lease: false,
+            detect_silence_ms: 1200,
+            lease: true,
             witness: false,
             prompt_elections: true,
         }

@@ -4,6 +4,7 @@
 //!
 //! Only a majority makes a failure of it, as of any suspicion (cluster-bus 15.2, T1 and T2).
 
+use crate::capabilities::Capabilities;
 use crate::cluster::{Cluster, Turn};
 use crate::input::LinkFailure;
 use crate::node::Node;
@@ -17,6 +18,8 @@ const REFUSALS_MIN: u32 = 3;
 const PROBE_PERIOD: Duration = Duration::from_millis(50);
 /// Attempts after which the question is left to the node timeout.
 const ATTEMPTS_MAX: u32 = 10;
+/// A voter is not quiet before so many of its leases would be over.
+const SILENT_LEASES_MIN: u32 = 3;
 /// Voters that hear of the suspicion at once, besides the replicas of the suspect. The replica hears of
 /// everybody and counts; these are for replicas that don't count so early. A constant keeps a large cluster quiet.
 const VOTERS_TOLD: usize = 3;
@@ -71,6 +74,39 @@ impl Cluster {
             node.proven_dead = true;
             self.suspect(turn, id);
             self.tell_suspicion(turn, id);
+        }
+    }
+
+    /// How long a voter that keeps promises may be silent; none if only the node timeout counts. Its lease is over long
+    /// before, as it asks several times in that time.
+    pub(crate) fn silence_limit(&self) -> Option<Duration> {
+        let wanted = Duration::from_millis(self.settings.detect_silence_ms);
+        let limit = wanted.max(self.lease_length() * SILENT_LEASES_MIN);
+        let on = self.settings.lease && !wanted.is_zero() && limit < self.settings.node_timeout();
+        on.then_some(limit)
+    }
+
+    /// After how much silence of a primary I look at it, if it is my part to.
+    pub(crate) fn quiet_after(&self) -> Option<Duration> {
+        self.silence_limit().filter(|_| self.is_voting(&self.me)).map(|limit| limit / 2)
+    }
+
+    /// Suspects a primary that should be asking me for its lease and is not heard at all. Half way I ask it myself, so that
+    /// it is heard if it can be.
+    pub(crate) fn suspect_if_quiet(&mut self, turn: &Turn<'_>, id: &NodeId) {
+        let Some(limit) = self.silence_limit() else { return };
+        let Some(node) = self.nodes.get(id) else { return };
+        let Some(quiet) = node.data_received.map(|at| turn.now.since(at)) else { return };
+        let replaceable = self.is_majority(|voter| voter != id);
+        let asks = node.capabilities.has(Capabilities::LEASE) && self.is_voting(&self.me) && replaceable;
+        if quiet < limit / 2 || !asks || turn.now < self.listen_until || !self.is_replaceable(turn, id) {
+            return;
+        }
+        if quiet >= limit {
+            self.suspect(turn, id);
+            self.tell_suspicion(turn, id);
+        } else if node.ping_sent.is_none() {
+            self.ping(turn, id);
         }
     }
 

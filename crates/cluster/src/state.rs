@@ -58,14 +58,16 @@ impl Cluster {
             return;
         }
         self.health.safe_to_join = true;
-        let next = self.judge_health();
+        let next = self.judge_health(turn);
         if next == Health::Fail(DownReason::Minority) {
             self.health.minority_at = Some(turn.now);
         }
         if next == self.health.state {
             return;
         }
-        let rejoining = self.health.minority_at.is_some_and(|at| turn.now.since(at) < self.settings.rejoin_delay());
+        // A majority that lets me write has told me before whatever I missed.
+        let rejoining = !self.holds_lease(turn.now)
+            && self.health.minority_at.is_some_and(|at| turn.now.since(at) < self.settings.rejoin_delay());
         if next.is_ok() && primary && rejoining {
             return;
         }
@@ -85,7 +87,7 @@ impl Cluster {
         }
     }
 
-    fn judge_health(&self) -> Health {
+    fn judge_health(&self, turn: &Turn<'_>) -> Health {
         let mut health = Health::Ok;
         if self.settings.require_full_coverage {
             let served: usize = self
@@ -99,7 +101,8 @@ impl Cluster {
             }
         }
         let reachable = |id: &NodeId| self.nodes.get(id).is_some_and(|n| n.is_myself() || n.healthy());
-        if !self.is_majority(reachable) {
+        let silent = self.silence_limit().is_some_and(|limit| self.lease_lost_for(turn.now) >= limit);
+        if !self.is_majority(reachable) || silent {
             health = Health::Fail(DownReason::Minority);
         }
         health

@@ -120,7 +120,7 @@ impl Cluster {
                 break;
             }
         }
-        self.change_data_plane();
+        self.change_data_plane(turn);
         self.settle_promises(turn);
         if take(&mut self.todo.announce) {
             self.broadcast_pong(turn);
@@ -135,7 +135,8 @@ impl Cluster {
     }
 
     /// A demoted node must stop its writers before it lets held clients go, so the topology precedes their release.
-    fn change_data_plane(&mut self) {
+    fn change_data_plane(&mut self, turn: &Turn<'_>) {
+        self.settle_lease(turn, true);
         let role = self.todo.role.take();
         // Whoever loses the slots publishes that before anything else; whoever wins them takes the role first.
         if matches!(role, Some(Effect::BecomeReplicaOf { .. })) && take(&mut self.todo.publish) {
@@ -147,6 +148,7 @@ impl Cluster {
         if take(&mut self.todo.publish) {
             self.publish_topology();
         }
+        self.settle_lease(turn, false);
         if take(&mut self.todo.resume_writes) {
             self.emit(Effect::ResumeWrites);
         }

@@ -23,7 +23,13 @@ impl Cluster {
     pub(crate) fn on_vote_request(&mut self, turn: &Turn<'_>, candidate: NodeId, header: &Header) {
         self.note_request(turn, candidate, header);
         let denial = match self.judge_request(candidate, header) {
-            Ok(()) => return self.grant(turn, candidate),
+            Ok(()) => {
+                let forced = header.mflags.contains(MsgFlags::FORCEACK);
+                return match self.bound_until(turn, candidate, forced) {
+                    None => self.grant(turn, candidate),
+                    Some(until) => self.defer_vote(candidate, header, until),
+                };
+            }
             Err(denial) => denial,
         };
         let (text, stale) = match denial {
@@ -97,6 +103,7 @@ impl Cluster {
         }
         self.last_vote_epoch = epoch;
         self.voted_for = Some((self.me, turn.now));
+        self.promise_by_vote(turn, self.me);
         self.todo.save_epochs();
         true
     }
@@ -104,6 +111,7 @@ impl Cluster {
     fn grant(&mut self, turn: &Turn<'_>, candidate: NodeId) {
         self.last_vote_epoch = self.current_epoch;
         self.voted_for = Some((candidate, turn.now));
+        self.promise_by_vote(turn, candidate);
         self.todo.save_epochs();
         self.send_to(turn, &candidate, MsgFlags::empty(), Body::AuthAck);
         self.note_granted(candidate, self.current_epoch);

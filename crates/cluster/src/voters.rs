@@ -243,6 +243,19 @@ impl Cluster {
         })
     }
 
+    /// The greatest value that a majority of each electorate reaches.
+    pub(crate) fn majority_value<T: Ord + Copy + Default>(&self, value: impl Fn(&NodeId) -> T) -> T {
+        let reached = |electorate: &Electorate| {
+            let mut all: Vec<T> = self.electors(electorate).iter().map(&value).collect();
+            let needed = electorate.needed(all.len());
+            if needed == 0 || needed > all.len() {
+                return T::default();
+            }
+            *all.select_nth_unstable_by(needed - 1, |a, b| b.cmp(a)).1
+        };
+        self.voters.list.iter().map(reached).min().unwrap_or_default()
+    }
+
     /// How many voters of the newest electorate are needed, for those who read it.
     pub(crate) fn quorum(&self) -> usize {
         let newest = self.voters.newest();

@@ -74,6 +74,12 @@ pub enum Effect {
         /// end that is reported lies before it. Given again, nothing more is appended.
         ask: bool,
     },
+    /// Until this instant writes may be acknowledged, and not later: then they are held, and so are the replies of those
+    /// that were executed already. [`Mono::NEVER`] where nothing limits them. The newest one counts.
+    Lease {
+        /// The end of the lease.
+        until: Mono,
+    },
     /// Let the held writers go on: this node is still primary.
     Unfence,
     /// The roles have flipped: the fence is gone, clients that are held or blocked are answered with the new place. Then

@@ -219,6 +219,7 @@ impl Node {
             C::Send { link, bytes } => Effect::Send { link, bytes },
             C::SaveConfig { text, sync } => Effect::SaveConfig { text, sync },
             C::SaveEpochs(record) => Effect::SaveEpochs(record),
+            C::Lease { until } => Effect::Lease { until },
             C::BecomePrimary => Effect::BecomePrimary,
             C::DeleteKeysInSlots(slots) => Effect::DeleteKeysInSlots(slots),
             C::FlushAllData => Effect::FlushAllData,

@@ -22,6 +22,12 @@ impl Clock {
         Mono::from_micros(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
+    /// The monotonic time of an instant.
+    pub fn mono_of(&self, at: Instant) -> Mono {
+        let passed = at.saturating_duration_since(self.start);
+        Mono::from_micros(u64::try_from(passed.as_micros()).unwrap_or(u64::MAX))
+    }
+
     /// The wall-clock time.
     pub fn wall(&self) -> WallMs {
         let ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis());

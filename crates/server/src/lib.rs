@@ -13,6 +13,7 @@ pub mod entries;
 pub mod events;
 pub mod gate;
 pub mod keeper;
+pub mod lease;
 pub mod listen;
 pub mod log;
 pub mod mailbox;

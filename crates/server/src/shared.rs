@@ -15,6 +15,7 @@ use crate::clients::{ClientId, Clients};
 use crate::clock::Clock;
 use crate::control::ControlMessage;
 use crate::gate::{Gate, Lane};
+use crate::lease::LeaseEnd;
 use crate::listen::Listeners;
 use crate::log::Log;
 use crate::mailbox::Mailbox;
@@ -73,6 +74,8 @@ pub struct Shared {
     pub threads: OnceLock<Threads>,
     /// Connections that wait in WAIT: their workers are told of acknowledgements.
     pub waiters: AtomicUsize,
+    /// Until when writes may be acknowledged.
+    pub lease: LeaseEnd,
     /// Replicas that are in sync enough to count for `min-replicas-to-write`.
     pub good_replicas: AtomicU64,
     /// Writes that replicas have to acknowledge before their replies are sent.

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::control;
 use crate::gate::Gate;
 use crate::keeper::Keeper;
+use crate::lease::LeaseEnd;
 use crate::listen::Listeners;
 use crate::log::{Level, Log, LogSettings};
 use crate::persist::PersistState;
@@ -362,6 +363,7 @@ fn make_shared(
         persist: PersistState::default(),
         threads: OnceLock::new(),
         waiters: AtomicUsize::new(0),
+        lease: LeaseEnd::default(),
         good_replicas: AtomicU64::new(0),
         write_acks: WriteAcks::new(workers, settings.uint(Id::WriteAckReplicas)),
         run_id: ReplId::random(&mut rng).to_string(),

@@ -17,6 +17,8 @@ pub enum Sabotage {
     LeakyFence,
     /// The disk forgets the record of epochs and every synchronous write.
     ForgetfulDisk,
+    /// Writes are acknowledged without a lease.
+    NoLease,
     /// Held writes are executed after the roles flipped, instead of being redirected.
     LateWrites,
 }

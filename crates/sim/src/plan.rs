@@ -107,6 +107,8 @@ pub struct Plan {
     pub witnesses: usize,
     /// `cluster-node-timeout`.
     pub node_timeout_ms: u64,
+    /// `cluster-detect-silence`.
+    pub detect_silence_ms: u64,
     /// Processes start within this time, us.
     pub start_max_us: u64,
     /// Network.
@@ -174,6 +176,7 @@ impl Plan {
             replicas,
             witnesses,
             node_timeout_ms: *pick(r, &[500, 1000, 1000, 2000]),
+            detect_silence_ms: 1200,
             start_max_us: 100_000,
             net,
             sync_max_us: *pick(r, &[0, 500, 5_000, 20_000]),
@@ -202,6 +205,7 @@ impl Plan {
         }
         if profile == Profile::Paused {
             plan.node_timeout_ms = 4 * PAUSE_MAX_US / 1000;
+            plan.detect_silence_ms = 0;
         }
         plan.acts = match profile {
             Profile::Planned => planned_acts(&plan, r, planned_deed),
@@ -229,6 +233,7 @@ impl Plan {
             replicas,
             witnesses: 0,
             node_timeout_ms: 15_000,
+            detect_silence_ms: 1200,
             start_max_us: 1_000_000,
             net,
             sync_max_us: 5_000,
@@ -249,6 +254,12 @@ impl Plan {
             pauses: Vec::new(),
             acts_ms: 0,
         }
+    }
+
+    /// Whether an operator lets a replica take over without the primary being asked, which may then write for a moment.
+    pub fn is_forced(&self) -> bool {
+        let unasked = |mode| mode != FailoverMode::Default;
+        self.acts.iter().any(|act| matches!(act.deed, Deed::Failover(_, mode) if unasked(mode)))
     }
 
     /// Processes at the start.

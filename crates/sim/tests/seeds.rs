@@ -1,6 +1,6 @@
 //! A fixed set of seeds as an ordinary test, the same seed twice, and rules broken on purpose, which must be noticed.
 
-use baton_sim::plan::{Plan, Profile};
+use baton_sim::plan::{Act, Deed, Plan, Profile, Target};
 use baton_sim::{Options, Report, Sabotage, run};
 
 /// Seeds that run with every test of the workspace; nightly runs have thousands of others.
@@ -31,7 +31,11 @@ fn a_seed_is_a_run() {
 /// Runs seeds of a kind with a broken rule until that rule's own check notices it: other checks may stumble over the same
 /// fault first.
 fn assert_noticed(sabotage: Sabotage, profile: Profile, words: &[&str]) {
-    let fitting = (1..400).filter(|seed| Plan::of(*seed).profile == profile);
+    assert_noticed_in(sabotage, |plan| plan.profile == profile, words);
+}
+
+fn assert_noticed_in(sabotage: Sabotage, fits: impl Fn(&Plan) -> bool, words: &[&str]) {
+    let fitting = (1..4000).filter(|seed| fits(&Plan::of(*seed)));
     let mut said = Vec::new();
     for seed in fitting.take(80) {
         let report = run(seed, Options { sabotage: Some(sabotage), ..Options::default() });
@@ -57,6 +61,17 @@ fn a_fence_that_lets_writes_through_is_caught() {
 fn writes_executed_after_the_roles_flipped_are_caught() {
     let words = ["acknowledged writes in epoch", "acknowledged in epoch"];
     assert_noticed(Sabotage::LateWrites, Profile::Planned, &words);
+}
+
+#[test]
+fn writes_without_a_lease_are_caught() {
+    let long =
+        |act: &Act| act.for_ms >= 2_500 && matches!(act.deed, Deed::Pause(Target::Primary(_)) | Deed::Partition { .. });
+    let fits = |plan: &Plan| {
+        let chaos = plan.profile == Profile::Chaos && !plan.is_forced();
+        chaos && plan.node_timeout_ms <= 1_000 && plan.acts.iter().any(long)
+    };
+    assert_noticed_in(Sabotage::NoLease, fits, &["acknowledged in epoch"]);
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub(crate) struct Peer {
     pub(crate) writes_paused: bool,
     /// It knows nothing of what is said beyond upstream's protocol, and says nothing of it.
     pub(crate) upstream: bool,
+    /// Until when it may acknowledge writes.
+    pub(crate) leased_until: Mono,
     /// When false the data plane never confirms that writes stopped.
     pub(crate) confirms_pause: bool,
     pub(crate) keys: SlotBitmap,
@@ -115,6 +117,7 @@ impl World {
             link_down_since: None,
             writes_paused: false,
             upstream: false,
+            leased_until: Mono::NEVER,
             confirms_pause: true,
             keys: SlotBitmap::new(),
             disk: String::new(),
@@ -235,6 +238,7 @@ impl World {
                         self.schedule(LATENCY, index, Input::WritesPaused { offset });
                     }
                 }
+                Effect::Lease { until } => self.peers[index].leased_until = until,
                 Effect::ResumeWrites => self.peers[index].writes_paused = false,
                 Effect::DeleteKeysInSlots(slots) => {
                     for slot in slots.iter() {
@@ -308,6 +312,25 @@ impl World {
                 bytes.get_mut(PRIVATE_ROOM).into_iter().for_each(|room| room.fill(0));
             }
             self.schedule(LATENCY, other, Input::Received { link: end, bytes });
+        }
+    }
+
+    /// Who would acknowledge a write to this slot at this moment, by its own view.
+    pub(crate) fn writers(&self, slot: Slot) -> Vec<usize> {
+        let writes = |p: &Peer| {
+            let topology = p.cluster.topology();
+            let serves = topology.myself().is_primary && topology.is_mine(slot) && topology.health.is_ok();
+            p.alive && !p.hung && serves && !p.writes_paused && p.leased_until > self.now
+        };
+        (0..self.peers.len()).filter(|index| writes(&self.peers[*index])).collect()
+    }
+
+    /// Lets one thing happen, if it does within this time.
+    pub(crate) fn step_within(&mut self, time: Duration) -> bool {
+        let end = self.now + time;
+        self.step(end) || {
+            self.now = end;
+            false
         }
     }
 
@@ -531,6 +554,19 @@ impl World {
         self.peers[index].hung = false;
         for input in std::mem::take(&mut self.peers[index].held) {
             self.give(index, input);
+        }
+    }
+
+    /// Everybody but itself hears from `by` that `index` has failed.
+    pub(crate) fn say_failed(&mut self, by: usize, index: usize) {
+        let mut header = baton_wire::Header::new(self.id(by));
+        header.flags = baton_wire::NodeFlags::PRIMARY;
+        header.private = baton_wire::PrivateBlob::new(&[1]).ok();
+        let body = baton_wire::Body::Fail { id: self.id(index) };
+        let bytes = baton_wire::encode(&baton_wire::Message { header, body });
+        let ends: Vec<(usize, LinkId)> = self.peers[by].ends.values().copied().collect();
+        for (to, link) in ends.into_iter().filter(|(to, link)| *to != index && link.is_inbound()) {
+            self.give(to, Input::Received { link, bytes: bytes.clone() });
         }
     }
 

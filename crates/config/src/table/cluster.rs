@@ -195,4 +195,18 @@ pub(super) const TABLE: &[Directive] = &[
         "yes",
         "Suspects a primary with a replica as soon as it refuses connections, not after the node timeout.",
     ),
+    int(
+        Id::ClusterDetectSilence,
+        "cluster-detect-silence",
+        "1200",
+        NAT64,
+        Unit::Millis,
+        "Silence after which a primary with a replica is suspected before the node timeout; 0 is the node timeout.",
+    ),
+    flag(
+        Id::ClusterWriteLease,
+        "cluster-write-lease",
+        "yes",
+        "Holds writes of a primary while no majority answers it, and votes against it only once it must hold them.",
+    ),
 ];

@@ -4,12 +4,14 @@ use baton_config::{Id, Settings};
 use std::collections::BTreeMap;
 
 /// Directives upstream does not have.
-const OWN: [&str; 9] = [
+const OWN: [&str; 11] = [
     "worker-threads",
     "handover-on-shutdown",
     "cluster-detect-refusals",
+    "cluster-detect-silence",
     "cluster-restart-wait",
     "cluster-witness",
+    "cluster-write-lease",
     "write-ack-replicas",
     "write-ack-timeout",
     "metrics-port",

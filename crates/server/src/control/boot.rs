@@ -69,7 +69,8 @@ pub fn cluster_settings(s: &Settings) -> Result<baton_cluster::Settings, StartEr
         repl_ping_period_secs: s.uint(Id::ReplPingReplicaPeriod),
         detect_refusals: s.bool(Id::ClusterDetectRefusals),
         restart_wait_ms: s.uint(Id::ClusterRestartWait),
-        lease: false,
+        detect_silence_ms: s.uint(Id::ClusterDetectSilence),
+        lease: s.bool(Id::ClusterWriteLease),
         prompt_elections: true,
         witness: s.bool(Id::ClusterWitness),
     })

@@ -20,6 +20,7 @@ use crate::log::Level;
 use crate::repl::LinkMessage;
 use crate::repl::role::{self, Demotion};
 use crate::shared::Shared;
+use crate::worker::WorkerMessage;
 use crate::world::{HoldReason, HoldScope};
 
 /// A failure to save that the configuration forgives is logged at most this often.
@@ -85,7 +86,12 @@ impl Control {
     fn perform_on_data(&mut self, effect: Effect) {
         let shared = Arc::clone(&self.shared);
         match effect {
-            Effect::PublishTopology(topology) => shared.change_world(|w| w.topology = Some(topology)),
+            Effect::PublishTopology(topology) => publish(&shared, topology),
+            Effect::Lease { until } => {
+                if shared.lease.set(until, shared.clock.mono()) {
+                    shared.tell_workers(|| WorkerMessage::HoldsChanged);
+                }
+            }
             Effect::BecomeReplicaOf { host, port, full_sync, .. } => self.become_replica_of(&host, port, full_sync),
             Effect::BecomePrimary => self.become_primary(),
             Effect::Fence { until, exits, ask } => fence(&shared, until, exits, ask),
@@ -263,6 +269,14 @@ fn fence(shared: &Arc<Shared>, until: Mono, exits: bool, ask: bool) {
         shared.log.warning(&format!("No thread for the fence, waiting in place: {e}"));
         drop(shared.gate.stop_world());
         shared.threads().control.send(ControlMessage::Fenced(shared.journal.end()));
+    }
+}
+
+fn publish(shared: &Shared, topology: Arc<Topology>) {
+    shared.change_world(|w| w.topology = Some(topology));
+    // Who waits for a lease may be served elsewhere now.
+    if shared.lease.is_over(shared.clock.mono()) {
+        shared.tell_workers(|| WorkerMessage::HoldsChanged);
     }
 }
 

@@ -100,6 +100,8 @@ pub struct Context<'a> {
     pub plain: bool,
     /// Replies wait until replicas acknowledged what they tell of ([`World::holds_replies`]).
     pub holds_replies: bool,
+    /// Writes may be acknowledged.
+    pub leased: bool,
     /// A transaction is being executed: nothing may wait.
     pub in_transaction: bool,
 }
@@ -120,6 +122,7 @@ impl<'a> Context<'a> {
             plain,
             holds_replies,
             now,
+            leased: true,
             in_transaction: false,
         }
     }

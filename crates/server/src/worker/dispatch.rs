@@ -251,12 +251,13 @@ fn allowed_while_subscribed(spec: &CommandSpec) -> bool {
     is_subscribing(spec) || matches!(spec.run, Run::Node(N::Ping | N::Quit | N::Reset))
 }
 
-/// Whether a hold keeps this command back (replication 8).
+/// Whether a hold keeps this command back (replication 8), or a lease that is over.
 fn held(cx: &Context<'_>, client: &Client, spec: &CommandSpec) -> bool {
+    let writes = || is_or_execs(client, spec, Flags::WRITE.union(Flags::MAY_REPLICATE));
     match cx.world.holds.scope() {
-        None => false,
+        None => !cx.leased && writes(),
         Some(HoldScope::All) => !matches!(spec.run, Run::Node(NodeCommand::Replconf)),
-        Some(HoldScope::Writes) => is_or_execs(client, spec, Flags::WRITE.union(Flags::MAY_REPLICATE)),
+        Some(HoldScope::Writes) => writes(),
     }
 }
 

@@ -31,6 +31,8 @@ pub struct HeldReply {
 #[derive(Debug, Default)]
 pub struct HeldReplies {
     queue: VecDeque<HeldReply>,
+    /// Nothing from here on may go, whatever is acknowledged (see [`super::unleased`]).
+    barrier: Option<usize>,
     /// It is known to the worker as one that waits for the first reply's offset.
     pub queued_for: Option<Offset>,
 }
@@ -59,7 +61,18 @@ impl HeldReplies {
 
     /// How much of an output of this length may go.
     pub fn sendable(&self, len: usize) -> usize {
-        self.queue.front().map_or(len, |first| first.start)
+        let first = self.queue.front().map_or(len, |first| first.start);
+        self.barrier.map_or(first, |barrier| first.min(barrier))
+    }
+
+    /// Lets nothing go from here on. What is not allowed already stays so.
+    pub fn set_barrier(&mut self, from: usize) {
+        self.barrier = Some(self.barrier.map_or(from, |barrier| barrier.min(from)));
+    }
+
+    /// Lets everything go that need not wait for an acknowledgement.
+    pub fn lift_barrier(&mut self) {
+        self.barrier = None;
     }
 
     /// Whether no further request of the connection may run for now.
@@ -72,6 +85,9 @@ impl HeldReplies {
         for reply in &mut self.queue {
             reply.start -= bytes;
             reply.end -= bytes;
+        }
+        if let Some(barrier) = &mut self.barrier {
+            *barrier -= bytes;
         }
     }
 
@@ -86,6 +102,8 @@ impl HeldReplies {
     /// it is.
     pub fn replace(&mut self, output: &mut Vec<u8>, mut text: impl FnMut(&HeldReply) -> Option<String>) {
         let Some(first) = self.queue.front() else { return };
+        // Behind the first one places are about to change.
+        self.barrier = self.barrier.map(|barrier| barrier.min(first.start));
         let tail = output.split_off(first.start);
         let origin = first.start;
         let (mut taken, mut kept) = (0, VecDeque::new());
@@ -151,6 +169,21 @@ mod tests {
         assert_eq!(held.front(), Some(&HeldReply { start: 13, end: 17, ..reply(12..16, 2) }));
         held.shift(9);
         assert_eq!(held.sendable(8), 4);
+    }
+
+    #[test]
+    fn nothing_passes_a_barrier() {
+        let mut held = HeldReplies::default();
+        held.set_barrier(6);
+        held.push(reply(8..12, 1));
+        assert_eq!(held.sendable(12), 6);
+        held.release(Offset(1));
+        assert_eq!(held.sendable(12), 6);
+        held.shift(4);
+        held.set_barrier(5);
+        assert_eq!(held.sendable(8), 2);
+        held.lift_barrier();
+        assert_eq!(held.sendable(8), 8);
     }
 
     #[test]

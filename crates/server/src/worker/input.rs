@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use baton_commands::CommandSpec;
 use baton_resp::{ArgRange, Args, OwnedArgs, ProtocolError, Step};
@@ -12,6 +12,7 @@ use baton_store::{DbIndex, Key, Store};
 use super::client::{Client, Waiting};
 use super::context::{Context, Flow};
 use super::count::{Ran, is_timed_alone, nanos_since};
+use super::unleased::Told;
 use super::{Now, Worker, dispatch};
 use crate::conn::Moved;
 use crate::shared::Shared;
@@ -224,7 +225,8 @@ impl Worker {
         let many = batch.requests.len() > 1;
         let all_timed = many && cx.world.hot.slow_nanos < TIMED_ALL_BELOW_NANOS;
         let dirty = shared.stats.lanes[cx.local.lane.0].dirty.value();
-        let began = Instant::now();
+        let (began, told_from) = (Instant::now(), client.out.buf.len());
+        cx.leased = !shared.lease.is_over(shared.clock.mono_of(began));
         let mut outcome = (None, Flow::Next);
         let mut count = 0;
         for (request, key) in batch.requests.iter().zip(&keys) {
@@ -265,7 +267,12 @@ impl Worker {
         drop(cx);
         self.local.ask_for_acks(shared);
         shared.seen.after_batch(shared, self.local.lane, dirty);
-        self.count_batch(shared, client, &Ran { data, batch, count, nanos: nanos_since(began) });
+        let nanos = nanos_since(began);
+        if shared.stats.lanes[self.local.lane.0].dirty.value() != dirty {
+            let took = Duration::from_nanos(nanos);
+            self.hold_unleased(shared, client, &Told { start: told_from, began, took });
+        }
+        self.count_batch(shared, client, &Ran { data, batch, count, nanos });
         outcome
     }
 }

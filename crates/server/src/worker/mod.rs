@@ -16,6 +16,7 @@ pub mod input;
 pub mod limits;
 pub mod routing;
 pub mod transaction;
+mod unleased;
 pub mod waiting;
 
 use std::collections::HashMap;
@@ -104,6 +105,8 @@ pub struct Worker {
     over_soft: usize,
     /// Connections with replies that wait for acknowledgements.
     releases: hold::ReleaseQueue,
+    /// Connections with replies that wait for the lease to be back.
+    unleased: Vec<ClientId>,
     last_idle_check: Mono,
 }
 
@@ -145,6 +148,7 @@ impl Worker {
             waiting: 0,
             over_soft: 0,
             releases: hold::ReleaseQueue::new(),
+            unleased: Vec::new(),
             last_idle_check: now,
             shared,
         }
@@ -275,13 +279,17 @@ impl Worker {
                 WorkerMessage::Deliver { client, push } => self.deliver(shared, client, &push),
                 WorkerMessage::Close { client } => self.with(shared, client, |_, _| false),
                 WorkerMessage::Answer { client, answer } => self.on_answer(shared, client, answer, now),
-                WorkerMessage::HoldsChanged => self.on_holds_changed(shared, now),
+                WorkerMessage::HoldsChanged => {
+                    self.release_unleased(shared, now);
+                    self.on_holds_changed(shared, now);
+                }
                 WorkerMessage::Notices => self.on_notices(shared),
                 WorkerMessage::Acknowledged => self.on_acknowledged(shared, now),
                 WorkerMessage::Unblock { client, how } => self.on_unblock(shared, client, how, now),
                 WorkerMessage::Demoted => {
                     self.on_demoted(shared, now);
                     self.fail_held(shared, now);
+                    self.break_unleased(shared);
                 }
                 // The next wait of the loop is measured by the new settings.
                 WorkerMessage::SettingsChanged => {}

@@ -72,6 +72,7 @@ impl Core {
             port: boot::PORT,
             bus_port: boot::BUS_PORT,
             node_timeout_ms: io.plan.node_timeout_ms,
+            detect_silence_ms: io.plan.detect_silence_ms,
             announce_ip: boot::ip(no),
             nodename: format!("n{no}"),
             witness: io.plan.is_witness(no),
@@ -118,7 +119,7 @@ impl Core {
             following: Following::new(no, id),
             feeders: BTreeMap::new(),
             replicas_changed: false,
-            gate: Gate::default(),
+            gate: Gate::new(),
             bus: BTreeMap::new(),
             bus_links: BTreeMap::new(),
             accepted: 0,
@@ -136,6 +137,11 @@ impl Core {
     /// Its own time.
     pub(super) fn now(&self, io: &Io) -> Mono {
         self.clock.local(io.now)
+    }
+
+    /// The same, looked at anew.
+    pub(super) fn fresh_now(&self, io: &Io) -> Mono {
+        Clock { behind: Duration::ZERO, ..self.clock }.local(io.now)
     }
 
     /// Who it is.

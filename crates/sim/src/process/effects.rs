@@ -29,10 +29,12 @@ impl Core {
             Effect::PublishTopology(topology) => {
                 self.topology = topology;
                 self.note_topology(io);
+                self.judge_held(io);
             }
             Effect::BecomeReplicaOf { host, port, full_sync, .. } => self.become_replica(io, host, port, full_sync),
             Effect::BecomePrimary => self.become_primary(io),
             Effect::Fence { until, .. } => self.close_gate(io, until),
+            Effect::Lease { until } => self.set_lease(io, until),
             Effect::Unfence => self.open_gate(io),
             Effect::Redirect { .. } => {
                 if io.sabotage == Some(Sabotage::LateWrites) {
@@ -163,6 +165,7 @@ impl Core {
         let was_primary = !std::mem::replace(&mut self.is_replica, true);
         io.trace.note(io.now, 34, self.no as u64, u64::from(full_sync), || format!("n{} follows {host}", self.no));
         self.drop_replicas(io);
+        self.break_unanswered(io);
         if full_sync {
             self.complete = false;
         }

@@ -32,9 +32,18 @@ pub(super) struct Gate {
     /// Which fence it is.
     number: u64,
     held: VecDeque<Request>,
+    /// Until when writes may be acknowledged, by the clock of the process.
+    leased_until: Mono,
+    /// Executed, and not acknowledged because the lease ended meanwhile.
+    unanswered: Vec<Request>,
 }
 
 impl Gate {
+    /// An open one.
+    pub(super) fn new() -> Gate {
+        Gate { leased_until: Mono::NEVER, ..Gate::default() }
+    }
+
     /// Whether writers run.
     pub(super) fn is_open(&self) -> bool {
         self.closed == Closed::No
@@ -69,7 +78,8 @@ impl Core {
 
     fn write_locally(&mut self, io: &mut Io, request: Request) {
         let leaky = io.sabotage == Some(Sabotage::LeakyFence);
-        if self.gate.closed == Closed::Yes && !leaky {
+        let leased = self.now(io) < self.gate.leased_until || io.sabotage == Some(Sabotage::NoLease);
+        if (self.gate.closed == Closed::Yes && !leaky) || !leased {
             self.gate.held.push_back(request);
         } else if self.is_replica {
             io.watch.judge(io.now, Err(format!("n{} is told to serve slot {} as a replica", self.no, request.slot)));
@@ -82,8 +92,21 @@ impl Core {
         let bytes = 40 + io.rng.below(io.plan.op_bytes_max);
         let key = (request.slot, request.client as u32);
         self.append(io, Op::Set { key, value: request.value, bytes });
+        if self.leases(io) {
+            self.acknowledge(io, request);
+        } else {
+            self.gate.unanswered.push(request);
+        }
+    }
+
+    /// Whether a write may be acknowledged now. The clock is looked at anew, however long ago that was done for the rest.
+    fn leases(&self, io: &Io) -> bool {
+        self.fresh_now(io) < self.gate.leased_until || io.sabotage == Some(Sabotage::NoLease)
+    }
+
+    fn acknowledge(&mut self, io: &mut Io, request: Request) {
         let cluster = self.node.cluster().expect("in cluster mode");
-        let (id, epoch, strict) = (cluster.id(), cluster.config_epoch(), io.watch.strict);
+        let (id, epoch, strict) = (cluster.id(), cluster.config_epoch(), io.watch.strict || !io.plan.is_forced());
         let verdict = io.watch.writers.note(request.slot, epoch, id, strict);
         io.watch.judge(io.now, verdict);
         self.answer(io, request, Answer::Ok);
@@ -129,6 +152,31 @@ impl Core {
         self.gate.closed = Closed::No;
         for request in self.gate.take_held() {
             self.on_request(io, request);
+        }
+    }
+
+    /// The lease ends later, or earlier, than was known.
+    pub(super) fn set_lease(&mut self, io: &mut Io, until: Mono) {
+        self.gate.leased_until = until;
+        if self.leases(io) {
+            for request in std::mem::take(&mut self.gate.unanswered) {
+                if self.is_replica { self.reset_client(io, request) } else { self.acknowledge(io, request) }
+            }
+        }
+        self.judge_held(io);
+    }
+
+    /// Writes that were not acknowledged before the role was lost may be lost with it.
+    pub(super) fn break_unanswered(&mut self, io: &mut Io) {
+        for request in std::mem::take(&mut self.gate.unanswered) {
+            self.reset_client(io, request);
+        }
+    }
+
+    /// Held writers are looked at anew unless the gate is closed.
+    pub(super) fn judge_held(&mut self, io: &mut Io) {
+        if self.gate.is_open() {
+            self.open_gate(io);
         }
     }
 

@@ -1,0 +1,365 @@
+//! The write lease. A primary acknowledges writes only while a majority of the voters answered it a moment ago; a voter
+//! that answered votes against it only once that answer is over. Two majorities have a voter in common, so nobody is
+//! elected while the old primary still acknowledges, however long either was cut off or stood still (cluster-bus 15.3, S1).
+//!
+//! The primary counts an answer from when it asked, the voter from when it answered, and a quarter longer, since clocks
+//! differ. A vote is an answer, too: the winner acknowledges at once, and nobody else of its shard is voted for as long as
+//! that counts. Exempt are handovers, in which the old primary itself stands still first, an operator's FORCE, and proof
+//! of death.
+//!
+//! Voters that follow upstream's rules keep no promise, but suspect nobody before the node timeout is over: their PONG
+//! counts for half of it.
+
+use crate::capabilities::Capabilities;
+use crate::cluster::{Cluster, Turn};
+use crate::effect::{Effect, LogLevel};
+use crate::link::LinkId;
+use crate::node::Node;
+use crate::note::Note;
+use baton_base::{Mono, NodeId};
+use baton_wire::{Header, Kind, Module, NodeFlags};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Marks the packets of this file among the messages of modules.
+const MODULE_ID: [u8; 8] = *b"BTNlease";
+/// A primary asks: may I go on?
+const ASK: u8 = 0;
+/// A voter answers.
+const ANSWER: u8 = 1;
+/// How often a primary asks, in a small cluster. A large one asks less often: every millisecond one voter.
+const ASK_PERIOD_MIN_MS: u64 = 100;
+/// It asks so many times in a node timeout at least: its lease is over before anybody suspects it.
+const ASKS_IN_A_TIMEOUT_MIN: u32 = 6;
+/// So many times it may ask in vain.
+const ASKS_IN_A_LEASE: u32 = 4;
+/// No lease is longer, whatever somebody asks for.
+const LEASE_MAX: Duration = Duration::from_secs(10);
+/// How long a vote against a failed primary stands in the way of answering that primary again. Candidates of this kind
+/// count no vote that is as old.
+const VOTE_LASTS: Duration = Duration::from_secs(2);
+/// Until when a candidate counts its votes; less than [`VOTE_LASTS`] by more than clocks differ.
+pub(crate) const VOTES_COUNT_FOR: Duration = Duration::from_millis(1500);
+
+/// Both sides of it.
+#[derive(Debug, Default)]
+pub(crate) struct Lease {
+    /// Primary: until when each voter's answer counts.
+    answers: BTreeMap<NodeId, Mono>,
+    /// What the data plane was told last; nothing means that it need not care.
+    told: Option<Mono>,
+    /// When to ask next.
+    ask_due: Mono,
+    /// Since when there is none although it is needed.
+    lost_at: Option<Mono>,
+    /// Losses since the statistics were reset.
+    pub(crate) losses: u64,
+    /// Voter: until when nobody of this node's shard but itself gets my vote.
+    promises: BTreeMap<NodeId, Mono>,
+    /// Whom my last vote was against, if that had failed, and when.
+    voted_out: Option<(NodeId, Mono)>,
+    /// Before this I vote against nobody: whom the voter before me answered I don't know.
+    young_until: Mono,
+    /// A request for my vote that came too early, and when it is looked at again.
+    deferred: Option<(NodeId, Box<Header>, Mono)>,
+}
+
+impl Lease {
+    /// CONFIG RESETSTAT.
+    pub(crate) fn reset_stats(&mut self) {
+        self.losses = 0;
+    }
+}
+
+/// A voter's promise lasts longer than what it answers to.
+fn promised(lease: Duration) -> Duration {
+    lease + lease / 4
+}
+
+fn message(kind: u8, stamp: Mono, length: Duration) -> Vec<u8> {
+    let mut payload = stamp.as_micros().to_be_bytes().to_vec();
+    payload.extend_from_slice(&u32::try_from(length.as_millis()).unwrap_or(u32::MAX).to_be_bytes());
+    baton_wire::encode_light_module(&Module { module_id: MODULE_ID, kind, payload })
+}
+
+/// The asker's time and the length of the lease.
+fn read(payload: &[u8]) -> Option<(Mono, Duration)> {
+    let (stamp, rest) = payload.split_first_chunk::<8>()?;
+    let length = Duration::from_millis(u32::from_be_bytes(rest.try_into().ok()?).into());
+    Some((Mono::from_micros(u64::from_be_bytes(*stamp)), length.min(LEASE_MAX)))
+}
+
+impl Cluster {
+    fn ask_period(&self) -> Duration {
+        let usual = Duration::from_millis((self.voter_count() as u64).max(ASK_PERIOD_MIN_MS));
+        usual.min(self.settings.node_timeout() / ASKS_IN_A_TIMEOUT_MIN).max(Duration::from_millis(1))
+    }
+
+    /// How long an answer counts.
+    pub(crate) fn lease_length(&self) -> Duration {
+        (self.ask_period() * ASKS_IN_A_LEASE).min(LEASE_MAX)
+    }
+
+    /// Whether somebody could be elected against me. Where my own vote is always needed, nobody can. Who serves nobody yet
+    /// asks for nothing.
+    fn needs_lease(&self) -> bool {
+        self.settings.lease && self.serves(&self.me) && self.majority_without_me() && !self.homecoming.withholds()
+    }
+
+    /// Whether this voter keeps promises.
+    fn keeps_promises(&self, id: &NodeId) -> bool {
+        *id == self.me || self.nodes.get(id).is_some_and(|n| n.capabilities.has(Capabilities::LEASE))
+    }
+
+    /// Whether all voters keep promises: then these alone decide what is safe, and waiting for long adds nothing.
+    pub(crate) fn all_keep_promises(&self) -> bool {
+        self.settings.lease && self.voting_nodes().all(|n| self.keeps_promises(&n.id))
+    }
+
+    /// Until when a majority lets me acknowledge.
+    fn leased_until(&self) -> Mono {
+        self.majority_value(|id| {
+            if *id == self.me { Mono::NEVER } else { self.lease.answers.get(id).copied().unwrap_or_default() }
+        })
+    }
+
+    /// How long I have been without a lease that I need.
+    pub(crate) fn lease_lost_for(&self, now: Mono) -> Duration {
+        self.lease.lost_at.map_or(Duration::ZERO, |at| now.since(at))
+    }
+
+    /// Whether a majority takes me for the primary at this moment.
+    pub(crate) fn holds_lease(&self, now: Mono) -> bool {
+        self.lease.told.is_some_and(|until| until > now)
+    }
+
+    /// The word of CLUSTER INFO.
+    pub(crate) fn lease_word(&self) -> &'static str {
+        match (self.lease.told, self.lease.lost_at) {
+            (None, _) => "none",
+            (Some(_), None) => "held",
+            (Some(_), Some(_)) => "lost",
+        }
+    }
+
+    /// When time alone changes something here.
+    pub(crate) fn lease_wake(&self) -> Mono {
+        let again = self.lease.deferred.as_ref().map_or(Mono::NEVER, |(_, _, at)| *at);
+        let Some(until) = self.lease.told else { return again };
+        let end = if self.lease.lost_at.is_none() { until } else { Mono::NEVER };
+        again.min(self.lease.ask_due).min(end)
+    }
+
+    /// Asks, and looks at what is over.
+    pub(crate) fn run_lease(&mut self, turn: &Turn<'_>) {
+        if self.lease.deferred.as_ref().is_some_and(|(_, _, at)| *at <= turn.now)
+            && let Some((candidate, header, _)) = self.lease.deferred.take()
+            && self.nodes.contains_key(&candidate)
+        {
+            self.on_vote_request(turn, candidate, &header);
+        }
+        if !self.needs_lease() {
+            return;
+        }
+        if turn.now >= self.lease.ask_due {
+            self.lease.ask_due = turn.now + self.ask_period();
+            self.lease.promises.retain(|_, until| *until > turn.now);
+            self.ask_voters(turn);
+        }
+    }
+
+    fn ask_voters(&mut self, turn: &Turn<'_>) {
+        let length = self.lease_length();
+        let voters: Vec<NodeId> = self.voting_nodes().filter(|n| !n.is_myself()).map(|n| n.id).collect();
+        for id in voters {
+            if self.keeps_promises(&id)
+                && let Some(link) = self.light_link(&id)
+            {
+                self.send_bytes(link, Kind::Module, message(ASK, turn.now, length));
+            }
+        }
+    }
+
+    /// My link to a node, if it takes light packets of modules on it (cluster-bus 1.5).
+    fn light_link(&self, id: &NodeId) -> Option<LinkId> {
+        let link = self.open_outbound(id)?;
+        let node = &self.nodes[id];
+        let identified = node.pong_received.is_some_and(|at| at >= self.links[&link].created);
+        (identified && node.has(NodeFlags::LIGHT_HDR_MODULE)).then_some(link)
+    }
+
+    /// A light message of a module: anything that is not of this file is not for this node.
+    pub(crate) fn on_module(&mut self, turn: &Turn<'_>, link: LinkId, from: NodeId, module: &Module) {
+        if module.module_id != MODULE_ID || !self.settings.lease || self.plays_dead(turn.now) {
+            return;
+        }
+        match (module.kind, read(&module.payload)) {
+            (ASK, Some((stamp, length))) => self.on_ask(turn, link, from, stamp, length),
+            (ANSWER, Some((stamp, length))) => self.on_answer(turn, from, stamp, length),
+            _ => {}
+        }
+    }
+
+    /// Promises not to vote against a primary for a while, unless I know better than it does.
+    fn on_ask(&mut self, turn: &Turn<'_>, link: LinkId, from: NodeId, stamp: Mono, length: Duration) {
+        if !self.is_voting(&self.me) || !self.nodes[&from].healthy() {
+            return;
+        }
+        if !self.serves(&from) {
+            // Its claim, if it has one, is in its answer; and mine, if it has been replaced, in this.
+            if self.nodes[&from].ping_sent.is_none() {
+                self.ping(turn, &from);
+            }
+            return;
+        }
+        let out = self.lease.voted_out.filter(|(id, at)| *id == from && turn.now.since(*at) < VOTE_LASTS);
+        if out.is_some() && self.nodes[&from].config_epoch < self.last_vote_epoch {
+            return;
+        }
+        self.promise(turn, from, length);
+        self.send_bytes(link, Kind::Module, message(ANSWER, stamp, length));
+    }
+
+    fn promise(&mut self, turn: &Turn<'_>, to: NodeId, length: Duration) {
+        let until = turn.now + promised(length);
+        let promise = self.lease.promises.entry(to).or_default();
+        *promise = (*promise).max(until);
+    }
+
+    /// A voter's answer counts from when I asked.
+    fn on_answer(&mut self, turn: &Turn<'_>, from: NodeId, stamp: Mono, length: Duration) {
+        if stamp <= turn.now && self.needs_lease() {
+            self.count_answer(from, stamp + length.min(self.lease_length()));
+        }
+    }
+
+    fn count_answer(&mut self, from: NodeId, until: Mono) {
+        let answer = self.lease.answers.entry(from).or_default();
+        *answer = (*answer).max(until);
+    }
+
+    /// A PONG of a voter without promises to what I sent then.
+    pub(crate) fn count_pong(&mut self, id: NodeId, sent: Option<Mono>) {
+        if let Some(sent) = sent
+            && self.needs_lease()
+            && self.is_voting(&id)
+            && !self.keeps_promises(&id)
+        {
+            self.count_answer(id, sent + self.settings.node_timeout() / 2);
+        }
+    }
+
+    /// A voter tells that it holds me for failing: whatever it answered before, it may act on that.
+    pub(crate) fn doubt_answer(&mut self, from: &NodeId) {
+        self.lease.answers.remove(from);
+    }
+
+    /// Whether I need the PONGs of voters that keep no promises.
+    pub(crate) fn pings_for_lease(&self) -> bool {
+        self.needs_lease() && !self.all_keep_promises()
+    }
+
+    /// How often I ping this node at least: voters without promises answer nothing else.
+    pub(crate) fn ping_interval(&self, id: &NodeId) -> Duration {
+        let usual = self.settings.ping_interval();
+        let counts = !self.keeps_promises(id) && self.is_voting(id) && self.needs_lease();
+        if counts { usual.min(self.settings.node_timeout() / 4) } else { usual }
+    }
+
+    /// Until when what I promised keeps me from voting for this candidate; nothing if I may vote now.
+    pub(crate) fn bound_until(&self, turn: &Turn<'_>, candidate: NodeId, forced: bool) -> Option<Mono> {
+        let primary = self.nodes[&candidate].primary.and_then(|id| self.nodes.get(&id))?;
+        if !self.settings.lease || (forced && !primary.failed()) {
+            return None;
+        }
+        let rival = |id: &NodeId| *id == primary.id || (*id != candidate && self.same_shard(id, &candidate));
+        let alive = |id: &NodeId| self.nodes.get(id).is_some_and(|n| !n.proven_dead);
+        let promises = self.lease.promises.iter().filter(|(id, _)| rival(id) && alive(id)).map(|(_, until)| *until);
+        let young = if primary.proven_dead { Mono::ZERO } else { self.lease.young_until };
+        promises.chain([young]).max().filter(|until| *until > turn.now)
+    }
+
+    /// Looks at a request again when my promise is over. Of several the newest election counts.
+    pub(crate) fn defer_vote(&mut self, candidate: NodeId, header: &Header, until: Mono) {
+        let newer = |old: &(NodeId, Box<Header>, Mono)| header.current_epoch > old.1.current_epoch;
+        if self.lease.deferred.as_ref().is_none_or(newer) {
+            let text = format!(
+                "Failover auth for {} waits until what was promised to its primary is over.",
+                self.named(&candidate)
+            );
+            self.log(LogLevel::Verbose, text);
+            self.lease.deferred = Some((candidate, Box::new(header.clone()), until));
+        }
+    }
+
+    /// My vote is a promise to its candidate.
+    pub(crate) fn promise_by_vote(&mut self, turn: &Turn<'_>, candidate: NodeId) {
+        self.promise(turn, candidate, self.lease_length());
+        if candidate != self.me && self.election.is_running() && !self.is_in_manual_failover() {
+            // Both of us could win, each with my vote.
+            self.election.reset();
+            self.note(Note::Lost);
+        }
+        let primary = self.nodes[&candidate].primary.filter(|id| self.nodes.get(id).is_some_and(Node::failed));
+        self.lease.voted_out = primary.map(|id| (id, turn.now));
+    }
+
+    /// I became primary: the votes of an election that was asked for then are my first lease, and as a voter I know of no
+    /// promise of the one before me.
+    pub(crate) fn begin_lease(&mut self, turn: &Turn<'_>, votes: Option<(Mono, Vec<NodeId>)>) {
+        let length = self.lease_length();
+        self.lease.answers.clear();
+        for (asked, voter) in votes.into_iter().flat_map(|(asked, voters)| voters.into_iter().map(move |v| (asked, v)))
+        {
+            self.count_answer(voter, asked + length);
+        }
+        self.lease.ask_due = turn.now;
+        if self.voters.are_upstream() {
+            self.know_no_promises(turn.now);
+        }
+    }
+
+    /// I am a voter from now on, or again, and don't know what was promised before.
+    pub(crate) fn know_no_promises(&mut self, now: Mono) {
+        self.lease.young_until = now + promised(self.lease_length());
+    }
+
+    /// Tells the data plane until when it may acknowledge. `shorter` is said before the role that depends on it is shown,
+    /// anything else after it.
+    pub(crate) fn settle_lease(&mut self, turn: &Turn<'_>, shorter: bool) {
+        let next = self.needs_lease().then(|| self.leased_until());
+        let end = |until: Option<Mono>| until.unwrap_or(Mono::NEVER);
+        if shorter && end(next) >= end(self.lease.told) {
+            return;
+        }
+        if next != self.lease.told {
+            self.lease.told = next;
+            self.emit(Effect::Lease { until: end(next) });
+        }
+        match (next, self.lease.lost_at) {
+            (Some(until), None) if until <= turn.now => self.note_lease_lost(turn.now, until),
+            (Some(until), Some(at)) if until > turn.now => {
+                self.lease.lost_at = None;
+                self.todo.health = true;
+                let text = format!("Write lease regained after {} ms, held writes go on.", turn.now.ms_since(at));
+                self.log(LogLevel::Notice, text);
+            }
+            (None, Some(_)) => self.lease.lost_at = None,
+            _ => {}
+        }
+    }
+
+    fn note_lease_lost(&mut self, now: Mono, until: Mono) {
+        // A lease that was never there was not lost, but there is none.
+        self.lease.lost_at = Some(if until == Mono::ZERO { now } else { until });
+        if until == Mono::ZERO {
+            return;
+        }
+        self.lease.losses += 1;
+        let text = format!(
+            "Write lease lost: no majority of the voters has answered for {} ms. Writes are held until one does.",
+            self.lease_length().as_millis()
+        );
+        self.log(LogLevel::Warning, text);
+    }
+}
