@@ -5,8 +5,8 @@ The job: `library`, `cluster` (or one server), `host`, `port`, `keys` (one tag f
 once), `think_ms` (the average pause of a loop). Each loop writes rising numbers to a key of its own and reads them back.
 
 The report, times in milliseconds of the wall clock: `successes`; `errors`, whatever the library let the application see, and
-when; `events`, what it told besides; `gaps`, the longest times between two successes; `lost`, reads older than what was
-acknowledged.
+when; `events`, what it told besides; `gaps`, the longest times between two successes and the one from the last success to the
+end; `lost`, reads older than what was acknowledged.
 """
 
 import collections

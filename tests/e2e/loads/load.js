@@ -67,6 +67,8 @@ async function main() {
   process.stdin.resume();
   process.stdin.on('end', () => {
     ending = true;
+    // The time since the last success is a wait, too.
+    report.gaps.push([last, now()]);
     // Requests that are never answered must not keep the report back.
     setTimeout(finish, 8000).unref();
   });

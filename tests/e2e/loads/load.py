@@ -82,6 +82,8 @@ class Load:
             loop.start()
         sys.stdin.read()
         self.ending.set()
+        with self.lock:  # The time since the last success is a wait, too.
+            self.report["gaps"].append((self.last, now()))
         end = time.monotonic() + 8
         for loop in self.loops:
             loop.join(max(0.0, end - time.monotonic()))
