@@ -164,20 +164,33 @@ def test_outside_a_cluster_writers_are_told_where_to_go(start):
     eventually(lambda: "state=online" in str(primary.info("replication")), "the replica")
     named, blind = listener(primary), listener(primary, *ON[:3], "moving-endpoint-type", "none")
     later = listener(primary)
+    later("MULTI")
     primary("FAILOVER")
     assert names(heard := pushes(named, 3)) == ["FAILING_OVER", "MOVING", "FAILED_OVER"]
     assert heard[1][2] > 0 and heard[1][3] == f"127.0.0.1:{replica.port}".encode()
     assert [m[3] for m in pushes(blind, 3) if m[0] == b"MOVING"] == [None]
-    # Whoever writes all the same is sent on rather than refused; readers are served.
-    assert named("GET", "k") is None
-    named.send(resp.encode("SET", "k", "v"))
-    assert named.is_closed()
-    pushes(later, 3)
+    # Whoever writes all the same is carried there, with everything behind it; others are refused.
+    named.send(resp.encode("SELECT", 3) + resp.encode("SET", "k", "v") + resp.encode("GET", "k"))
+    assert [named.read() for _ in range(3)] == [b"OK", b"OK", b"v"]
+    with replica.connect() as there:
+        there("SELECT", 3)
+        assert there("GET", "k") == b"v"
     newcomer = listener(primary)
-    newcomer.send(resp.encode("SET", "k", "v"))
-    assert newcomer.read()[0] == b"MOVING" and newcomer.is_closed()
+    newcomer.send(resp.encode("SET", "k", "w"))
+    assert newcomer.read()[0] == b"MOVING"
+    assert newcomer.read() == b"OK"
     with pytest.raises(resp.ErrorReply, match="READONLY"):
         primary("SET", "k", "v")
+    # So are transactions, but not one that this node has begun: its connection ends.
+    newcomer.send(b"".join(resp.encode(*words) for words in (["MULTI"], ["INCR", "n"], ["EXEC"])))
+    assert [newcomer.read() for _ in range(3)] == [b"OK", b"QUEUED", [1]]
+    pushes(later, 3)
+    later.send(resp.encode("SET", "k", "x"))
+    assert later.is_closed()
+    assert replica("GET", "k") == b"w"
+    # A carried connection can still be found, and killed.
+    assert primary("CLIENT", "KILL", "ADDR", "%s:%d" % newcomer.socket.getsockname()[:2]) == 1
+    assert newcomer.is_closed()
 
 
 @pytest.mark.parametrize("library", IN_CLUSTER)
@@ -229,8 +242,9 @@ def test_a_crash_is_over_for_clients_when_it_is_over_for_the_cluster(cluster, lo
     assert any(end > before for _, end in report["gaps"]) or report["successes"]
 
 
+@pytest.mark.parametrize("library", ["py-redis", "node-redis"])
 @pytest.mark.parametrize("how", ["FAILOVER", "SIGTERM"])
-def test_outside_a_cluster_an_application_goes_on_at_the_new_primary(start, loads, how):
+def test_outside_a_cluster_an_application_goes_on_at_the_new_primary(start, loads, how, library):
     """Addresses differ, ports don't: redis-py takes from MOVING the former alone."""
     primary = start("baton", *FAST)
     replica = Server("baton", *FAST, "--bind", "127.0.0.2", "--replica-announce-ip", "127.0.0.2")
@@ -239,7 +253,7 @@ def test_outside_a_cluster_an_application_goes_on_at_the_new_primary(start, load
         replica.flags += ["--replicaof", f"127.0.0.1 {primary.port}"]
         replica.start()
         eventually(lambda: "state=online" in str(primary.info("replication")), "the replica")
-        running = loads("py-redis", primary.port, ["a", "b"], cluster=False, loops=4)
+        running = loads(library, primary.port, ["a", "b"], cluster=False, loops=4)
         time.sleep(0.2)
         if how == "FAILOVER":
             assert primary("FAILOVER") == b"OK"

@@ -24,6 +24,7 @@ pub mod os;
 pub mod os_memory;
 pub mod persist;
 pub mod pubsub;
+pub mod relay;
 pub mod repl;
 pub mod seen;
 pub mod shared;

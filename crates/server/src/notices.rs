@@ -188,7 +188,8 @@ fn sequence_of(topology: Option<&Topology>, wall: WallMs) -> i64 {
 }
 
 /// The number of a change, made so that all nodes give it the same one: clients hear of it from each of them.
-/// Changes of several shards may be seen in one epoch; their lowest slots differ.
+/// Changes of several shards may be seen in one epoch; their lowest slots differ. Where elections overlap, a node may know a
+/// later epoch by then, and clients act twice, which harms nobody.
 fn sequence_of_change(topology: &Topology, slot: usize) -> i64 {
     (topology.current_epoch.0 as i64).saturating_mul(Slot::COUNT as i64).saturating_add(slot as i64)
 }

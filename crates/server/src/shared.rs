@@ -92,6 +92,8 @@ pub struct Shared {
     pub shutdown_deadline: ArcSwap<Option<Mono>>,
     /// Serialises CONFIG SET and REWRITE.
     pub config_write: Mutex<()>,
+    /// Connections that are carried on to another node.
+    pub carried: AtomicUsize,
     /// Where clients connect.
     pub listeners: Listeners,
 }

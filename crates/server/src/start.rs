@@ -365,6 +365,7 @@ fn make_shared(
         waiters: AtomicUsize::new(0),
         lease: LeaseEnd::default(),
         good_replicas: AtomicU64::new(0),
+        carried: AtomicUsize::new(0),
         write_acks: WriteAcks::new(workers, settings.uint(Id::WriteAckReplicas)),
         run_id: ReplId::random(&mut rng).to_string(),
         config_file,

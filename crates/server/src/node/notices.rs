@@ -6,7 +6,8 @@ use baton_resp::{Args, Proto};
 use super::{Outcome, Refusal, SYNTAX};
 use crate::clients::ClientFlags;
 use crate::notices::{MOVING_BLINDLY_SECONDS, MOVING_SECONDS, Notice, Numbered, SlotsMoved};
-use crate::worker::client::Client;
+use crate::relay::can_carry;
+use crate::worker::client::{Client, Waiting};
 use crate::worker::context::{Context, Flow};
 use crate::worker::routing::audience;
 use crate::world::{Role, World};
@@ -90,11 +91,11 @@ fn write_missed(client: &mut Client, world: &World, listener: Listener) {
     client.listener = Some(listener);
 }
 
-/// Ends a connection that writes here although another node serves instead of this one since it handed over, and tells it
-/// where, if it wasn't told. Libraries that take such messages go there by themselves, and repeat what was not answered:
-/// the end of this connection is no error to them, -READONLY would be. Some come back after a while, because they expect
-/// the name under which they know this node to mean the other one by then.
-pub fn send_on(client: &mut Client, world: &World) {
+/// A connection writes here although another node serves instead of this one since it handed over: it is told where, if it
+/// wasn't, and carried there with its request until it goes by itself. Where that can't be it ends, because libraries that
+/// take such messages go to the new place then and repeat what was not answered, while -READONLY is an error to them. Some come
+/// back after a while: they expect the name under which they know this node to mean the other one by then.
+pub fn send_on(client: &mut Client, world: &World) -> Flow {
     if let (Some(mut listener), Some(sequence), Role::Replica { host, port }) =
         (client.listener, world.notices.moved(), &world.role)
         && !listener.told_to_move
@@ -102,7 +103,12 @@ pub fn send_on(client: &mut Client, world: &World) {
         moving(client, &mut listener, sequence, host, *port);
         client.listener = Some(listener);
     }
+    if can_carry(client) {
+        client.relay = true;
+        return Flow::Wait(Waiting::Hold);
+    }
     client.closing = true;
+    Flow::Stop
 }
 
 fn moving(client: &mut Client, listener: &mut Listener, sequence: i64, host: &str, port: u16) {

@@ -174,6 +174,8 @@ pub struct Client {
     pub psync: Option<Vec<Vec<u8>>>,
     /// A command asked for the connection to be handed to the feeder.
     pub adopt: bool,
+    /// The connection is to be carried on to the node that serves now.
+    pub relay: bool,
     /// It did something since the idle check looked.
     pub last_active: Mono,
 }
@@ -208,6 +210,7 @@ impl Client {
             replica: None,
             psync: None,
             adopt: false,
+            relay: false,
             last_active: now,
         }
     }

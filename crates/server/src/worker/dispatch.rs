@@ -65,8 +65,7 @@ fn admit(
         return cx.reject(client, Some(spec), text.as_bytes());
     }
     if should_have_moved(cx, client, spec) {
-        node::notices::send_on(client, &cx.world);
-        return Flow::Stop;
+        return node::notices::send_on(client, &cx.world);
     }
     if awaits_successor(cx, client, spec) {
         client.asking = asking;
@@ -136,7 +135,8 @@ fn needs_primary(client: &Client, spec: &CommandSpec) -> bool {
     is_or_execs(client, spec, Flags::WRITE) || (is_or_execs(client, spec, Flags::READONLY) && !client.readonly)
 }
 
-/// Whether a client writes here that asked to be told of changes, after this node handed over outside of a cluster.
+/// Whether a client writes here that asked to be told of changes, after this node handed over outside of a cluster. What
+/// begins a transaction counts as writing: halfway through, it couldn't be sent on any more.
 fn should_have_moved(cx: &Context<'_>, client: &Client, spec: &CommandSpec) -> bool {
     let world = &cx.world;
     client.listener.is_some()
@@ -144,7 +144,8 @@ fn should_have_moved(cx: &Context<'_>, client: &Client, spec: &CommandSpec) -> b
         && world.role.is_replica()
         && !world.takeover
         && (world.leaving || world.hot.replica_read_only)
-        && is_or_execs(client, spec, Flags::WRITE)
+        && (is_or_execs(client, spec, Flags::WRITE)
+            || matches!(spec.run, Run::Node(NodeCommand::Multi | NodeCommand::Watch)))
 }
 
 /// Whether a command waits for what a handover outside of a cluster comes to. While a peer is being asked to take over it

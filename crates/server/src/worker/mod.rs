@@ -221,6 +221,9 @@ impl Worker {
             crate::repl::hand_over(shared, *client);
         } else if !alive || done || client.meta.doomed.load(Ordering::Acquire) {
             self.end(shared, index, client);
+        } else if client.relay {
+            self.forget(&mut client, index);
+            crate::relay::hand_over(shared, *client);
         } else {
             self.clients[index] = Some(client);
         }
