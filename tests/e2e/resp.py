@@ -14,8 +14,8 @@ class Closed(Exception):
 class Connection:
     """Sends raw bytes and whole commands, reads RESP2 and RESP3 replies. Every wait is bounded."""
 
-    def __init__(self, port, timeout=20.0):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    def __init__(self, port, timeout=20.0, host="127.0.0.1"):
+        self.socket = socket.create_connection((host, port), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.file = self.socket.makefile("rb")
 

@@ -132,7 +132,7 @@ impl Default for Settings {
             repl_ping_period_secs: 10,
             detect_refusals: true,
             restart_wait_ms: 10_000,
-            detect_silence_ms: 1200,
+            detect_silence_ms: 800,
             lease: true,
             witness: false,
             prompt_elections: true,

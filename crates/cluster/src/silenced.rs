@@ -18,8 +18,8 @@ const REFUSALS_MIN: u32 = 3;
 const PROBE_PERIOD: Duration = Duration::from_millis(50);
 /// Attempts after which the question is left to the node timeout.
 const ATTEMPTS_MAX: u32 = 10;
-/// A voter is not quiet before so many of its leases would be over.
-const SILENT_LEASES_MIN: u32 = 3;
+/// Nobody is quiet before so many of its leases are over.
+const SILENT_LEASES_MIN: u32 = 2;
 /// Voters that hear of the suspicion at once, besides the replicas of the suspect. The replica hears of
 /// everybody and counts; these are for replicas that don't count so early. A constant keeps a large cluster quiet.
 const VOTERS_TOLD: usize = 3;

@@ -198,7 +198,7 @@ pub(super) const TABLE: &[Directive] = &[
     int(
         Id::ClusterDetectSilence,
         "cluster-detect-silence",
-        "1200",
+        "800",
         NAT64,
         Unit::Millis,
         "Silence after which a primary with a replica is suspected before the node timeout; 0 is the node timeout.",
