@@ -24,6 +24,9 @@ impl Capabilities {
     /// It was started again, has less data than a replica of its own, and serves nobody until that has taken over.
     pub(crate) const BEHIND: Capabilities = Capabilities(1 << 4);
 
+    /// It acknowledges nothing to its failed primary any more, and its offset is that of this primary's stream.
+    pub(crate) const ACKS_FROZEN: Capabilities = Capabilities(1 << 7);
+
     /// What a header says.
     pub(crate) fn read(blob: Option<PrivateBlob>) -> Capabilities {
         Capabilities(blob.and_then(|blob| blob.as_bytes().first().copied()).unwrap_or(0))

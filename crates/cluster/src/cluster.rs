@@ -12,6 +12,7 @@ use crate::lease::Lease;
 use crate::link::{Link, LinkId};
 use crate::manual::Manual;
 use crate::node::Node;
+use crate::quorum_writes::QuorumWrites;
 use crate::record::{EpochRecord, Victory};
 use crate::settings::Settings;
 use crate::slots::SlotMap;
@@ -113,6 +114,8 @@ pub struct Cluster {
     pub(crate) voted_for: Option<(NodeId, Mono)>,
     /// Durable writes work. While false this node neither votes nor stands (S8).
     pub(crate) persist_ok: bool,
+    /// What elections have to know of acknowledged writes.
+    pub(crate) quorum_writes: QuorumWrites,
     topology: Arc<Topology>,
     effects: VecDeque<Effect>,
 }
@@ -159,6 +162,7 @@ impl Cluster {
             refused: Vec::new(),
             voted_for: None,
             persist_ok: true,
+            quorum_writes: QuorumWrites::default(),
             topology: Arc::new(Topology::alone(me, shard)),
             effects: VecDeque::new(),
         };
@@ -184,6 +188,7 @@ impl Cluster {
             self.listen_until = now + LISTEN;
         }
         self.last_handled = now;
+        self.watch_acks(&turn);
         match input {
             Input::Tick => {}
             Input::LinkOpened { link, local_ip } => self.on_link_opened(&turn, link, local_ip),
@@ -205,6 +210,7 @@ impl Cluster {
             Input::DataLoaded { offset } => self.on_loaded(&turn, offset),
             Input::DataProgress => self.todo.failover = true,
             Input::PersistOutcome { ok } => self.persist_ok = ok,
+            Input::AcksFrozen(frozen) => self.on_acks_frozen(&turn, frozen),
             Input::StatsReset => {
                 self.stats = Stats::default();
                 self.lease.reset_stats();
@@ -229,6 +235,11 @@ impl Cluster {
         // A deadline that passed without the election being sent waits for a fact to change; the periodic run looks again.
         let ahead = self.election.wake().filter(|at| *at > self.last_handled);
         ahead.unwrap_or(Mono::NEVER).min(self.cron_due).min(self.probe_due).min(self.lease_wake())
+    }
+
+    /// The time of the latest input.
+    pub(crate) fn last_handled(&self) -> Mono {
+        self.last_handled
     }
 
     /// The newest published picture.

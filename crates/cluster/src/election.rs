@@ -30,6 +30,8 @@ pub(crate) enum CantFailover {
     DataAge,
     /// Not upstream's: the dataset is not complete (S5).
     DataIncomplete,
+    /// Not upstream's: others may have acknowledged writes that I don't have (see `quorum_writes`).
+    AcknowledgedElsewhere,
     WaitingDelay,
     Expired,
     WaitingVotes,
@@ -103,6 +105,13 @@ impl Election {
         self.lost
     }
 
+    /// An attempt that was not sent yet waits for others, and its time does not run meanwhile.
+    pub(crate) fn put_off(&mut self, now: Mono) {
+        if !self.sent {
+            self.start = Some(now);
+        }
+    }
+
     /// Whether it waits no longer.
     pub(crate) fn is_due(&self, now: Mono) -> bool {
         self.wake().is_some_and(|at| at <= now)
@@ -142,6 +151,8 @@ impl Cluster {
         if turn.now < self.listen_until {
             // Its votes may be as old as its reasons: somebody else may have won since, or the primary be back.
             self.note_reason(turn, CantFailover::WaitingDelay);
+        } else if !manual && !self.acknowledged_writes_allow(turn) {
+            // The reason is in the log.
         } else if !self.election.sent {
             self.stand_when_free(turn, primary, manual);
         } else if self.is_elected(turn) && (manual || self.votes_count(turn.now)) {
@@ -508,10 +519,19 @@ impl Cluster {
         self.election.reset();
     }
 
-    fn note_reason(&mut self, turn: &Turn<'_>, reason: CantFailover) {
+    /// Acknowledged writes keep me from taking over for now.
+    pub(crate) fn note_missing_confirmations(&mut self, turn: &Turn<'_>, needed: usize, confirmed: usize) {
+        if self.note_reason(turn, CantFailover::AcknowledgedElsewhere) {
+            let text = format!("Needed siblings that have no more: {needed}. Confirmed so far: {confirmed}");
+            self.log(LogLevel::Notice, text);
+        }
+    }
+
+    /// Says why I don't take over, unless that was said lately. Tells whether it was said.
+    fn note_reason(&mut self, turn: &Turn<'_>, reason: CantFailover) -> bool {
         let again = if reason == CantFailover::DataAge { RELOG_DATA_AGE } else { RELOG };
         if self.election.reason.is_some_and(|(last, at)| last == reason && turn.now.since(at) < again) {
-            return;
+            return false;
         }
         self.election.reason = Some((reason, turn.now));
         let text = match reason {
@@ -520,6 +540,7 @@ impl Cluster {
                  'cluster-replica-validity-factor' configuration option."
             }
             CantFailover::DataIncomplete => "My dataset is not complete.",
+            CantFailover::AcknowledgedElsewhere => "Siblings may have acknowledged writes that I don't have.",
             CantFailover::WaitingDelay => "Waiting the delay before I can start a new failover.",
             CantFailover::Expired => "Failover attempt expired.",
             CantFailover::WaitingVotes => "Waiting for votes, but majority still not reached.",
@@ -533,5 +554,6 @@ impl Cluster {
             );
             self.log(LogLevel::Notice, text);
         }
+        true
     }
 }

@@ -110,6 +110,7 @@ impl Cluster {
 
     /// An answer on my own link: the node lives, as far as I can see.
     pub(crate) fn on_pong(&mut self, turn: &Turn<'_>, id: &NodeId) {
+        self.note_frozen(id);
         let Some(node) = self.nodes.get_mut(id) else { return };
         node.pong_received = Some(turn.now);
         let sent = node.ping_sent.take();

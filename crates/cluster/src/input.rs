@@ -115,6 +115,9 @@ pub enum Input {
         /// Whether the latest save worked.
         ok: bool,
     },
+    /// The data plane acknowledges nothing to the primary from here on, as [`Cluster::freezes_acks`](crate::Cluster::freezes_acks)
+    /// wants, or does so again. The facts that come with it, and later ones, were read after that.
+    AcksFrozen(bool),
     /// CONFIG RESETSTAT.
     StatsReset,
 }

@@ -31,6 +31,7 @@ mod orphans;
 mod packet;
 mod prospects;
 mod queueing;
+mod quorum_writes;
 mod record;
 mod render;
 mod roles;

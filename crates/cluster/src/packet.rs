@@ -70,6 +70,7 @@ impl Cluster {
         let Ok(mut sender) = self.resolve_sender(turn, link, &header) else { return };
         self.note_capabilities(turn, link, sender, &header);
         if let Some(id) = sender {
+            self.follow_up_frozen(turn, &id);
             self.absorb_epochs(turn, id, &header);
         }
         let kind = body.kind();

@@ -29,7 +29,7 @@ impl Cluster {
         header.flags.set(NodeFlags::MY_PRIMARY_FAIL, self.my_primary().is_some_and(Node::failed));
         header.cluster_failed = !self.health.state.is_ok();
         header.mflags = mflags;
-        header.private = self.own_capabilities().to_blob(self.own_electorate());
+        header.private = self.own_capabilities(turn).to_blob(self.own_electorate());
         if let Manual::Serving { paused_at: Some(offset), .. } = self.manual {
             header.mflags.insert(MsgFlags::PAUSED);
             header.offset = offset;
@@ -38,12 +38,13 @@ impl Cluster {
     }
 
     /// What I can do beyond upstream's protocol.
-    pub(crate) fn own_capabilities(&self) -> Capabilities {
+    pub(crate) fn own_capabilities(&self, turn: &Turn<'_>) -> Capabilities {
         let said = |on, what| if on { what } else { Capabilities::NONE };
         let lease = said(self.settings.lease, Capabilities::LEASE);
         let behind = said(self.homecoming.is_behind(), Capabilities::BEHIND);
         let witness = said(self.settings.witness, Capabilities::WITNESS);
-        Capabilities::MEMBERS.with(Capabilities::STEPS_IN).with(lease).with(witness).with(behind)
+        let frozen = said(self.says_frozen(turn), Capabilities::ACKS_FROZEN);
+        Capabilities::MEMBERS.with(Capabilities::STEPS_IN).with(lease).with(witness).with(behind).with(frozen)
     }
 
     /// The offset I advertise: 0 for a replica without a complete dataset.

@@ -95,6 +95,8 @@ pub struct Settings {
     /// Shards that failed at once elect one right behind the other, and a lost election is repeated after a short wait.
     /// Upstream waits for fixed times in both cases, of seconds at the default node timeout.
     pub prompt_elections: bool,
+    /// `write-ack-replicas`: so many replicas have a write when its reply is sent.
+    pub write_ack_replicas: u64,
 }
 
 impl Default for Settings {
@@ -136,6 +138,7 @@ impl Default for Settings {
             lease: true,
             witness: false,
             prompt_elections: true,
+            write_ack_replicas: 0,
         }
     }
 }

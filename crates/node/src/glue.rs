@@ -65,6 +65,7 @@ impl Node {
             Input::Publish { channel, message, sharded } => {
                 self.tell_cluster(at, C::Publish { channel, message, sharded });
             }
+            Input::AcksFrozen(frozen) => self.tell_cluster(at, C::AcksFrozen(frozen)),
             Input::StatsReset => self.tell_cluster(at, C::StatsReset),
             Input::Stop { token, kind, timeout, force } => self.stop(at, token, kind, timeout, force),
             Input::HandOver { token, target, timeout } => self.hand_over(at, token, target, timeout),

@@ -148,6 +148,10 @@ pub enum Input {
         /// Only the nodes of my shard get it.
         sharded: bool,
     },
+    /// The data plane acknowledges nothing to its primary from here on, as
+    /// [`Cluster::freezes_acks`](baton_cluster::Cluster::freezes_acks) wants, or does so again. The facts were read after
+    /// that.
+    AcksFrozen(bool),
     /// CONFIG RESETSTAT.
     StatsReset,
     /// The data plane saw a step of a change of primary.

@@ -37,6 +37,10 @@ pub(crate) struct Peer {
     pub(crate) leased_until: Mono,
     /// When false the data plane never confirms that writes stopped.
     pub(crate) confirms_pause: bool,
+    /// When false the data plane never confirms that it acknowledges nothing.
+    pub(crate) confirms_freeze: bool,
+    /// It was told to.
+    pub(crate) acks_frozen: bool,
     pub(crate) keys: SlotBitmap,
     pub(crate) disk: String,
     /// The newest configuration that is durable, and those that will be at some time.
@@ -119,6 +123,8 @@ impl World {
             upstream: false,
             leased_until: Mono::NEVER,
             confirms_pause: true,
+            confirms_freeze: true,
+            acks_frozen: false,
             keys: SlotBitmap::new(),
             disk: String::new(),
             synced: String::new(),
@@ -205,6 +211,11 @@ impl World {
             panic!("node {index} at {now:?}: {broken}");
         }
         self.carry_out(index);
+        let frozen = self.peers[index].cluster.freezes_acks();
+        if std::mem::replace(&mut self.peers[index].acks_frozen, frozen) != frozen && self.peers[index].confirms_freeze
+        {
+            self.schedule(LATENCY, index, Input::AcksFrozen(frozen));
+        }
     }
 
     fn carry_out(&mut self, index: usize) {

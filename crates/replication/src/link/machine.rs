@@ -446,7 +446,8 @@ impl ReplicaLink {
     }
 
     fn acknowledge(&mut self, out: &mut Vec<Effect>) {
-        let (State::Connected { wire, acks: true, .. }, Some(position)) = (&self.state, self.position) else { return };
+        let position = self.position.filter(|_| !self.settings.acks_frozen);
+        let (State::Connected { wire, acks: true, .. }, Some(position)) = (&self.state, position) else { return };
         let (offset, fsynced) = (position.offset.to_string(), self.fsynced.map(|o| o.to_string()));
         let mut args = vec![&b"REPLCONF"[..], b"ACK", offset.as_bytes()];
         if let Some(fsynced) = &fsynced {

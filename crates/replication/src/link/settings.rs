@@ -39,6 +39,8 @@ pub struct Settings {
     pub retry_min: Duration,
     /// The longest pause. Upstream pauses for up to a second from the first attempt on.
     pub retry_max: Duration,
+    /// No acknowledgement is sent, asked for or not.
+    pub acks_frozen: bool,
 }
 
 impl Default for Settings {
@@ -51,6 +53,7 @@ impl Default for Settings {
             timeout: Duration::from_secs(60),
             retry_min: Duration::from_millis(100),
             retry_max: Duration::from_secs(1),
+            acks_frozen: false,
         }
     }
 }
@@ -77,6 +80,13 @@ impl Asked {
             Asked::Version => "VERSION",
             Asked::NodeId => "SET-CLUSTER-NODE-ID",
         }
+    }
+}
+
+impl super::ReplicaLink {
+    /// Ends acknowledgements, or lets them be sent again.
+    pub fn set_acks_frozen(&mut self, frozen: bool) {
+        self.settings.acks_frozen = frozen;
     }
 }
 

@@ -71,6 +71,7 @@ pub fn cluster_settings(s: &Settings) -> Result<baton_cluster::Settings, StartEr
         restart_wait_ms: s.uint(Id::ClusterRestartWait),
         detect_silence_ms: s.uint(Id::ClusterDetectSilence),
         lease: s.bool(Id::ClusterWriteLease),
+        write_ack_replicas: s.uint(Id::WriteAckReplicas),
         prompt_elections: true,
         witness: s.bool(Id::ClusterWitness),
     })

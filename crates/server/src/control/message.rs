@@ -99,6 +99,8 @@ pub enum ControlMessage {
     },
     /// FAILOVER ABORT.
     FailoverAbort(ReplyTo),
+    /// Acknowledgements to the primary have ended, or go on.
+    AcksFrozen(bool),
     /// CONFIG SET changed something.
     SettingsChanged,
     /// CONFIG RESETSTAT.

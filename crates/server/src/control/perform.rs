@@ -38,6 +38,7 @@ impl Control {
         self.persist.drop_sends = false;
         self.shared.seen.show(self.node.chronicle());
         self.watch_progress();
+        self.freeze_acks();
         self.show_failover();
         self.shared.shutdown_deadline.store(Arc::new(self.node.shutdown_deadline()));
     }
@@ -49,6 +50,16 @@ impl Control {
         if wanted && !was_wanted {
             // What was applied just before is not reported any more.
             self.shared.threads().control.send(ControlMessage::LinkChanged);
+        }
+    }
+
+    /// Ends acknowledgements to the primary while the cluster machine wants that, and tells it with facts that are read
+    /// after that. The link thread looks at the flag after it has taken its position, so it sends none beyond them.
+    fn freeze_acks(&self) {
+        let wanted = self.node.cluster().is_some_and(Cluster::freezes_acks);
+        if self.shared.repl.acks_frozen.swap(wanted, Ordering::SeqCst) != wanted {
+            self.shared.threads().control.send(ControlMessage::AcksFrozen(wanted));
+            self.shared.threads().link.send(LinkMessage::AckNow);
         }
     }
 

@@ -358,6 +358,7 @@ impl Control {
             ControlMessage::Redirected => self.feed(Input::Redirected),
             ControlMessage::ConfigSaved(outcome) => self.note_saved(outcome),
             ControlMessage::PersistOutcome(ok) => self.feed(Input::PersistOutcome { ok }),
+            ControlMessage::AcksFrozen(frozen) => self.feed(Input::AcksFrozen(frozen)),
             ControlMessage::Seen(sight) => self.feed(Input::Seen(sight)),
             ControlMessage::Saved(ok) => self.feed(Input::Saved { ok }),
             ControlMessage::Failover { request, reply } => self.begin_failover(&request, reply),

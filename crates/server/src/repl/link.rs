@@ -185,8 +185,15 @@ impl Link {
     /// Gives the machine an event and does what it asks for.
     fn handle(&mut self, input: Input) {
         let mut effects = Vec::new();
+        self.look_at_freeze();
         self.machine.handle(self.now(), input, &mut effects);
         self.act(effects);
+    }
+
+    /// Whether acknowledgements may be sent now. Looked at behind the position that they would carry, so that whoever froze
+    /// them and looks at the offset then finds nothing acknowledged beyond it.
+    fn look_at_freeze(&mut self) {
+        self.machine.set_acks_frozen(self.shared.repl.acks_frozen.load(Ordering::SeqCst));
     }
 
     fn act(&mut self, effects: Vec<Effect>) {
@@ -317,6 +324,7 @@ impl Link {
                 self.receive_snapshot(conn, bytes)
             } else {
                 let mut effects = Vec::new();
+                self.look_at_freeze();
                 let taken = self.machine.receive(self.now(), conn, bytes, &mut effects);
                 let idle = taken == 0 && effects.is_empty();
                 self.act(effects);

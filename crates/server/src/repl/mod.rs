@@ -70,6 +70,8 @@ pub struct ReplState {
     /// The dataset is that of another shard than this node belongs to: until a snapshot of its primary replaces it, it is
     /// worth nothing here. Changes while the world stands still, or before anybody is served.
     pub foreign: AtomicBool,
+    /// Nothing is acknowledged to the primary: an election may be about to count on that.
+    pub acks_frozen: AtomicBool,
     /// A snapshot of the primary is being loaded beside the dataset in use.
     pub loading_aside: AtomicBool,
     /// End of the primary's stream as far as it was received, applied or not.
@@ -93,6 +95,7 @@ impl ReplState {
             watch_acks: AtomicBool::new(false),
             watch_progress: AtomicBool::new(false),
             foreign: AtomicBool::new(false),
+            acks_frozen: AtomicBool::new(false),
             loading_aside: AtomicBool::new(false),
             read_offset: AtomicU64::new(0),
             heard_us: AtomicU64::new(0),
