@@ -124,7 +124,8 @@ impl Cluster {
         self.run_manual(turn);
         let Some(primary) = self.may_fail_over(turn) else { return };
         let manual = self.manual.is_ready();
-        if !self.data_allows(turn, manual || self.surpasses_primary(turn)) {
+        let asked = manual || self.surpasses_primary(turn);
+        if !self.data_allows(turn, asked) {
             return;
         }
         let age = self.election.start.map(|at| turn.now.since(at));
@@ -151,7 +152,7 @@ impl Cluster {
         if turn.now < self.listen_until {
             // Its votes may be as old as its reasons: somebody else may have won since, or the primary be back.
             self.note_reason(turn, CantFailover::WaitingDelay);
-        } else if !manual && !self.acknowledged_writes_allow(turn) {
+        } else if !asked && !self.acknowledged_writes_allow(turn) {
             // The reason is in the log.
         } else if !self.election.sent {
             self.stand_when_free(turn, primary, manual);

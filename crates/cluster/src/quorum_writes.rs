@@ -17,7 +17,8 @@
 //!    frozen, nor stands.
 //!
 //! Nodes of the shard that are down count, a former primary, too: one that is not known to lack a write may have it. A
-//! failover that a user forces asks for none of this, and a planned one has everything by other means.
+//! failover that a user forces asks for none of this. A planned one has everything by other means, and where a primary
+//! that was started again has less than its replicas it has compared them itself (`homecoming`).
 
 use crate::capabilities::Capabilities;
 use crate::cluster::{Cluster, Turn};
