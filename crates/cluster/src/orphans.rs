@@ -44,7 +44,9 @@ impl Cluster {
     /// Replica: moves to a primary that has had no replica for long, if it is my turn.
     fn adopt_orphan(&mut self, turn: &Turn<'_>) {
         let Some(head) = self.my_primary().map(|n| n.id) else { return };
-        if !self.settings.allow_replica_migration || !self.health.state.is_ok() || self.surpasses_primary(turn) {
+        // Who moves away takes a copy of what was acknowledged along, and the others would no longer count on it.
+        let stays = !self.settings.allow_replica_migration || self.settings.write_ack_replicas > 0;
+        if stays || !self.health.state.is_ok() || self.surpasses_primary(turn) {
             return;
         }
         let Some(orphan) = self.first_orphan(turn) else { return };

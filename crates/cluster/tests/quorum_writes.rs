@@ -120,3 +120,20 @@ fn without_quorum_writes_nothing_is_frozen() {
     world.until("one of them takes over", secs(10), |w| w.is_primary(3) || w.is_primary(6));
     assert!(world.peers.iter().all(|p| !p.acks_frozen));
 }
+
+#[test]
+fn a_replica_does_not_leave_a_shard_that_counts_on_it() {
+    for (acks, moves) in [(0, true), (1, false)] {
+        let mut world = World::with(8, |settings| settings.write_ack_replicas = acks);
+        // Shard 0 has replicas 3 and 6, shard 1 has 4 and 7, shard 2 only 5.
+        world.form(3);
+        world.kill(5);
+        world.run(secs(20));
+        let second = world.id(2);
+        assert_eq!(
+            [3, 4, 6, 7].iter().any(|i| world.peers[*i].primary == Some(second)),
+            moves,
+            "{acks} acknowledgements"
+        );
+    }
+}

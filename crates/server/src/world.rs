@@ -247,6 +247,8 @@ pub struct World {
     pub plain: bool,
     /// This node is a primary whose replies wait until replicas acknowledged what they tell of; follows from the rest.
     pub holds_replies: bool,
+    /// While the write lease lasts nobody else can be primary, so reads are current without asking; follows from the rest.
+    pub leases_reads: bool,
 }
 
 impl World {
@@ -269,6 +271,7 @@ impl World {
             env: Arc::new(Env::default()),
             plain: false,
             holds_replies: false,
+            leases_reads: false,
         }
         .derived()
     }
@@ -296,6 +299,9 @@ impl World {
             && self.hot.write_ack_replicas == 0
             && self.hot.memory_max == 0;
         self.holds_replies = self.role == Role::Primary && self.hot.write_ack_replicas > 0;
+        // A handover does not wait for the lease: it holds the writes, and the successor serves before this node hears it.
+        self.leases_reads =
+            self.topology.is_some() && self.settings.bool(Id::ClusterWriteLease) && !self.holds.fenced();
         self
     }
 

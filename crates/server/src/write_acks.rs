@@ -13,7 +13,8 @@
 //! 3. **Reads don't lag behind.** A node that lost its role without knowing yet answers reads with what is old. So a read
 //!    also waits until N replicas have acknowledged something that was appended after it ran: replicas that elected
 //!    somebody else acknowledge nothing to this node any more (rule 1), so the answer can't come then. Writes carry that
-//!    proof in themselves, and all reads of one moment share one request for acknowledgement.
+//!    proof in themselves, and all reads of one moment share one request for acknowledgement. In a cluster with write leases
+//!    a lease that lasts after the read ran is the same proof at no cost, except while a handover holds the writes.
 //! 4. **Inherited data count as unacknowledged.** Whoever is promoted, starts, or is told to begin with this, has data that
 //!    its present replicas may lack: the old primary may never have had them acknowledged. They are covered by a floor: all
 //!    reads wait until N replicas acknowledged the offset at that moment.

@@ -56,10 +56,19 @@ impl Context<'_> {
         if end <= start {
             return;
         }
-        let acks = &self.shared.write_acks;
+        let (shared, acks) = (self.shared, &self.shared.write_acks);
         let wrote = client.last_write != last_write;
-        // An own write that is acknowledged proves that this node was still primary; a read needs a proof of its own.
-        let needs = if wrote { upto.max(client.last_write) } else { upto.max(self.shared.journal.end().plus(1)) };
+        // An own write that is acknowledged proves that this node was still primary. A read needs another proof: the lease
+        // lasts even now, after it ran, or replicas acknowledge something that comes after it.
+        let leased = || self.world.leases_reads && !shared.lease.is_over(shared.clock.mono());
+        let needs = match wrote {
+            true => upto.max(client.last_write),
+            false if leased() => upto,
+            false => upto.max(shared.journal.end().plus(1)),
+        };
+        if needs <= acks.acked() {
+            return;
+        }
         let until = self.now.mono + self.world.hot.write_ack_timeout;
         client.held.push(HeldReply { start, end, needs, until, wrote, slot });
         acks.replies_held.add_shared(1);
