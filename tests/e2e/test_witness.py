@@ -29,9 +29,7 @@ def test_one_shard_replaces_a_killed_primary_by_itself_again_and_again(trio):
     old, new, witness = trio.nodes
     with Traffic(old.port, patient=True) as traffic:
         for _ in range(3):
-            # Acknowledged by the replica too, so that nothing may be missing whatever the moment of the kill.
-            eventually(lambda: old("WAIT", 1, 1000) == 1, "the replica to be near")
-            quiet(traffic, old)
+            quiet(traffic, old, new)
             old.kill()
             eventually(lambda: serves(new), f"{new} to serve", 5)
             assert facts(new)["cluster_failover_possible"] == "0"
@@ -44,10 +42,11 @@ def test_one_shard_replaces_a_killed_primary_by_itself_again_and_again(trio):
     assert is_primary(witness) and line_of(old, witness)[2] == "master,witness"
 
 
-def quiet(traffic, primary):
-    """Writers rest until what they wrote is replicated."""
+def quiet(traffic, primary, replica):
+    """Writers rest until what they wrote is replicated, so that nothing may be missing afterwards."""
     traffic.pause()
-    assert primary("WAIT", 1, 5000) == 1
+    end = int(primary.info("replication")["master_repl_offset"])
+    eventually(lambda: int(replica.info("replication")["slave_repl_offset"]) >= end, "the replica to have everything")
 
 
 def test_failing_back_is_one_command(trio):
