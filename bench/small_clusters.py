@@ -53,7 +53,7 @@ class Writer(threading.Thread):
                 self.errors += not moved
                 port = int(str(error).rsplit(":", 1)[1]) if moved else port
             except (OSError, resp.Closed):
-                port = random.choice(self.ports)
+                port = random.choice([p for p in self.ports if p != port])
             if connection:
                 connection.close()
                 connection = None
@@ -97,6 +97,8 @@ def rounds(args, shape, how):
             time.sleep(SETTLE_SECONDS)
             disturb(how, old, new)
             eventually(lambda: serves(new), f"{new} to serve", 60)
+            reached = [writer.value for writer in writers]
+            eventually(lambda: all(w.value > value for w, value in zip(writers, reached)), "all to write again", 60)
             time.sleep(SETTLE_SECONDS)
             for writer in writers:
                 writer.ending = True
