@@ -202,7 +202,7 @@ impl Cluster {
 
     /// Promises not to vote against a primary for a while, unless I know better than it does.
     fn on_ask(&mut self, turn: &Turn<'_>, link: LinkId, from: NodeId, stamp: Mono, length: Duration) {
-        if !self.is_voting(&self.me) || !self.nodes[&from].healthy() {
+        if !self.is_voting(&self.me) || self.homecoming.is_behind() || !self.nodes[&from].healthy() {
             return;
         }
         if !self.serves(&from) {

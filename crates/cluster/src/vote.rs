@@ -62,6 +62,10 @@ impl Cluster {
             return because(format!(": already voted for epoch {mine}"));
         }
         let node = &self.nodes[&candidate];
+        if self.homecoming.is_behind() && node.primary != Some(self.me) {
+            // I have asked to be replaced: whether I still am a voter for others is not mine to tell.
+            return because(": it is not safe to vote in this moment)".to_owned());
+        }
         let for_epoch = |why: &str| because(format!(" for epoch {asked}: {why}"));
         if node.is_primary() {
             return for_epoch("it is a primary node");

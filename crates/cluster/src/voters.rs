@@ -20,6 +20,8 @@
 //! 5. A newcomer knows some members only, and its list may be one that nobody has. Voters refuse a candidate that goes
 //!    by an electorate which isn't in their own list, so that nobody wins by a majority that the others don't know.
 //!
+//! Upstream's rule in point 4 is as good as it is upstream's: who has slots is what each node believes (15.3, S9).
+//!
 //! Point 4 needs that sets grow, or shrink, in one order for all. Whoever adds some members and forgets others at
 //! different nodes at the same time can defeat it; so members come and go one at a time, each awaited by `cluster_voters`
 //! of CLUSTER INFO. To forget more than a minority that lives is the operator's word that these nodes are gone.

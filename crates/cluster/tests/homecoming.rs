@@ -4,7 +4,7 @@
 mod world;
 
 use baton_base::Slot;
-use baton_cluster::{ClusterCommand, FailoverMode, Settings};
+use baton_cluster::{ClusterCommand, FailoverMode, Input, Settings};
 use std::time::Duration;
 use world::World;
 
@@ -204,4 +204,18 @@ fn half_a_dataset_never_stands_unless_somebody_takes_the_blame() {
     assert!(!world.is_primary(3));
     world.failover(3, FailoverMode::Takeover);
     assert!(world.is_primary(3));
+}
+
+#[test]
+fn who_waits_to_be_replaced_votes_for_nobody_else() {
+    let mut world = settled(6, 3);
+    // A replica that can't stand: it is waited for.
+    world.give(3, Input::PersistOutcome { ok: false });
+    reborn(&mut world, 0, 0);
+    world.run(secs(1));
+    assert!(world.logged(0, "not serving before it has taken over") > 0);
+    world.failover(4, FailoverMode::Force);
+    world.run(Duration::from_millis(500));
+    assert!(world.logged(0, "it is not safe to vote in this moment") > 0);
+    assert_eq!(world.logged(0, "Failover auth granted"), 0);
 }
