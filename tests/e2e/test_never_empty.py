@@ -52,13 +52,20 @@ def rdb(node):
 def one_shard(cluster):
     primary = cluster.a_primary()
     (replica,) = cluster.replicas_of(primary)
+    # Whom it waits for after a restart is what it knew; that is written a moment after it was learned.
+    own = primary("CLUSTER", "MYID").decode()
+    known = lambda: f"slave {own}" in (primary.folder / "nodes.conf").read_text()  # noqa: E731
+    eventually(known, "the replica to be in nodes.conf")
     return primary, replica
 
 
 @pytest.fixture
 def patient_cluster(make_cluster):  # noqa: F811
-    """A node timeout that no restart exceeds: whoever notices one has not waited for it."""
-    return make_cluster(*["baton"] * 6, timeout_ms=15000)
+    """Nobody takes a restart for a failure, however slow the machine is: whoever notices one has not waited for it."""
+    cluster = make_cluster(*["baton"] * 6, timeout_ms=15000)  # noqa: F811
+    for node in cluster.nodes:
+        node("CONFIG", "SET", "cluster-detect-refusals", "no")
+    return cluster
 
 
 @pytest.mark.parametrize("what", ["nothing", "an older snapshot"])

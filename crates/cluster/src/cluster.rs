@@ -21,7 +21,7 @@ use crate::stats::Stats;
 use crate::todo::Todo;
 use crate::topology::Topology;
 use crate::voters::Voters;
-use baton_base::{Epoch, Mono, NodeId, Rng, ShardId, WallMs};
+use baton_base::{Epoch, Mono, NodeId, Offset, Rng, ShardId, WallMs};
 use baton_wire::NodeFlags;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -309,6 +309,12 @@ impl Cluster {
     /// Whether there is a link with this node, in either direction.
     pub fn is_linked(&self, id: &NodeId) -> bool {
         self.open_outbound(id).is_some() || self.nodes.get(id).is_some_and(|n| n.inbound.is_some())
+    }
+
+    /// Whether a replica of this node that has data is there: connected in both directions and not suspected.
+    pub fn has_living_replica(&self) -> bool {
+        let lives = |n: &Node| n.healthy() && n.inbound.is_some() && self.open_outbound(&n.id).is_some();
+        self.replicas_of(self.me).any(|n| lives(n) && n.offset > Offset(0))
     }
 
     /// Bus links in both directions, as `cluster_connections` counts them.

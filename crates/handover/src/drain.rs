@@ -2,7 +2,7 @@
 //! wanted most, is the successor.
 
 use crate::run::{Cx, FenceState, Run, Step, Turn};
-use crate::{Effect, Failure, Promotion, Replica, choice};
+use crate::{Effect, Failure, Level, Promotion, Replica, choice, texts};
 use baton_base::{Mono, NodeId, Offset};
 use std::time::Duration;
 
@@ -101,6 +101,9 @@ impl Run {
         {
             return Turn::Go(self.to_promote(cx, best));
         }
+        if self.is_forsaken(cx, since, until) {
+            return Turn::Go(self.serve_and_seek(cx));
+        }
         if cx.now >= patience {
             return self.promote_regardless(cx).unwrap_or_else(|| {
                 let gone = !anybody && self.promotion == Promotion::Takeover;
@@ -108,8 +111,42 @@ impl Run {
             });
         }
         let ask = if self.promotion == Promotion::Takeover { Mono::NEVER } else { self.ask_again(cx) };
-        let wake = patience.min(ask);
+        let wake = patience.min(ask).min(self.forsaken_at(cx, since));
         Turn::Wait(if cx.now < graced { wake.min(graced) } else { wake })
+    }
+
+    /// Whether a stop holds writes for nobody: none of those who could take over says anything any more. Nobody was told
+    /// yet, so nothing speaks against serving meanwhile.
+    fn is_forsaken(&self, cx: &Cx<'_>, since: Mono, until: Mono) -> bool {
+        let limits = &cx.facts.limits;
+        self.exit
+            && self.told.is_empty()
+            && self.returns < limits.returns_max
+            && cx.now >= since + limits.drain_max
+            && cx.now + limits.drain_max < until
+            && (cx.facts.expected || self.candidates(cx).next().is_some())
+            && !self.candidates(cx).any(|r| self.is_lively(cx, r))
+    }
+
+    /// When to look at that again.
+    fn forsaken_at(&self, cx: &Cx<'_>, since: Mono) -> Mono {
+        let limits = &cx.facts.limits;
+        let first = since + limits.drain_max;
+        match self.exit && self.returns < limits.returns_max {
+            true if cx.now < first => first,
+            true => cx.now + limits.ask_again,
+            false => Mono::NEVER,
+        }
+    }
+
+    fn serve_and_seek(&mut self, cx: &mut Cx<'_>) -> Step {
+        self.returns += 1;
+        self.gone_at = None;
+        self.fence = FenceState::Open;
+        self.reasons_logged.clear();
+        cx.log(Level::Warning, texts::FORSAKEN);
+        cx.emit(Effect::Unfence);
+        Step::Choose
     }
 
     /// The best replica that has everything and is known to be alive, and whether nobody is preferred to it.

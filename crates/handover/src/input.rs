@@ -166,6 +166,8 @@ pub enum Input {
     },
     /// Whether a majority of voters, which a promotion needs, is in reach. Assumed until told otherwise.
     Quorum(bool),
+    /// Whether a replica is known to live that could attach again, whatever its connection does. Assumed not until told.
+    Expected(bool),
     /// The process stood still until now. Whatever happened meanwhile is still to be heard, so a deadline that has passed
     /// proves nothing. Wanted before anything else of the same moment.
     Stood,

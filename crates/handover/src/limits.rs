@@ -37,6 +37,11 @@ pub struct Limits {
     /// How long to go on once the last candidate that was not told yet is gone. A replica whose connection only broke is
     /// back in a few milliseconds; where all nodes of a cluster are stopped together, each primary waits so long.
     pub alone_grace: Duration,
+    /// How long a stop waits for a replica that lost its connection where it is known to live: it is back by then, unless
+    /// something else is wrong. At most half of the time that the stop has.
+    pub return_grace: Duration,
+    /// How often a stop whose candidates fell silent under the fence serves again and looks for others.
+    pub returns_max: u32,
     /// How long to go on once whoever was told to be primary, or the majority, is gone.
     pub gone_grace: Duration,
     /// How long a node that stood still listens to what happened meanwhile before it serves again after a failed order.
@@ -69,6 +74,8 @@ impl Default for Limits {
             doubt_max: ms(60_000),
             order_valid: ms(5000),
             alone_grace: ms(100),
+            return_grace: ms(3000),
+            returns_max: 3,
             gone_grace: ms(300),
             stood_grace: ms(500),
             redirect_max: ms(500),

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 ///
 /// Inputs go in by [`Handover::handle`]; then take effects by [`Handover::poll_effect`] until there is none, and call
 /// again, with [`Input::Tick`] if with nothing else, no later than [`Handover::next_wake`]. Time never goes back.
-/// [`Input::Offset`], [`Input::Replicas`] and [`Input::Quorum`] are also wanted while no handover runs, so that one can
+/// [`Input::Offset`], [`Input::Replicas`], [`Input::Expected`] and [`Input::Quorum`] are also wanted while no handover runs, so that one can
 /// begin without waiting for news; every other input that doesn't fit the phase is ignored.
 ///
 /// Requests are idempotent by shard, epoch and target: a machine lives for one shard, only one epoch's handover can run
@@ -28,6 +28,8 @@ pub(crate) struct Facts {
     pub(crate) limits: Limits,
     pub(crate) replicas: Vec<Replica>,
     pub(crate) end: Offset,
+    /// A replica lives that could attach again.
+    pub(crate) expected: bool,
     /// Since when the majority is out of reach; none while it is in reach.
     pub(crate) quorum_lost_at: Option<Mono>,
 }
@@ -42,7 +44,7 @@ enum State {
 impl Handover {
     /// A machine at rest.
     pub fn new(limits: Limits) -> Handover {
-        let facts = Facts { limits, replicas: Vec::new(), end: Offset(0), quorum_lost_at: None };
+        let facts = Facts { limits, replicas: Vec::new(), end: Offset(0), expected: false, quorum_lost_at: None };
         Handover { facts, state: State::Idle, wake: Mono::NEVER, effects: VecDeque::new() }
     }
 
@@ -135,6 +137,7 @@ impl Handover {
             // At rest it may also go back: a node that took over another's history has that one's end.
             Input::Offset(end) if matches!(self.state, State::Idle) => self.facts.end = *end,
             Input::Offset(end) | Input::Fenced { offset: end } => self.facts.end = self.facts.end.max(*end),
+            Input::Expected(expected) => self.facts.expected = *expected,
             Input::Quorum(true) => self.facts.quorum_lost_at = None,
             Input::Quorum(false) => {
                 self.facts.quorum_lost_at.get_or_insert(now);

@@ -125,6 +125,8 @@ pub(crate) struct Run {
     /// Since when every replica that could matter is gone.
     pub(crate) gone_at: Option<Mono>,
     pub(crate) failure: Failure,
+    /// How often it went back to service because all candidates fell silent.
+    pub(crate) returns: u32,
     /// Reasons already in the log, so that each comes once.
     pub(crate) reasons_logged: Vec<(String, &'static str)>,
     /// The lines about lagging replicas are in the log.
@@ -169,6 +171,7 @@ impl Run {
             save: Save::NotAsked,
             gone_at: None,
             failure: Failure::NoCandidate,
+            returns: 0,
             reasons_logged: Vec::new(),
             lag_logged: false,
         };
@@ -218,7 +221,7 @@ impl Run {
             Input::Stood => self.listen_first(cx),
             // While a promotion is withdrawn everything has been called off already.
             Input::Abort => self.aborted = !matches!(self.step, Step::Withdraw { .. }),
-            Input::Offset(_) | Input::Quorum(_) | Input::Tick => {}
+            Input::Offset(_) | Input::Expected(_) | Input::Quorum(_) | Input::Tick => {}
         }
     }
 
@@ -309,7 +312,11 @@ impl Run {
         } else {
             self.gone_at.get_or_insert(cx.now);
         }
-        let gone_grace = if told { limits.gone_grace } else { limits.alone_grace };
+        let gone_grace = match told {
+            true => limits.gone_grace,
+            false if cx.facts.expected => limits.return_grace.min(self.deadline.since(self.started) / 2),
+            false => limits.alone_grace,
+        };
         let gone = self.gone_at.map_or(Mono::NEVER, |at| at + gone_grace);
         let lost = cx.facts.quorum_lost_at.map_or(Mono::NEVER, |at| at.max(self.started) + limits.gone_grace);
         patience.min(gone).min(lost)

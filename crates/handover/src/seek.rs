@@ -38,7 +38,7 @@ impl Run {
             return self.fail(cx, Failure::LegacyReplica);
         }
         // Whoever had no replica to begin with stops as fast as if there were no handover at all.
-        if facts.replicas.is_empty() && self.began_alone && self.promotion != Promotion::Announce {
+        if facts.replicas.is_empty() && self.began_alone && !facts.expected && self.promotion != Promotion::Announce {
             return self.fail(cx, Failure::NoReplica);
         }
         let view = self.view(cx);

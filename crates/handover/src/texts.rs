@@ -6,6 +6,10 @@ use baton_base::{Mono, Offset};
 use std::fmt::Display;
 use std::time::Duration;
 
+/// All candidates fell silent while writes were held.
+pub(crate) const FORSAKEN: &str =
+    "No replica that could take over answers any more: serving again and looking for one.";
+
 pub(crate) const WAITING: &str = "Waiting for replicas before shutting down.";
 pub(crate) const NO_SUCCESSOR: &str = "Unable to find a replica to perform the auto failover on shutdown.";
 pub(crate) const LEGACY: &str = "Unable to perform auto failover on shutdown since there are legacy replicas.";

@@ -128,6 +128,7 @@ impl Node {
 
     fn stop(&mut self, at: &Moment<'_>, token: Token, kind: StopKind, timeout: Duration, force: bool) {
         let promotion = if kind == StopKind::Plain { Promotion::Nobody } else { self.promotion() };
+        self.note_expected(at);
         let kind = if kind == StopKind::ShutdownFailover { Kind::ShutdownFailover } else { Kind::Sigterm };
         self.witness_request(kind, promotion != Promotion::Nobody);
         let request = Request {
@@ -323,6 +324,15 @@ impl Node {
             H::Timeline(record) => Effect::Timeline(record),
         };
         self.effects.push_back(out);
+    }
+
+    /// A replica that the bus shows alive comes back when its connection breaks: whoever stops may wait for it.
+    pub(crate) fn note_expected(&mut self, at: &Moment<'_>) {
+        let expected = self.cluster.as_ref().is_some_and(Cluster::has_living_replica);
+        if expected != self.last_expected {
+            self.last_expected = expected;
+            self.handover.handle(at.now, handover::Input::Expected(expected));
+        }
     }
 
     /// A candidate whose links are all gone has ended: one that wins closes its replication link, but none of these.

@@ -78,6 +78,8 @@ pub struct Node {
     pub(crate) chronicler: Chronicler,
     last_offset: Offset,
     last_quorum: bool,
+    /// What the handover was told of replicas that live.
+    pub(crate) last_expected: bool,
 }
 
 impl Node {
@@ -104,6 +106,7 @@ impl Node {
             chronicler: Chronicler::default(),
             last_offset: Offset(0),
             last_quorum: true,
+            last_expected: false,
         };
         if let Some(settings) = settings {
             node.follow_settings(&settings);
@@ -121,6 +124,9 @@ impl Node {
         self.note_pause(&moment);
         self.note_facts(&moment);
         self.forgive(&moment);
+        if self.handover.shutdown_deadline().is_some() {
+            self.note_expected(&moment);
+        }
         self.dispatch(&moment, input);
         self.pump(&moment);
         self.note_quorum(&moment);

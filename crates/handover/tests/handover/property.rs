@@ -4,7 +4,7 @@
 use crate::rig::{node, replica};
 use baton_base::{Epoch, Mono, NodeId, Offset};
 use baton_handover::{
-    Effect, Handover, Input, Kind, Limits, Phase, Promotion, Record, Replica, ReplicaState, Request, Token,
+    Effect, Handover, Input, Kind, Limits, Outcome, Phase, Promotion, Record, Replica, ReplicaState, Request, Token,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -24,6 +24,8 @@ struct Watch {
     fenced: Option<Offset>,
     /// Latest time until which any request lets a candidate be waited for.
     patience: Mono,
+    /// What it was before the latest request, which may be refused.
+    patience_before: Mono,
     /// By how much pauses of the process may have prolonged the fence.
     stood: Duration,
     saving: bool,
@@ -50,6 +52,7 @@ impl Watch {
             fence_since: None,
             fenced: None,
             patience: Mono::ZERO,
+            patience_before: Mono::ZERO,
             stood: Duration::ZERO,
             saving: false,
             claim: None,
@@ -68,7 +71,11 @@ impl Watch {
                 request.token = Token(self.next_token);
                 self.next_token += 1;
                 self.open.insert(request.token);
-                let timeout = request.timeout.max(Limits::default().gone_grace);
+                // A replica that asks for itself gives up after its own time, however short that is.
+                let announced = request.promotion == Promotion::Announce && request.target.is_some();
+                let least = if announced { Duration::ZERO } else { Limits::default().gone_grace };
+                let timeout = request.timeout.max(least);
+                self.patience_before = self.patience;
                 self.patience = self.patience.max(self.now + timeout);
                 self.regardless |= request.regardless;
             }
@@ -155,7 +162,12 @@ impl Watch {
                 self.exited = true;
                 self.fence_since = None;
             }
-            Effect::Finished { token, .. } => assert!(self.open.remove(&token), "answered twice: {token:?}"),
+            Effect::Finished { token, outcome } => {
+                assert!(self.open.remove(&token), "answered twice: {token:?}");
+                if outcome == Outcome::Refused && token.0 + 1 == self.next_token {
+                    self.patience = self.patience_before;
+                }
+            }
             Effect::Joined { token, with } => {
                 assert!(self.open.contains(&token) && self.open.contains(&with) && token != with);
             }
@@ -271,6 +283,7 @@ fn input(clustered: bool) -> impl Strategy<Value = Input> {
         1 => (0..3usize).prop_map(Input::ClientsLeft),
         1 => any::<bool>().prop_map(|ok| Input::Saved { ok }),
         1 => any::<bool>().prop_map(Input::Quorum),
+        1 => any::<bool>().prop_map(Input::Expected),
         1 => Just(Input::Abort),
         1 => Just(Input::Stood),
         1 => Just(Input::Tick),

@@ -65,6 +65,7 @@ impl Rig {
             "redirected" => Input::Redirected,
             "clients" => Input::ClientsLeft(number(rest) as usize),
             "saved" => Input::Saved { ok: rest == "ok" },
+            "expected" => Input::Expected(rest == "back"),
             "quorum" => Input::Quorum(rest == "back"),
             "abort" => Input::Abort,
             "stood" => Input::Stood,

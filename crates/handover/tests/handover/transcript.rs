@@ -36,6 +36,8 @@ transcripts! {
     sigterm
     sigterm_without_replica
     sigterm_waits
+    sigterm_forsaken
+    sigterm_expects
     sigterm_gives_up
     command_announced
     command_ordered
