@@ -29,7 +29,9 @@ impl Cluster {
         header.flags.set(NodeFlags::MY_PRIMARY_FAIL, self.my_primary().is_some_and(Node::failed));
         header.cluster_failed = !self.health.state.is_ok();
         header.mflags = mflags;
-        header.private = self.own_capabilities(turn).to_blob(self.own_electorate());
+        if self.settings.announce_capabilities {
+            header.private = self.own_capabilities(turn).to_blob(self.own_electorate());
+        }
         if let Manual::Serving { paused_at: Some(offset), .. } = self.manual {
             header.mflags.insert(MsgFlags::PAUSED);
             header.offset = offset;

@@ -97,6 +97,8 @@ pub struct Settings {
     pub prompt_elections: bool,
     /// `write-ack-replicas`: so many replicas have a write when its reply is sent.
     pub write_ack_replicas: u64,
+    /// Headers say what this node can do beyond upstream's protocol. Without it the others take it for one of upstream's.
+    pub announce_capabilities: bool,
 }
 
 impl Default for Settings {
@@ -139,6 +141,7 @@ impl Default for Settings {
             witness: false,
             prompt_elections: true,
             write_ack_replicas: 0,
+            announce_capabilities: true,
         }
     }
 }
@@ -148,6 +151,20 @@ const fn first_set(announced: u16, real: u16) -> u16 {
 }
 
 impl Settings {
+    /// These parameters for a node that follows upstream's rules and no others.
+    #[must_use]
+    pub fn of_upstream(self) -> Settings {
+        Settings {
+            detect_refusals: false,
+            restart_wait_ms: 0,
+            lease: false,
+            witness: false,
+            prompt_elections: false,
+            announce_capabilities: false,
+            ..self
+        }
+    }
+
     /// The TCP port to announce, 0 if there is none.
     pub(crate) fn announced_tcp_port(&self) -> u16 {
         first_set(self.announce_port, self.port)

@@ -3,10 +3,10 @@
 
 use crate::boot;
 use crate::event::Event;
+use crate::invariant::settled;
 use crate::plan::{Act, Deed, Pause, Profile, Target};
 use crate::process::State;
 use crate::process::core::Core;
-use crate::settled;
 use crate::world::World;
 use baton_base::Mono;
 use baton_cluster::{ClusterCommand, FailoverMode};

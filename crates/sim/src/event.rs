@@ -95,6 +95,15 @@ pub enum Event {
         /// How often it was sent before.
         tries: u32,
     },
+    /// Something that waited for the sender's disk leaves, if the sender still has the connection.
+    Depart {
+        /// The connection.
+        conn: ConnNo,
+        /// The end that sends.
+        side: Side,
+        /// What.
+        payload: Payload,
+    },
     /// Something at an end of a connection.
     Conn {
         /// The connection.

@@ -21,10 +21,12 @@ pub mod figures;
 pub mod invariant;
 pub mod io;
 pub mod net;
+pub mod noise;
 pub mod operator;
 pub mod plan;
+pub mod plan_text;
 pub mod process;
-pub mod settled;
+pub mod shrink;
 pub mod trace;
 pub mod world;
 

@@ -1,22 +1,43 @@
 //! `baton-sim`: runs seeds, many at once, and says which of them fail and how to see one again.
 //!
-//! `--seeds N` how many, `--from S` the first one, `--seed S` a single one, `--trace` tells its story. `figures` measures
-//! failovers and the bus in clusters of several sizes. Threads and the
+//! `--seeds N` how many, `--from S` the first one, `--seed S` a single one, `--trace` tells its story; `--plan` runs what a file
+//! says, and `--shrink` makes a plan that fails small, to be kept in such a file. `figures` measures
+//! failovers and the bus in clusters of several sizes, and `noise` lets one endure
+//! pauses and lost packets. Threads and the
 //! real clock are used here only, to share the work and to say how fast it went.
 
 use baton_sim::figures::{Subject, measure};
-use baton_sim::{Options, Plan, Report, run};
+use baton_sim::noise::endure;
+use baton_sim::shrink::shrink;
+use baton_sim::{Options, Plan, Report, plan_text, run};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Arguments {
     from: u64,
     count: u64,
     trace: bool,
+    shrink: bool,
+    /// A plan other than that of the seed.
+    plan: Option<Plan>,
     threads: usize,
+}
+
+/// Lets a cluster endure noise for so many minutes.
+fn noise(minutes: u64) -> ExitCode {
+    match endure(1, Duration::from_secs(60 * minutes)) {
+        Ok(noise) => {
+            println!("{minutes} min: {noise:?}");
+            if noise.epochs == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(violation) => {
+            println!("{violation}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Measures clusters of these sizes: with one primary killed, and with a third of them.
@@ -24,7 +45,7 @@ fn figures(words: &[String]) -> ExitCode {
     let sizes: Vec<usize> = match words.iter().map(|word| word.parse()).collect() {
         Ok(sizes) => sizes,
         Err(_) => {
-            eprintln!("usage: baton-sim figures [NODES]...");
+            eprintln!("usage: baton-sim figures [NODES]... | noise [MINUTES]");
             return ExitCode::FAILURE;
         }
     };
@@ -78,43 +99,74 @@ fn main() -> ExitCode {
     if words.first().is_some_and(|word| word == "figures") {
         return figures(&words[1..]);
     }
+    if words.first().is_some_and(|word| word == "noise") {
+        let minutes = words.get(1).and_then(|word| word.parse().ok()).unwrap_or(60);
+        return noise(minutes);
+    }
     let arguments = match read(words.into_iter()) {
         Ok(arguments) => arguments,
         Err(error) => {
             eprintln!(
-                "{error}\nusage: baton-sim [--seeds N] [--from S] [--seed S [--trace]] [--threads N] | figures [NODES]..."
+                "{error}\nusage: baton-sim [--seeds N] [--from S] [--threads N] | --seed S [--trace] [--shrink] | --plan FILE [--trace] [--shrink] | figures [NODES]..."
             );
             return ExitCode::FAILURE;
         }
     };
-    if arguments.count == 1 { one(arguments) } else { many(arguments) }
+    match arguments.count {
+        1 if arguments.shrink => smaller(&arguments),
+        1 => one(&arguments),
+        _ => many(&arguments),
+    }
 }
 
 fn read(words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut out = Arguments { from: 1, count: 1000, trace: false, threads };
+    let mut out = Arguments { from: 1, count: 1000, trace: false, shrink: false, plan: None, threads };
     let mut words = words;
     while let Some(word) = words.next() {
-        if word == "--trace" {
-            out.trace = true;
-            continue;
-        }
-        let value = words.next().ok_or(format!("{word} wants a number"))?;
-        let value: u64 = value.parse().map_err(|_| format!("{value} is no number"))?;
         match word.as_str() {
-            "--seeds" => out.count = value,
-            "--from" => out.from = value,
-            "--seed" => (out.from, out.count) = (value, 1),
-            "--threads" => out.threads = value.max(1) as usize,
-            _ => return Err(format!("unknown option {word}")),
+            "--trace" => out.trace = true,
+            "--shrink" => out.shrink = true,
+            _ => read_value(&mut out, &word, &words.next().ok_or(format!("{word} wants a value"))?)?,
         }
     }
     Ok(out)
 }
 
+fn read_value(out: &mut Arguments, word: &str, value: &str) -> Result<(), String> {
+    if word == "--plan" {
+        let text = std::fs::read_to_string(value).map_err(|error| format!("{value}: {error}"))?;
+        let (seed, plan) = plan_text::read(&text)?;
+        (out.from, out.count, out.plan) = (seed, 1, Some(plan));
+        return Ok(());
+    }
+    let value: u64 = value.parse().map_err(|_| format!("{value} is no number"))?;
+    match word {
+        "--seeds" => out.count = value,
+        "--from" => out.from = value,
+        "--seed" => (out.from, out.count) = (value, 1),
+        "--threads" => out.threads = value.max(1) as usize,
+        _ => return Err(format!("unknown option {word}")),
+    }
+    Ok(())
+}
+
+/// Shrinks the plan of a run that fails, and prints what `--plan` reads.
+fn smaller(arguments: &Arguments) -> ExitCode {
+    let plan = arguments.plan.clone().unwrap_or_else(|| Plan::of(arguments.from));
+    let Some(shrunk) = shrink(arguments.from, plan, None) else {
+        println!("# seed {} breaks nothing", arguments.from);
+        return ExitCode::SUCCESS;
+    };
+    println!("# baton-sim --plan FILE --trace; after {} runs this still says:", shrunk.runs);
+    shrunk.report.violations.iter().for_each(|violation| println!("#   {violation}"));
+    print!("{}", plan_text::write(arguments.from, &shrunk.plan));
+    ExitCode::FAILURE
+}
+
 /// Runs one seed twice, since a failure that can't be repeated is one of this program.
-fn one(arguments: Arguments) -> ExitCode {
-    let mut options = Options::default();
+fn one(arguments: &Arguments) -> ExitCode {
+    let mut options = Options { plan: arguments.plan.clone(), ..Options::default() };
     if arguments.trace {
         options.listener = Some(Box::new(|at, text| {
             if !text.is_empty() {
@@ -124,7 +176,7 @@ fn one(arguments: Arguments) -> ExitCode {
     }
     let report = run(arguments.from, options);
     println!("{report:#?}");
-    let again = run(arguments.from, Options::default());
+    let again = run(arguments.from, Options { plan: arguments.plan.clone(), ..Options::default() });
     if again.hash != report.hash || again.events != report.events {
         println!("NOT DETERMINISTIC: a second run went differently");
         return ExitCode::FAILURE;
@@ -147,7 +199,7 @@ struct Sum {
     recoveries_ms: Vec<u64>,
 }
 
-fn many(arguments: Arguments) -> ExitCode {
+fn many(arguments: &Arguments) -> ExitCode {
     let started = Instant::now();
     let next = AtomicU64::new(arguments.from);
     let end = arguments.from + arguments.count;

@@ -66,6 +66,8 @@ pub struct Conn {
     broken: bool,
     /// When the latest thing to either end arrives: nothing overtakes.
     last: [Mono; 2],
+    /// How much waits for the disk of its sender, by sending side.
+    departing: [usize; 2],
     /// What a cut holds up, by receiving side.
     stalled: [Vec<AtEnd>; 2],
 }
@@ -182,6 +184,7 @@ impl Net {
             established: false,
             broken: false,
             last: [now; 2],
+            departing: [0; 2],
             stalled: [vec![], vec![]],
         });
         let at = self.arrival(now);
@@ -221,12 +224,26 @@ impl Net {
         queue.push(at, Event::Conn { conn, side: Side::Caller, what: AtEnd::Opened });
     }
 
-    /// Sends; what is sent leaves at `departs`.
-    pub fn send(&mut self, queue: &mut Queue, departs: Mono, conn: ConnNo, from: Side, payload: Payload) {
+    /// Sends; what is sent leaves at `departs`, and never if its sender is gone by then.
+    pub fn send(&mut self, queue: &mut Queue, now: Mono, departs: Mono, conn: ConnNo, side: Side, payload: Payload) {
         if let (Purpose::Bus, Payload::Bytes(bytes)) = (self.conns[conn].purpose, &payload) {
             self.bus_bytes += bytes.len() as u64;
         }
-        self.post(queue, departs, conn, from.other(), AtEnd::Data(payload));
+        let waiting = &mut self.conns[conn].departing[side.index()];
+        if departs > now || *waiting > 0 {
+            *waiting += 1;
+            queue.push(departs, Event::Depart { conn, side, payload });
+        } else {
+            self.post(queue, now, conn, side.other(), AtEnd::Data(payload));
+        }
+    }
+
+    /// What waited for a disk leaves.
+    pub fn depart(&mut self, queue: &mut Queue, now: Mono, conn: ConnNo, side: Side, payload: Payload) {
+        self.conns[conn].departing[side.index()] -= 1;
+        if self.conns[conn].end(side).open {
+            self.post(queue, now, conn, side.other(), AtEnd::Data(payload));
+        }
     }
 
     /// An end closes; the other one hears of it unless the machine vanished.

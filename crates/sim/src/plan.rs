@@ -131,6 +131,8 @@ pub struct Plan {
     pub wall_skew_ms: u64,
     /// Period of background saves, ms; 0 for none.
     pub save_period_ms: u64,
+    /// So many percent of the processes follow upstream's rules and no others.
+    pub upstream_percent: u64,
     /// Clients.
     pub clients: usize,
     /// Longest pause between two requests of one client, us.
@@ -188,6 +190,7 @@ impl Plan {
             drift_ppm: *pick(r, &[0, 100, 10_000, 50_000]),
             wall_skew_ms: *pick(r, &[0, 300, 10_000]),
             save_period_ms: *pick(r, &[0, 500, 3_000]),
+            upstream_percent: 0,
             clients: r.range(2, 8) as usize,
             think_max_us: *pick(r, &[2_000, 20_000, 60_000]),
             patience_ms: r.range(500, 3_000),
@@ -212,6 +215,9 @@ impl Plan {
             Profile::Paused => planned_acts(&plan, r, lasting_deed),
             Profile::Chaos => chaos_acts(&plan, r),
         };
+        if profile == Profile::Chaos {
+            plan.upstream_percent = *pick(r, &[0, 0, 0, 0, 0, 0, 30, 60]);
+        }
         if profile == Profile::Paused {
             plan.pauses = plan.acts.iter().map(|act| pauses(&plan, r, act.deed)).collect();
         }
@@ -245,6 +251,7 @@ impl Plan {
             drift_ppm: 100,
             wall_skew_ms: 20,
             save_period_ms: 0,
+            upstream_percent: 0,
             clients: 0,
             think_max_us: 20_000,
             patience_ms: 2_000,
@@ -260,6 +267,17 @@ impl Plan {
     pub fn is_forced(&self) -> bool {
         let unasked = |mode| mode != FailoverMode::Default;
         self.acts.iter().any(|act| matches!(act.deed, Deed::Failover(_, mode) if unasked(mode)))
+    }
+
+    /// Whether a process follows upstream's rules and no others.
+    pub fn is_upstream(&self, proc: usize) -> bool {
+        // Spread over primaries and replicas alike.
+        !self.is_witness(proc) && (proc as u64 * 37 + 11) % 100 < self.upstream_percent
+    }
+
+    /// Whether a machine loses its disk: it comes back at the same address as another node, which has nothing.
+    pub fn loses_disks(&self) -> bool {
+        self.acts.iter().any(|act| matches!(act.deed, Deed::Crash(_, End::Disk)))
     }
 
     /// Processes at the start.

@@ -145,6 +145,10 @@ impl World {
         match event {
             Event::Syn { conn, tries } => self.on_syn(conn, tries),
             Event::Conn { conn, side, what } => self.on_conn(conn, side, what),
+            Event::Depart { conn, side, payload } => {
+                let Io { net, queue, now, .. } = &mut self.io;
+                net.depart(queue, *now, conn, side, payload);
+            }
             Event::Own { proc, life, what } => {
                 let process = &mut self.procs[proc];
                 let stale = what == Later::Wake && process.core.as_ref().is_some_and(|c| c.wake_at != self.io.now);
@@ -205,6 +209,7 @@ impl World {
             Event::Direct => (11, 0, 0),
             Event::Fault { index, begins } => (12, *index as u64, u64::from(*begins)),
             Event::Start { proc, life } => (13, *proc as u64, *life),
+            Event::Depart { conn, side, .. } => (15, *conn as u64, *side as u64),
             Event::Stand { proc, still } => (14, *proc as u64, u64::from(*still)),
         };
         let loud = matches!(kind, 7..=10 | 12..=14);

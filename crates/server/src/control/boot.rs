@@ -73,6 +73,7 @@ pub fn cluster_settings(s: &Settings) -> Result<baton_cluster::Settings, StartEr
         lease: s.bool(Id::ClusterWriteLease),
         write_ack_replicas: s.uint(Id::WriteAckReplicas),
         prompt_elections: true,
+        announce_capabilities: true,
         witness: s.bool(Id::ClusterWitness),
     })
 }

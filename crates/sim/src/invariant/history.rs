@@ -1,20 +1,29 @@
 //! No node that held data adopts a shorter history in a planned handover: neither silently, by following a stream that
-//! begins before its own end, nor by a full synchronisation to less (architecture 6 and 8, cluster-bus 15.3 S6).
+//! begins before its own end, nor by a full synchronisation to less. After crashes and partitions the history of whoever
+//! won may be shorter by what it never got; but nobody that holds keys ever adopts one without any, as happens where a
+//! primary was started again without its data (architecture 6 and 8, cluster-bus 15.3 S6).
 
 use baton_base::{NodeId, Offset};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How far every node was.
 #[derive(Default)]
 pub struct Histories {
     ends: BTreeMap<NodeId, Offset>,
+    /// Who has keys.
+    filled: BTreeSet<NodeId>,
     /// Full synchronisations in planned handovers, which should be partial ones.
     pub full_syncs: u64,
 }
 
 impl Histories {
     /// A node's dataset ends here now.
-    pub fn note(&mut self, node: NodeId, end: Offset, strict: bool) -> Result<(), String> {
+    pub fn note(&mut self, node: NodeId, end: Offset, has_keys: bool, strict: bool) -> Result<(), String> {
+        if has_keys {
+            self.filled.insert(node);
+        } else if self.filled.remove(&node) {
+            return Err(format!("{node} held keys and adopted a history without any, at {end}"));
+        }
         let before = self.ends.insert(node, end).unwrap_or_default();
         if strict && end < before {
             return Err(format!("{node} had data up to {before} and has it up to {end} now"));
@@ -25,6 +34,7 @@ impl Histories {
     /// A node starts anew with what its disk holds.
     pub fn restarted(&mut self, node: NodeId, end: Offset) {
         self.ends.insert(node, end);
+        self.filled.remove(&node);
     }
 }
 
@@ -36,10 +46,22 @@ mod tests {
     fn going_back_counts_only_without_faults() {
         let id = NodeId::new([b'a'; 40]).unwrap();
         let mut histories = Histories::default();
-        assert!(histories.note(id, Offset(10), true).is_ok());
-        assert!(histories.note(id, Offset(5), false).is_ok());
-        assert!(histories.note(id, Offset(4), true).is_err());
+        assert!(histories.note(id, Offset(10), true, true).is_ok());
+        assert!(histories.note(id, Offset(5), true, false).is_ok());
+        assert!(histories.note(id, Offset(4), true, true).is_err());
         histories.restarted(id, Offset(0));
-        assert!(histories.note(id, Offset(1), true).is_ok());
+        assert!(histories.note(id, Offset(1), false, true).is_ok());
+    }
+
+    #[test]
+    fn nobody_gives_up_all_it_has() {
+        let id = NodeId::new([b'a'; 40]).unwrap();
+        let mut histories = Histories::default();
+        assert!(histories.note(id, Offset(0), false, false).is_ok());
+        assert!(histories.note(id, Offset(10), true, false).is_ok());
+        assert!(histories.note(id, Offset(2), false, false).is_err());
+        assert!(histories.note(id, Offset(10), true, false).is_ok());
+        histories.restarted(id, Offset(0));
+        assert!(histories.note(id, Offset(0), false, false).is_ok());
     }
 }

@@ -5,6 +5,7 @@ pub mod epochs;
 pub mod history;
 pub mod one_vote;
 pub mod one_writer;
+pub mod settled;
 
 use acknowledged::Ledger;
 use baton_base::{Mono, NodeId};

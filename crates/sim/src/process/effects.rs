@@ -98,14 +98,14 @@ impl Core {
         if io.sabotage == Some(Sabotage::VoteTwice) && Kind::of_packet(&bytes) == Kind::AuthAck {
             self.vote_for_all(io, departs, &bytes);
         }
-        io.net.send(&mut io.queue, departs, conn, side, Payload::Bytes(bytes));
+        io.net.send(&mut io.queue, io.now, departs, conn, side, Payload::Bytes(bytes));
     }
 
     fn vote_for_all(&mut self, io: &mut Io, departs: Mono, bytes: &[u8]) {
         let own: Vec<ConnNo> = self.bus.iter().filter(|(link, _)| !link.is_inbound()).map(|(_, conn)| *conn).collect();
         for conn in own {
             self.show_packet(io, departs, conn, Side::Caller, bytes);
-            io.net.send(&mut io.queue, departs, conn, Side::Caller, Payload::Bytes(bytes.to_vec()));
+            io.net.send(&mut io.queue, io.now, departs, conn, Side::Caller, Payload::Bytes(bytes.to_vec()));
         }
     }
 

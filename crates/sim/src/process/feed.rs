@@ -172,7 +172,7 @@ impl Core {
             false => format!("${}\r\n", snapshot.bytes()).into_bytes(),
         };
         self.say(io, conn, line);
-        io.net.send(&mut io.queue, io.now, conn, Side::Callee, Payload::Snapshot(snapshot));
+        io.net.send(&mut io.queue, io.now, io.now, conn, Side::Callee, Payload::Snapshot(snapshot));
         if let Some(from) = from {
             self.begin_stream(io, conn, from);
         }
@@ -212,13 +212,13 @@ impl Core {
         feeder.sent = Some(from.plus(ops.iter().map(Op::bytes).sum()));
         if !ops.is_empty() {
             let payload = Payload::Stream { from, ops: Rc::new(ops) };
-            io.net.send(&mut io.queue, io.now, conn, Side::Callee, payload);
+            io.net.send(&mut io.queue, io.now, io.now, conn, Side::Callee, payload);
         }
     }
 
     fn say(&mut self, io: &mut Io, conn: ConnNo, bytes: Vec<u8>) {
         if !bytes.is_empty() {
-            io.net.send(&mut io.queue, io.now, conn, Side::Callee, Payload::Bytes(bytes));
+            io.net.send(&mut io.queue, io.now, io.now, conn, Side::Callee, Payload::Bytes(bytes));
         }
     }
 

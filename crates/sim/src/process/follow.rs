@@ -123,7 +123,7 @@ impl Core {
             }
             Effect::Send { conn, bytes } => {
                 if let Some((_, number)) = self.following.conn.filter(|(c, _)| *c == conn) {
-                    io.net.send(&mut io.queue, io.now, number, Side::Caller, Payload::Bytes(bytes));
+                    io.net.send(&mut io.queue, io.now, io.now, number, Side::Caller, Payload::Bytes(bytes));
                 }
             }
             Effect::AdoptHistory(position) => self.adopt(io, position),

@@ -1,5 +1,7 @@
-//! When all is well: everybody runs and agrees, every slot is served, every replica is attached to its primary and has
-//! what it has (architecture 8: after the faults stop, every slot is served within a bound, every replica is attached).
+//! When all is well: everybody runs and agrees, every slot is served and none is left migrating, every replica is attached
+//! to its primary and has what it has. The director demands it within a bound, after the faults and between operations
+//! (architecture 8: after the faults stop, every slot is served within a bound, every replica is attached, nothing is left
+//! migrating).
 
 use crate::process::State;
 use crate::process::core::Core;
@@ -50,6 +52,9 @@ pub fn is_calm(world: &World) -> Result<(), String> {
 fn agrees(first: &Core, core: &Core) -> Result<(), String> {
     let (a, b) = (&first.topology, &core.topology);
     let no = core.place();
+    if !b.migrating.is_empty() || !b.importing.is_empty() {
+        return Err(format!("n{no} has slots that are half migrated"));
+    }
     if !b.health.is_ok() {
         return Err(format!("n{no} says {:?}", b.health));
     }

@@ -1,0 +1,84 @@
+//! Lost data: empty primaries, empty replicas, primaries that don't know that they were replaced.
+
+use crate::play;
+
+/// Clients of every scenario: each may lose the write that was under way when a primary died.
+const CLIENTS: u64 = 4;
+
+/// C3, S6. Upstream: a primary whose process is started again within the node timeout, without its data, is primary with
+/// nothing, and its replicas give theirs up. Here they keep it, and one of them takes over.
+#[test]
+fn a_primary_that_comes_back_empty_wipes_nobody() {
+    for replicas in [1, 2] {
+        play(&format!("profile chaos\nreplicas {replicas}\nact 1000 20 crash process primary 0"), |report| {
+            assert!(report.lost <= CLIENTS, "{report:?}");
+        });
+    }
+}
+
+/// The same with an old snapshot on the disk: the primary comes back with less than its replicas have.
+#[test]
+fn a_primary_that_comes_back_with_an_old_snapshot_steps_behind() {
+    play("profile chaos\nsave-period-ms 900\nact 1300 20 crash process primary 0", |report| {
+        assert!(report.lost <= CLIENTS, "{report:?}");
+    });
+}
+
+/// C4, S5. Upstream: a replica that lost its data and has not synchronised yet may win when its primary dies. Here only
+/// the one that has everything may stand.
+#[test]
+fn a_replica_in_the_midst_of_a_synchronisation_never_wins() {
+    let scenario = "profile chaos
+        replicas 2
+        snapshot-max-us 900000
+        act 800 20 crash process replica 0
+        act 1000 2500 crash process primary 0";
+    play(scenario, |report| assert!(report.lost <= CLIENTS, "{report:?}"));
+}
+
+/// C5. Upstream: after a chain of failovers an old primary comes back as a second primary of its shard, and may win a
+/// collision of epochs with less data. Here each that returns follows whoever serves the slots.
+#[test]
+fn a_chain_of_failovers_leaves_one_primary() {
+    let scenario = "profile chaos
+        replicas 2
+        act 500 900 crash process primary 0
+        act 1000 900 crash process primary 0
+        act 1500 400 crash process primary 0
+        act 2100 300 crash process primary 0";
+    play(scenario, |_| {});
+}
+
+/// C6. Garnet: a node that was away keeps an old claim of its slots for ever, as its epoch keeps newer ones out. Here a
+/// primary that was cut off for long takes the newer claim as soon as it hears it.
+#[test]
+fn a_stale_owner_gives_its_slots_up() {
+    play("profile chaos\nact 200 4000 partition 1 0", |report| assert!(report.recovery_ms < 15_000, "{report:?}"));
+    play("profile chaos\nact 200 4000 partition 1 1", |report| assert!(report.recovery_ms < 15_000, "{report:?}"));
+}
+
+/// D3. Upstream: with a backlog smaller than what is written during a synchronisation, the next one begins where the last
+/// one ended, for ever. Here what comes behind a snapshot waits with it.
+#[test]
+fn a_small_backlog_does_not_make_synchronisations_endless() {
+    let scenario = "profile chaos
+        backlog-bytes 4096
+        op-bytes-max 8000
+        snapshot-max-us 700000
+        act 500 0 reset replica 0
+        act 1000 0 reset replica 0
+        act 1500 20 crash process replica 0
+        act 2500 0 reset primary 0";
+    play(scenario, |report| assert_eq!(report.lost, 0, "{report:?}"));
+}
+
+/// S10. Two replicas take over without asking anybody, in one moment: one of them is primary in the end.
+#[test]
+fn two_takeovers_leave_one_primary() {
+    let scenario = "profile chaos
+        replicas 2
+        act 1000 0 failover takeover replica 0
+        act 1000 0 failover takeover replica 0
+        act 1001 0 failover takeover replica 0";
+    play(scenario, |_| {});
+}

@@ -1,0 +1,65 @@
+//! Planned changes that lost data, left nobody in charge, or kept clients running in circles.
+
+use crate::play;
+
+/// B3. Upstream: while a failover outside a cluster is in progress both nodes are replicas, and send clients to each other.
+/// Here clients are held until there is somebody to send them to.
+#[test]
+fn clients_are_not_sent_in_circles() {
+    for deed in ["hand-over primary 0", "failover default replica 0", "stop sigterm primary 0"] {
+        play(&format!("profile planned\nact 0 300 {deed}"), |report| {
+            assert_eq!((report.planned, report.lost), (1, 0), "{report:?}");
+            assert!(report.longest_wait_us < 100_000, "{report:?}");
+        });
+    }
+}
+
+/// B5. Sentinel: the old primary goes on accepting writes after the decision and then throws them away. Here every write that was
+/// acknowledged is there afterwards, however busy the clients.
+#[test]
+fn nothing_acknowledged_is_lost_in_a_busy_handover() {
+    let scenario = "profile planned
+        clients 16
+        think-max-us 500
+        act 0 300 failover default replica 0
+        act 0 300 hand-over primary 0
+        act 0 300 stop failover primary 0
+        act 0 300 failover default replica 0";
+    play(scenario, |report| assert_eq!((report.planned, report.lost), (4, 0), "{report:?}"));
+}
+
+/// B7. An operator took a replica that was just started again for ready, and stopped the primary: every key was lost. Here
+/// the primary waits for it.
+#[test]
+fn a_rolling_restart_in_a_hurry_loses_nothing() {
+    let scenario = "profile chaos
+        snapshot-max-us 900000
+        act 800 50 stop sigterm replica 0
+        act 1000 50 stop sigterm primary 0";
+    play(scenario, |report| assert_eq!(report.lost, 0, "{report:?}"));
+}
+
+/// C7. Garnet: a takeover that failed after writes were stopped left no owner of the slots. Here the primary serves again
+/// when its candidate says nothing.
+#[test]
+fn a_candidate_that_stands_still_leaves_the_primary_in_charge() {
+    let scenario = "profile paused
+        node-timeout-ms 28000
+        act 0 300 hand-over primary 0
+        pause 300 7000000 replica 0
+        act 0 300 failover default replica 0
+        pause 1500 7000000 replica 0";
+    play(scenario, |report| assert_eq!(report.lost, 0, "{report:?}"));
+}
+
+/// E6. Garnet: with a single shard the old primary does not come back as a replica, and there is no way back to it. Here it
+/// does, and the way back is the same command.
+#[test]
+fn a_single_shard_goes_there_and_back() {
+    let scenario = "profile planned
+        shards 1
+        act 0 300 failover default replica 0
+        act 0 300 stop sigterm primary 0
+        act 0 300 failover default replica 0";
+    play(scenario, |report| assert_eq!((report.planned, report.lost), (3, 0), "{report:?}"));
+}
