@@ -68,7 +68,7 @@ impl Homecoming {
 }
 
 impl Cluster {
-    /// This node was started with a configuration.
+    /// This node was started with a configuration, or hears from others that it is a primary.
     pub(crate) fn come_home(&mut self) {
         if !self.serves(&self.me) || self.settings.restart_wait_ms == 0 {
             return;

@@ -77,6 +77,8 @@ impl Cluster {
         self.todo.publish = true;
         if *id == self.me {
             self.become_primary();
+            // The others remember what this node has forgotten, so it may have forgotten its data, too.
+            self.come_home();
         }
     }
 

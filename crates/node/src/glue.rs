@@ -123,6 +123,14 @@ impl Node {
             self.effects.push_back(Effect::Reply { token, result });
             return;
         }
+        if origin == Origin::PrimaryLink && !self.is_primary() && self.handover.phase() != Phase::Idle {
+            // A replica that is about to exit would be the shard's primary for as long as its final save takes. Its primary
+            // finds somebody else, or waits until this node is back.
+            let text = "Asked to take over while shutting down: refused.".to_owned();
+            self.effects.push_back(Effect::Log { level: LogLevel::Notice, text });
+            self.effects.push_back(Effect::Reply { token, result: Ok(cluster::ClusterReply::Ok) });
+            return;
+        }
         self.tell_cluster(at, cluster::Input::Command { token, origin, command });
     }
 
