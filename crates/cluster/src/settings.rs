@@ -156,6 +156,7 @@ impl Settings {
     pub fn of_upstream(self) -> Settings {
         Settings {
             detect_refusals: false,
+            detect_silence_ms: 0,
             restart_wait_ms: 0,
             lease: false,
             witness: false,

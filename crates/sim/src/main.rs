@@ -193,6 +193,7 @@ struct Sum {
     planned: u64,
     full_syncs: u64,
     hopeless: u64,
+    emptied: u64,
     virtual_ms: u64,
     events: u64,
     waits_us: Vec<u64>,
@@ -229,6 +230,7 @@ fn add(sum: &mut Sum, report: Report) {
     sum.lossy += u64::from(report.lost > 0);
     sum.planned += report.planned;
     sum.full_syncs += report.full_syncs;
+    sum.emptied += report.emptied;
     sum.hopeless += u64::from(report.hopeless);
     sum.virtual_ms += report.virtual_ms;
     sum.events += report.events;
@@ -253,6 +255,7 @@ fn tell(sum: &Sum, count: u64, seconds: f64) {
     println!("  {} planned handovers, {} full synchronisations in them", sum.planned, sum.full_syncs);
     println!("  longest wait of a client in one, ms: {}", percentiles(&sum.waits_us, 1000));
     println!("  from the last fault to peace, ms: {}", percentiles(&sum.recoveries_ms, 1));
+    println!("  {} times a node gave up all keys it had", sum.emptied);
     println!("  {} seeds left a shard without any whole copy", sum.hopeless);
     println!("  {} failed", sum.failed.len());
 }

@@ -215,7 +215,7 @@ impl Plan {
             Profile::Paused => planned_acts(&plan, r, lasting_deed),
             Profile::Chaos => chaos_acts(&plan, r),
         };
-        if profile == Profile::Chaos {
+        if profile == Profile::Chaos && witnesses == 0 {
             plan.upstream_percent = *pick(r, &[0, 0, 0, 0, 0, 0, 30, 60]);
         }
         if profile == Profile::Paused {
@@ -269,15 +269,16 @@ impl Plan {
         self.acts.iter().any(|act| matches!(act.deed, Deed::Failover(_, mode) if unasked(mode)))
     }
 
-    /// Whether a process follows upstream's rules and no others.
-    pub fn is_upstream(&self, proc: usize) -> bool {
-        // Spread over primaries and replicas alike.
-        !self.is_witness(proc) && (proc as u64 * 37 + 11) % 100 < self.upstream_percent
+    /// Whether nobody but the holder of the newest epoch may acknowledge anything: all keep the lease, and nobody forces
+    /// anything.
+    pub fn keeps_leases(&self) -> bool {
+        !self.is_forced() && (self.upstream_percent == 0 || self.witnesses > 0)
     }
 
-    /// Whether a machine loses its disk: it comes back at the same address as another node, which has nothing.
-    pub fn loses_disks(&self) -> bool {
-        self.acts.iter().any(|act| matches!(act.deed, Deed::Crash(_, End::Disk)))
+    /// Whether a process follows upstream's rules and no others.
+    pub fn is_upstream(&self, proc: usize) -> bool {
+        // Spread over primaries and replicas alike. Witnesses vote only where everybody says that they may.
+        self.witnesses == 0 && (proc as u64 * 37 + 11) % 100 < self.upstream_percent
     }
 
     /// Processes at the start.

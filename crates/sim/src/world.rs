@@ -52,6 +52,8 @@ pub struct Report {
     pub longest_wait_us: u64,
     /// Full synchronisations in them.
     pub full_syncs: u64,
+    /// How often a node that held keys adopted a history without any.
+    pub emptied: u64,
     /// The faults left no whole copy of some shard, so that it could not come back.
     pub hopeless: bool,
     /// From the end of the last fault until all was well again, ms.
@@ -287,6 +289,7 @@ impl World {
             planned: director.planned,
             longest_wait_us: director.longest_wait.as_micros() as u64,
             full_syncs: watch.histories.full_syncs,
+            emptied: watch.histories.emptied,
             hopeless: director.hopeless,
             recovery_ms: director.recovery.as_millis() as u64,
         }

@@ -316,8 +316,6 @@ impl Core {
         if self.complete {
             let strict = io.watch.strict;
             let verdict = io.watch.histories.note(id, self.data.end(), !self.data.keys().is_empty(), strict);
-            // Upstream's rules allow it.
-            let verdict = if io.plan.upstream_percent > 0 { verdict.or(Ok(())) } else { verdict };
             io.watch.judge(io.now, verdict);
         }
     }

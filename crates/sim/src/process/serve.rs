@@ -106,7 +106,7 @@ impl Core {
 
     fn acknowledge(&mut self, io: &mut Io, request: Request) {
         let cluster = self.node.cluster().expect("in cluster mode");
-        let (id, epoch, strict) = (cluster.id(), cluster.config_epoch(), io.watch.strict || !io.plan.is_forced());
+        let (id, epoch, strict) = (cluster.id(), cluster.config_epoch(), io.watch.strict || io.plan.keeps_leases());
         let verdict = io.watch.writers.note(request.slot, epoch, id, strict);
         io.watch.judge(io.now, verdict);
         self.answer(io, request, Answer::Ok);

@@ -29,6 +29,8 @@ fn play(scenario: &str, judge: impl Fn(&Report)) {
         let report = run(seed, Options { plan: Some(plan), ..Options::default() });
         assert!(report.violations.is_empty(), "seed {seed} of {text}\n{:#?}", report.violations);
         assert!(!report.hopeless && report.planned > 0, "seed {seed} doesn't come to its end: {report:?}");
+        let upstream = text.contains("upstream");
+        assert!(upstream || report.emptied == 0, "seed {seed} of {text}\n{report:?}");
         judge(&report);
     }
 }
