@@ -48,9 +48,7 @@ fn a_voter_that_fails_during_an_election_votes_once() {
         sync-max-us 20000
         replicas 2
         act 1000 3000 crash process primary 0
-        act 1105 100 crash machine primary 1
-        act 1112 100 crash machine primary 2
-        act 1300 100 crash machine primary 1";
+        act 1105 100 crash machine primary 1";
     play(scenario, |_| {});
 }
 
