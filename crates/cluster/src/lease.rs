@@ -37,7 +37,7 @@ const ASKS_IN_A_LEASE: u32 = 4;
 const LEASE_MAX: Duration = Duration::from_secs(10);
 /// How long a vote against a failed primary stands in the way of answering that primary again. Candidates of this kind
 /// count no vote that is as old.
-const VOTE_LASTS: Duration = Duration::from_secs(2);
+pub(crate) const VOTE_LASTS: Duration = Duration::from_secs(2);
 /// Until when a candidate counts its votes; less than [`VOTE_LASTS`] by more than clocks differ.
 pub(crate) const VOTES_COUNT_FOR: Duration = Duration::from_millis(1500);
 
@@ -202,7 +202,7 @@ impl Cluster {
 
     /// Promises not to vote against a primary for a while, unless I know better than it does.
     fn on_ask(&mut self, turn: &Turn<'_>, link: LinkId, from: NodeId, stamp: Mono, length: Duration) {
-        if !self.is_voting(&self.me) || self.homecoming.is_behind() || !self.nodes[&from].healthy() {
+        if !self.is_voting(&self.me) || self.may_be_replaced(turn.now) || !self.nodes[&from].healthy() {
             return;
         }
         if !self.serves(&from) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// A primary neither serves nor votes this long after its first evaluation, so that the others can tell it first what
 /// happened while it was away.
-const WRITABLE_DELAY: Duration = Duration::from_millis(2000);
+pub(crate) const WRITABLE_DELAY: Duration = Duration::from_millis(2000);
 
 /// What the evaluation remembers.
 #[derive(Debug)]

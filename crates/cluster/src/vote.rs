@@ -4,9 +4,15 @@
 use crate::capabilities::Capabilities;
 use crate::cluster::{Cluster, Turn};
 use crate::effect::LogLevel;
+use crate::lease::VOTE_LASTS;
 use crate::node::Node;
-use baton_base::{Epoch, NodeId};
+use crate::state::WRITABLE_DELAY;
+use baton_base::{Epoch, Mono, NodeId};
 use baton_wire::{Body, Header, MsgFlags};
+use std::time::Duration;
+
+/// For so long after its start a primary lets others be replaced first; one of them may have nobody who can do it.
+const PRECEDENCE_LASTS: Duration = Duration::from_secs(20);
 
 /// Why a vote is refused.
 enum Denial {
@@ -22,7 +28,7 @@ impl Cluster {
     /// Answers a request for a vote.
     pub(crate) fn on_vote_request(&mut self, turn: &Turn<'_>, candidate: NodeId, header: &Header) {
         self.note_request(turn, candidate, header);
-        let denial = match self.judge_request(candidate, header) {
+        let denial = match self.judge_request(turn, candidate, header) {
             Ok(()) => {
                 let forced = header.mflags.contains(MsgFlags::FORCEACK);
                 return match self.bound_until(turn, candidate, forced) {
@@ -43,7 +49,26 @@ impl Cluster {
         }
     }
 
-    fn judge_request(&self, candidate: NodeId, header: &Header) -> Result<(), Denial> {
+    /// Whether somebody may have my slots already without my knowing: whether I still am a voter for others is not mine to
+    /// tell then. That is so while a vote for my own successor counts; and for one that asks to be replaced since it was
+    /// started, as long as others need to tell it what happened before. Not for longer, or primaries that were all started
+    /// with less than their replicas have would wait for each other for ever.
+    pub(crate) fn may_be_replaced(&self, now: Mono) -> bool {
+        let mine = |id: &NodeId| self.nodes.get(id).is_some_and(|n| n.primary == Some(self.me));
+        let voted = self.voted_for.is_some_and(|(id, at)| now.since(at) < VOTE_LASTS && mine(&id));
+        voted || (self.homecoming.is_behind() && now.since(self.myself().created) < WRITABLE_DELAY)
+    }
+
+    /// Whether another primary that asks to be replaced comes first. If each of several voted for its own successor before
+    /// all else, none would be free to vote for another's.
+    fn gives_precedence(&self, now: Mono) -> bool {
+        let shard = self.myself().shard;
+        let first = |n: &Node| n.healthy() && n.capabilities.has(Capabilities::BEHIND) && n.shard < shard;
+        let young = now.since(self.myself().created) < PRECEDENCE_LASTS;
+        young && self.homecoming.is_behind() && self.voting_nodes().any(first)
+    }
+
+    fn judge_request(&self, turn: &Turn<'_>, candidate: NodeId, header: &Header) -> Result<(), Denial> {
         let because = |text: String| Err(Denial::Because(text));
         if !self.is_voting(&self.me) {
             return Err(Denial::NoVoter);
@@ -62,8 +87,9 @@ impl Cluster {
             return because(format!(": already voted for epoch {mine}"));
         }
         let node = &self.nodes[&candidate];
-        if self.homecoming.is_behind() && node.primary != Some(self.me) {
-            // I have asked to be replaced: whether I still am a voter for others is not mine to tell.
+        let own = node.primary == Some(self.me);
+        let unsafe_now = if own { self.gives_precedence(turn.now) } else { self.may_be_replaced(turn.now) };
+        if unsafe_now {
             return because(": it is not safe to vote in this moment)".to_owned());
         }
         let for_epoch = |why: &str| because(format!(" for epoch {asked}: {why}"));

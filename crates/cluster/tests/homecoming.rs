@@ -219,3 +219,18 @@ fn who_waits_to_be_replaced_votes_for_nobody_else() {
     assert!(world.logged(0, "it is not safe to vote in this moment") > 0);
     assert_eq!(world.logged(0, "Failover auth granted"), 0);
 }
+
+#[test]
+fn primaries_that_all_come_back_with_less_elect_each_others_successors() {
+    let mut world = settled(9, 3);
+    (0..3).for_each(|index| world.kill(index));
+    world.run(Duration::from_millis(50));
+    for index in 0..3 {
+        world.peers[index].offset = 10;
+        world.restart(index);
+    }
+    let replaced = |w: &World| (0..3).all(|shard| w.peers[shard].primary.is_some());
+    world.until("every one of them is replaced", secs(30), replaced);
+    world.until_served("all slots are served again");
+    assert!((0..9).all(|index| world.peers[index].offset >= 1000), "the others' data is the data");
+}

@@ -82,3 +82,16 @@ fn two_takeovers_leave_one_primary() {
         act 1001 0 failover takeover replica 0";
     play(scenario, |_| {});
 }
+
+/// S6 three times at once: primaries that all come back with less than their replicas have wait for each other's votes.
+#[test]
+fn s6_of_all_shards_at_once() {
+    let scenario = "profile chaos
+        replicas 2
+        sync-max-us 20000
+        act 1000 3000 crash process primary 0
+        act 1105 100 crash machine primary 1
+        act 1112 100 crash machine primary 2
+        act 1300 100 crash machine primary 1";
+    play(scenario, |_| {});
+}
