@@ -120,6 +120,9 @@ class Cluster:
         for process in self.servers + [space.holder for space in self.spaces]:
             process.kill()
             process.wait()
+        for space in self.spaces:
+            # The namespace takes its cable along, but not at once.
+            subprocess.run(["ip", "link", "del", space.cable], capture_output=True, check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

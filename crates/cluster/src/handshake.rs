@@ -281,7 +281,7 @@ impl Cluster {
         let Some(node) = self.nodes.get_mut(&sender) else { return };
         if node.shard != shard {
             node.shard = shard;
-            self.todo.save_lazily();
+            self.save_about(shard);
             self.todo.publish = true;
         }
         if self.myself().primary == Some(sender) && self.myself().shard != shard {

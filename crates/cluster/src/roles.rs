@@ -190,7 +190,7 @@ impl Cluster {
         let text =
             format!("Node {} is now a replica of node {} in shard {shard}", self.named(&sender), self.named(&primary));
         self.log(LogLevel::Notice, text);
-        self.todo.save_lazily();
+        self.save_about(shard);
         self.todo.health = true;
         self.todo.publish = true;
         self.repair_sub_replica();

@@ -4,7 +4,7 @@
 
 use crate::cluster::{Cluster, Turn};
 use crate::effect::Effect;
-use baton_base::{Mono, SlotBitmap};
+use baton_base::{Mono, ShardId, SlotBitmap};
 use std::mem::take;
 use std::time::Duration;
 
@@ -81,6 +81,12 @@ impl Todo {
 }
 
 impl Cluster {
+    /// Rewrite the file because of a node of this shard. Who is in my own is what a restart depends on: by that I know my
+    /// successor, and what data it has.
+    pub(crate) fn save_about(&mut self, shard: ShardId) {
+        if shard == self.myself().shard { self.todo.save_soon() } else { self.todo.save_lazily() }
+    }
+
     /// Makes durable whatever a packet that is about to leave could promise (S8). Every sending path comes through here.
     pub(crate) fn settle_promises(&mut self, turn: &Turn<'_>) {
         if self.todo.save_durable {
