@@ -49,14 +49,14 @@ impl Cluster {
         }
     }
 
-    /// Whether somebody may have my slots already without my knowing: whether I still am a voter for others is not mine to
-    /// tell then. That is so while a vote for my own successor counts; and for one that asks to be replaced since it was
-    /// started, as long as others need to tell it what happened before. Not for longer, or primaries that were all started
-    /// with less than their replicas have would wait for each other for ever.
+    /// Whether I asked to be replaced, and may have been without my knowing: whether I still am a voter for others is not
+    /// mine to tell then. That is so while a vote for my own successor counts, and after the start for as long as others
+    /// need to tell what happened before. Not for longer, or primaries that were all started with less than their replicas
+    /// have would wait for each other for ever. Handovers of several shards at once need each other's votes.
     pub(crate) fn may_be_replaced(&self, now: Mono) -> bool {
         let mine = |id: &NodeId| self.nodes.get(id).is_some_and(|n| n.primary == Some(self.me));
         let voted = self.voted_for.is_some_and(|(id, at)| now.since(at) < VOTE_LASTS && mine(&id));
-        voted || (self.homecoming.is_behind() && now.since(self.myself().created) < WRITABLE_DELAY)
+        self.homecoming.is_behind() && (voted || now.since(self.myself().created) < WRITABLE_DELAY)
     }
 
     /// Whether another primary that asks to be replaced comes first. If each of several voted for its own successor before
