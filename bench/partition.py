@@ -24,6 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "e2e"))
 
 import resp  # noqa: E402
+from servers import eventually  # noqa: E402
 
 NODES, SHARDS, PORT = 6, 3, 7000
 CUT_SECONDS = 6.0
@@ -57,19 +58,6 @@ class Space:
 
 def link(address, timeout=1.0):
     return resp.Connection(PORT, timeout=timeout, host=address)
-
-
-def eventually(condition, what, seconds=20.0):
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            if condition():
-                return
-        except (OSError, resp.ErrorReply, resp.Closed):
-            pass
-        if time.monotonic() > end:
-            raise SystemExit(f"waited {seconds:g} s for: {what}")
-        time.sleep(0.02)
 
 
 class Cluster:

@@ -182,10 +182,7 @@ impl Cluster {
 
     /// My link to a node, if it takes light packets of modules on it (cluster-bus 1.5).
     fn light_link(&self, id: &NodeId) -> Option<LinkId> {
-        let link = self.open_outbound(id)?;
-        let node = &self.nodes[id];
-        let identified = node.pong_received.is_some_and(|at| at >= self.links[&link].created);
-        (identified && node.has(NodeFlags::LIGHT_HDR_MODULE)).then_some(link)
+        self.open_outbound(id).filter(|link| self.takes_light(id, *link, NodeFlags::LIGHT_HDR_MODULE))
     }
 
     /// A light message of a module: anything that is not of this file is not for this node.
@@ -331,6 +328,10 @@ impl Cluster {
         let end = |until: Option<Mono>| until.unwrap_or(Mono::NEVER);
         if shorter && end(next) >= end(self.lease.told) {
             return;
+        }
+        if self.lease.told.is_none() {
+            // The first question follows what this turn still announces.
+            self.lease.ask_due = self.lease.ask_due.max(turn.now + Duration::from_micros(1));
         }
         if next != self.lease.told {
             self.lease.told = next;

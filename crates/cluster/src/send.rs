@@ -185,6 +185,13 @@ impl Cluster {
         }
     }
 
+    /// Whether a node takes light packets of this kind on my link to it: it says so, and has identified the link
+    /// (cluster-bus 1.5).
+    pub(crate) fn takes_light(&self, id: &NodeId, link: LinkId, kind: NodeFlags) -> bool {
+        let node = &self.nodes[id];
+        node.has(kind) && node.pong_received.is_some_and(|at| at >= self.links[&link].created)
+    }
+
     /// Hands a PUBLISH to all nodes, an SPUBLISH to those of my shard; with the light header where it is understood
     /// and the peer has already identified the link (cluster-bus 1.5).
     pub(crate) fn on_publish(&mut self, turn: &Turn<'_>, channel: Vec<u8>, message: Vec<u8>, sharded: bool) {
@@ -197,8 +204,7 @@ impl Cluster {
             if sharded && node.shard != shard {
                 continue;
             }
-            let identified = node.pong_received.is_some_and(|at| at >= self.links[&link].created);
-            let bytes: &Vec<u8> = if node.has(NodeFlags::LIGHT_HDR_PUBLISH) && identified {
+            let bytes: &Vec<u8> = if self.takes_light(&id, link, NodeFlags::LIGHT_HDR_PUBLISH) {
                 light.get_or_insert_with(|| baton_wire::encode_light_publish(&body))
             } else {
                 self.settle_promises(turn);
