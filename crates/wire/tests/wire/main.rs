@@ -3,7 +3,9 @@
 
 mod framing;
 mod layout;
+mod mutations;
 mod observed;
+mod oracle;
 mod properties;
 mod rejects;
 

@@ -23,6 +23,17 @@ fn sample(text: &str) -> Vec<u8> {
     packet
 }
 
+/// All of them, as they came.
+pub(crate) fn every_sample() -> Vec<Vec<u8>> {
+    macro_rules! samples {
+        ($($name:literal)*) => { vec![$(sample(include_str!(concat!("observed/", $name, ".hex")))),*] };
+    }
+    samples![
+        "auth-ack" "auth-req" "fail" "light-publish" "meet" "mfstart" "ping-primary" "ping-replica" "pong-primary"
+        "pong-replica" "publish" "publishshard" "update"
+    ]
+}
+
 macro_rules! observed {
     ($name:literal) => {{
         let packet = sample(include_str!(concat!("observed/", $name, ".hex")));
