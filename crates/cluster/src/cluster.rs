@@ -274,7 +274,7 @@ impl Cluster {
 
     /// Whether the other voters are enough to elect somebody, so that this node's vote is not needed.
     pub fn majority_without_me(&self) -> bool {
-        self.is_majority(|id| *id != self.me)
+        self.majority_without(&self.me)
     }
 
     /// The configuration epoch of this node's slots: its own, or its primary's.
@@ -357,7 +357,7 @@ impl Cluster {
 
     /// Number of primaries with slots, failed ones included.
     pub(crate) fn size(&self) -> usize {
-        self.serving_nodes().count()
+        self.slots.owner_count()
     }
 
     pub(crate) fn same_shard(&self, a: &NodeId, b: &NodeId) -> bool {

@@ -13,6 +13,7 @@
 use crate::capabilities::Capabilities;
 use crate::cluster::{Cluster, Turn};
 use crate::effect::{Effect, LogLevel};
+use crate::grant::Grant;
 use crate::link::LinkId;
 use crate::node::Node;
 use crate::note::Note;
@@ -44,8 +45,8 @@ pub(crate) const VOTES_COUNT_FOR: Duration = Duration::from_millis(1500);
 /// Both sides of it.
 #[derive(Debug, Default)]
 pub(crate) struct Lease {
-    /// Primary: until when each voter's answer counts.
-    answers: BTreeMap<NodeId, Mono>,
+    /// Primary: the answers of the voters.
+    pub(crate) grant: Grant,
     /// What the data plane was told last; nothing means that it need not care.
     told: Option<Mono>,
     /// When to ask next.
@@ -65,6 +66,11 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
+    /// What the data plane was told last.
+    pub(crate) fn told(&self) -> Option<Mono> {
+        self.told
+    }
+
     /// CONFIG RESETSTAT.
     pub(crate) fn reset_stats(&mut self) {
         self.losses = 0;
@@ -100,10 +106,14 @@ impl Cluster {
         (self.ask_period() * ASKS_IN_A_LEASE).min(LEASE_MAX)
     }
 
-    /// Whether somebody could be elected against me. Where my own vote is always needed, nobody can. Who serves nobody yet
-    /// asks for nothing.
-    fn needs_lease(&self) -> bool {
-        self.settings.lease && self.serves(&self.me) && self.majority_without_me() && !self.homecoming.withholds()
+    /// Whether this node would keep to a lease. Who serves nobody yet asks for nothing.
+    pub(crate) fn wants_lease(&self) -> bool {
+        self.settings.lease && !self.homecoming.withholds()
+    }
+
+    /// Whether somebody could be elected against me. Where my own vote is always needed, nobody can.
+    pub(crate) fn needs_lease(&self) -> bool {
+        self.wants_lease() && self.serves(&self.me) && self.majority_without_me()
     }
 
     /// Whether this voter keeps promises.
@@ -114,13 +124,6 @@ impl Cluster {
     /// Whether all voters keep promises: then these alone decide what is safe, and waiting for long adds nothing.
     pub(crate) fn all_keep_promises(&self) -> bool {
         self.settings.lease && self.voting_nodes().all(|n| self.keeps_promises(&n.id))
-    }
-
-    /// Until when a majority lets me acknowledge.
-    fn leased_until(&self) -> Mono {
-        self.majority_value(|id| {
-            if *id == self.me { Mono::NEVER } else { self.lease.answers.get(id).copied().unwrap_or_default() }
-        })
     }
 
     /// How long I have been without a lease that I need.
@@ -226,13 +229,8 @@ impl Cluster {
     /// A voter's answer counts from when I asked.
     fn on_answer(&mut self, turn: &Turn<'_>, from: NodeId, stamp: Mono, length: Duration) {
         if stamp <= turn.now && self.needs_lease() {
-            self.count_answer(from, stamp + length.min(self.lease_length()));
+            self.lease.grant.add(from, stamp + length.min(self.lease_length()));
         }
-    }
-
-    fn count_answer(&mut self, from: NodeId, until: Mono) {
-        let answer = self.lease.answers.entry(from).or_default();
-        *answer = (*answer).max(until);
     }
 
     /// A PONG of a voter without promises to what I sent then.
@@ -242,13 +240,13 @@ impl Cluster {
             && self.is_voting(&id)
             && !self.keeps_promises(&id)
         {
-            self.count_answer(id, sent + self.settings.node_timeout() / 2);
+            self.lease.grant.add(id, sent + self.settings.node_timeout() / 2);
         }
     }
 
     /// A voter tells that it holds me for failing: whatever it answered before, it may act on that.
     pub(crate) fn doubt_answer(&mut self, from: &NodeId) {
-        self.lease.answers.remove(from);
+        self.lease.grant.remove(from);
     }
 
     /// Whether I need the PONGs of voters that keep no promises.
@@ -305,10 +303,10 @@ impl Cluster {
     /// promise of the one before me.
     pub(crate) fn begin_lease(&mut self, turn: &Turn<'_>, votes: Option<(Mono, Vec<NodeId>)>) {
         let length = self.lease_length();
-        self.lease.answers.clear();
+        self.lease.grant.clear();
         for (asked, voter) in votes.into_iter().flat_map(|(asked, voters)| voters.into_iter().map(move |v| (asked, v)))
         {
-            self.count_answer(voter, asked + length);
+            self.lease.grant.add(voter, asked + length);
         }
         self.lease.ask_due = turn.now;
         if self.voters.are_upstream() {
@@ -324,7 +322,7 @@ impl Cluster {
     /// Tells the data plane until when it may acknowledge. `shorter` is said before the role that depends on it is shown,
     /// anything else after it.
     pub(crate) fn settle_lease(&mut self, turn: &Turn<'_>, shorter: bool) {
-        let next = self.needs_lease().then(|| self.leased_until());
+        let next = self.granted_until();
         let end = |until: Option<Mono>| until.unwrap_or(Mono::NEVER);
         if shorter && end(next) >= end(self.lease.told) {
             return;

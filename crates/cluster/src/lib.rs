@@ -17,6 +17,7 @@ mod election;
 mod epoch;
 mod failure;
 mod gossip;
+mod grant;
 mod handshake;
 mod homecoming;
 mod input;

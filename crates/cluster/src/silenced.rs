@@ -97,7 +97,7 @@ impl Cluster {
         let Some(limit) = self.silence_limit() else { return };
         let Some(node) = self.nodes.get(id) else { return };
         let Some(quiet) = node.data_received.map(|at| turn.now.since(at)) else { return };
-        let replaceable = self.is_majority(|voter| voter != id);
+        let replaceable = self.majority_without(id);
         let asks = node.capabilities.has(Capabilities::LEASE) && self.is_voting(&self.me) && replaceable;
         if quiet < limit / 2 || !asks || turn.now < self.listen_until || !self.is_replaceable(turn, id) {
             return;

@@ -13,6 +13,8 @@ pub(crate) struct SlotMap {
     /// Nodes that own or once owned a slot; an index is reused once its node owns nothing.
     names: Vec<NodeId>,
     by_owner: BTreeMap<NodeId, SlotBitmap>,
+    /// How often a node became or ceased to be an owner.
+    owner_changes: u64,
     /// Slots whose owner no longer claims them: free for the next claimant, and masked out of UPDATE (cluster-bus 6.3-2).
     pub(crate) unclaimed: SlotBitmap,
     /// Slots that leave for another node.
@@ -27,6 +29,7 @@ impl SlotMap {
             owner: Box::new([0; Slot::COUNT]),
             names: Vec::new(),
             by_owner: BTreeMap::new(),
+            owner_changes: 0,
             unclaimed: SlotBitmap::new(),
             migrating: BTreeMap::new(),
             importing: BTreeMap::new(),
@@ -64,6 +67,29 @@ impl SlotMap {
         self.by_owner.iter()
     }
 
+    /// The ids of all owners, in order.
+    pub(crate) fn owner_ids(&self) -> impl Iterator<Item = &NodeId> {
+        self.by_owner.keys()
+    }
+
+    /// How many nodes own slots.
+    pub(crate) fn owner_count(&self) -> usize {
+        self.by_owner.len()
+    }
+
+    /// A number that is another one once other nodes own slots than before.
+    pub(crate) fn owner_changes(&self) -> u64 {
+        self.owner_changes
+    }
+
+    /// The slots of a node, as an owner.
+    fn set_of(&mut self, id: NodeId) -> &mut SlotBitmap {
+        self.by_owner.entry(id).or_insert_with(|| {
+            self.owner_changes += 1;
+            SlotBitmap::new()
+        })
+    }
+
     /// A number for every slot's owner, as `number` gives it; `none` for slots without one.
     pub(crate) fn numbered(&self, number: impl Fn(&NodeId) -> u16, none: u16) -> Box<[u16; Slot::COUNT]> {
         // Names are few and slots many, so each name is translated once.
@@ -90,7 +116,7 @@ impl SlotMap {
         self.unassign(slot);
         let index = self.name_index(id);
         self.owner[slot.index()] = index + 1;
-        self.by_owner.entry(id).or_default().insert(slot);
+        self.set_of(id).insert(slot);
     }
 
     /// Gives many slots to a node at once, taking them from whoever has them. A failover moves thousands: set by set that
@@ -104,13 +130,15 @@ impl SlotMap {
                 set.remove_all(slots);
             }
         }
+        let before = self.by_owner.len();
         self.by_owner.retain(|_, set| !set.is_empty());
+        self.owner_changes += u64::from(self.by_owner.len() < before);
         self.unclaimed.remove_all(slots);
         let index = self.name_index(id);
         for slot in slots.iter() {
             self.owner[slot.index()] = index + 1;
         }
-        self.by_owner.entry(id).or_default().insert_all(slots);
+        self.set_of(id).insert_all(slots);
     }
 
     /// The lowest of these slots whose owner is one of those asked for, and that owner.
@@ -128,6 +156,7 @@ impl SlotMap {
         set.remove(slot);
         if set.is_empty() {
             self.by_owner.remove(&id);
+            self.owner_changes += 1;
         }
         Some(id)
     }
@@ -135,6 +164,7 @@ impl SlotMap {
     /// Takes all slots from a node; gives their number.
     pub(crate) fn unassign_all(&mut self, id: &NodeId) -> usize {
         let Some(slots) = self.by_owner.remove(id) else { return 0 };
+        self.owner_changes += 1;
         for slot in slots.iter() {
             self.owner[slot.index()] = 0;
         }

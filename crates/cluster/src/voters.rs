@@ -114,11 +114,13 @@ pub struct Voters {
     witnesses: BTreeSet<NodeId>,
     /// What the newest is to be, and since when.
     wanted: Option<(Electorate, Mono)>,
+    /// How often the list changed.
+    changes: u64,
 }
 
 impl Default for Voters {
     fn default() -> Voters {
-        Voters { list: vec![Electorate::Upstream], witnesses: BTreeSet::new(), wanted: None }
+        Voters { list: vec![Electorate::Upstream], witnesses: BTreeSet::new(), wanted: None, changes: 0 }
     }
 }
 
@@ -149,11 +151,17 @@ impl Voters {
         self.list.len() == 1 && self.by_upstream()
     }
 
+    /// A number that is another one once the list is.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Reads the variable `voters`.
     pub(crate) fn read_list(&mut self, text: &str) -> Option<()> {
         let list: Vec<Electorate> = text.split('/').map(Electorate::parse).collect::<Option<_>>()?;
         if !list.is_empty() && list.len() <= LIST_MAX {
             self.list = list;
+            self.changes += 1;
             return Some(());
         }
         None
@@ -179,6 +187,7 @@ impl Voters {
     }
 
     fn append(&mut self, next: Electorate) {
+        self.changes += 1;
         self.list.retain(|e| *e != next);
         if self.list.len() + 1 >= LIST_MAX
             && let Electorate::Members(ids) = &next
@@ -195,14 +204,14 @@ impl Cluster {
         if let [only] = self.voters.list.as_slice() { Some(only) } else { None }
     }
 
-    /// Primaries with slots, by id: those that a failover can replace.
+    /// Primaries with slots, by id: those that a failover can replace. Only known primaries own slots (see `validate`).
     pub(crate) fn serving_nodes(&self) -> impl Iterator<Item = &Node> {
-        self.slots.owners().filter_map(|(id, _)| self.nodes.get(id)).filter(|n| n.is_primary())
+        self.slots.owner_ids().filter_map(|id| self.nodes.get(id))
     }
 
     /// Whether a node is a primary with slots.
     pub(crate) fn serves(&self, id: &NodeId) -> bool {
-        self.slots.owns_any(id) && self.nodes.get(id).is_some_and(Node::is_primary)
+        self.slots.owns_any(id)
     }
 
     /// Whether a node is a witness, as far as is known.
@@ -230,25 +239,56 @@ impl Cluster {
     }
 
     /// The voters of one electorate, those included that aren't known here any more.
-    fn electors(&self, electorate: &Electorate) -> Vec<NodeId> {
+    fn electors<'a>(&'a self, electorate: &'a Electorate) -> impl Iterator<Item = &'a NodeId> {
+        let (owners, members) = match electorate {
+            Electorate::Upstream => (Some(self.slots.owner_ids()), None),
+            Electorate::Members(ids) | Electorate::Unanimous(ids) => (None, Some(ids.iter())),
+        };
+        owners.into_iter().flatten().chain(members.into_iter().flatten())
+    }
+
+    fn elector_count(&self, electorate: &Electorate) -> usize {
         match electorate {
-            Electorate::Upstream => self.serving_nodes().map(|n| n.id).collect(),
-            Electorate::Members(ids) | Electorate::Unanimous(ids) => ids.iter().copied().collect(),
+            Electorate::Upstream => self.slots.owner_count(),
+            Electorate::Members(ids) | Electorate::Unanimous(ids) => ids.len(),
+        }
+    }
+
+    fn is_elector(&self, electorate: &Electorate, id: &NodeId) -> bool {
+        match electorate {
+            Electorate::Upstream => self.serves(id),
+            Electorate::Members(ids) | Electorate::Unanimous(ids) => ids.contains(id),
         }
     }
 
     /// Whether those who agree decide: they are a majority of each electorate.
     pub(crate) fn is_majority(&self, agrees: impl Fn(&NodeId) -> bool) -> bool {
         self.voters.list.iter().all(|electorate| {
-            let electors = self.electors(electorate);
-            electors.iter().filter(|id| agrees(id)).count() >= electorate.needed(electors.len())
+            let needed = electorate.needed(self.elector_count(electorate));
+            self.electors(electorate).filter(|id| agrees(id)).take(needed).count() == needed
         })
+    }
+
+    /// Whether all voters but this one are a majority, without asking each of them.
+    pub(crate) fn majority_without(&self, id: &NodeId) -> bool {
+        self.voters.list.iter().all(|electorate| {
+            let count = self.elector_count(electorate);
+            count >= electorate.needed(count) + usize::from(self.is_elector(electorate, id))
+        })
+    }
+
+    /// The fewest that have to agree besides me before any electorate does.
+    pub(crate) fn needed_besides_me(&self) -> usize {
+        let needed = |electorate: &Electorate| {
+            electorate.needed(self.elector_count(electorate)) - usize::from(self.is_elector(electorate, &self.me))
+        };
+        self.voters.list.iter().map(needed).min().unwrap_or_default()
     }
 
     /// The greatest value that a majority of each electorate reaches.
     pub(crate) fn majority_value<T: Ord + Copy + Default>(&self, value: impl Fn(&NodeId) -> T) -> T {
         let reached = |electorate: &Electorate| {
-            let mut all: Vec<T> = self.electors(electorate).iter().map(&value).collect();
+            let mut all: Vec<T> = self.electors(electorate).map(&value).collect();
             let needed = electorate.needed(all.len());
             if needed == 0 || needed > all.len() {
                 return T::default();
@@ -261,12 +301,12 @@ impl Cluster {
     /// How many voters of the newest electorate are needed, for those who read it.
     pub(crate) fn quorum(&self) -> usize {
         let newest = self.voters.newest();
-        newest.needed(self.electors(newest).len())
+        newest.needed(self.elector_count(newest))
     }
 
     /// How many voters the newest electorate has.
     pub(crate) fn voter_count(&self) -> usize {
-        self.electors(self.voters.newest()).len()
+        self.elector_count(self.voters.newest())
     }
 
     /// What I say about it in every header.
@@ -293,6 +333,7 @@ impl Cluster {
         if self.voters.list.len() > 1 && self.all_know_newest() {
             let newest = self.voters.list.pop().expect("never empty");
             self.voters.list = vec![newest];
+            self.voters.changes += 1;
             self.log(LogLevel::Notice, format!("All members know the voters: {}.", self.describe_voters()));
             self.after_change_of_voters();
         }
@@ -406,7 +447,7 @@ mod tests {
         let mut read = Voters::default();
         read.read_list(words[1]).unwrap();
         read.read_witnesses(words[3]).unwrap();
-        assert_eq!(read, voters);
+        assert_eq!((read.list, read.witnesses), (voters.list, voters.witnesses));
         assert_eq!(Voters::default().read_list("1,2"), None);
         assert_eq!(Voters::default().read_list(""), None);
     }
