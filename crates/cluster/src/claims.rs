@@ -110,13 +110,12 @@ impl Cluster {
         self.slots.unclaimed.remove_all(&own);
         let mut losses = Losses::default();
         let mut taken = claimed.without(&own);
-        for (owner, slots) in self.slots.owners().filter(|(id, _)| **id != claimant) {
-            let wanted = slots.and(claimed);
-            let older = self.nodes[owner].config_epoch < epoch;
+        for (owner, wanted) in self.slots.shares(&taken) {
+            let older = self.nodes[&owner].config_epoch < epoch;
             let lost = if older { wanted.clone() } else { wanted.and(&self.slots.unclaimed) };
             taken.remove_all(&wanted.without(&lost));
             if !lost.is_empty() {
-                losses.by_owner.insert(*owner, lost);
+                losses.by_owner.insert(owner, lost);
             }
         }
         if taken.is_empty() {

@@ -23,7 +23,7 @@ use crate::topology::Topology;
 use crate::voters::Voters;
 use baton_base::{Epoch, Mono, NodeId, Offset, Rng, ShardId, WallMs};
 use baton_wire::NodeFlags;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +73,8 @@ pub struct Cluster {
     pub(crate) me: NodeId,
     /// All known nodes. The order of iteration is by id everywhere, so that all nodes show the same.
     pub(crate) nodes: BTreeMap<NodeId, Node>,
+    /// Those of them that are suspected or failed: few, and asked for often.
+    pub(crate) unwell: BTreeSet<NodeId>,
     pub(crate) slots: SlotMap,
     pub(crate) links: BTreeMap<LinkId, Link>,
     pub(crate) outbound_count: u64,
@@ -117,6 +119,8 @@ pub struct Cluster {
     /// What elections have to know of acknowledged writes.
     pub(crate) quorum_writes: QuorumWrites,
     topology: Arc<Topology>,
+    /// The version of the slot map that it shows.
+    shown_slots: Option<u64>,
     effects: VecDeque<Effect>,
 }
 
@@ -134,6 +138,7 @@ impl Cluster {
             settings,
             me,
             nodes: BTreeMap::from([(me, myself)]),
+            unwell: BTreeSet::new(),
             slots: SlotMap::new(),
             links: BTreeMap::new(),
             outbound_count: 0,
@@ -164,6 +169,7 @@ impl Cluster {
             persist_ok: true,
             quorum_writes: QuorumWrites::default(),
             topology: Arc::new(Topology::alone(me, shard)),
+            shown_slots: None,
             effects: VecDeque::new(),
         };
         match boot {
@@ -386,8 +392,9 @@ impl Cluster {
     }
 
     pub(crate) fn publish_topology(&mut self) {
-        let next = self.build_topology(self.topology.version + 1);
-        self.topology = Arc::new(next);
+        let slots_changed = self.shown_slots != Some(self.slots.changes());
+        self.topology = Arc::new(self.build_topology(&self.topology, slots_changed));
+        self.shown_slots = Some(self.slots.changes());
         self.emit(Effect::PublishTopology(Arc::clone(&self.topology)));
     }
 
@@ -411,6 +418,7 @@ impl Cluster {
             }
             self.slots.assign_all(&line.slots, line.id);
             self.nodes.insert(line.id, node);
+            self.note_wellness(&line.id);
         }
         self.agree_on_replica_slots();
         self.slots.migrating = restored.migrating;

@@ -19,10 +19,20 @@ impl Cluster {
         }
     }
 
+    /// Keeps the list of those that aren't well, after a mark was set or taken back, or the node went.
+    pub(crate) fn note_wellness(&mut self, id: &NodeId) {
+        if self.nodes.get(id).is_some_and(|n| !n.healthy()) {
+            self.unwell.insert(*id);
+        } else {
+            self.unwell.remove(id);
+        }
+    }
+
     /// Marks a node PFAIL. The suspicion travels with the next regular pings.
     pub(crate) fn suspect(&mut self, turn: &Turn<'_>, id: &NodeId) {
         let Some(node) = self.nodes.get_mut(id) else { return };
         node.flags.insert(NodeFlags::PFAIL);
+        self.note_wellness(id);
         self.todo.health = true;
         self.note_suspected(id);
         self.mark_fail_if_agreed(turn, id);
@@ -62,7 +72,9 @@ impl Cluster {
         if !node.has(NodeFlags::PFAIL) || node.failed() {
             return;
         }
-        self.report_count(turn.now, id);
+        if self.report_count(turn.now, id) < self.needed_besides_me() {
+            return;
+        }
         let reports = &self.nodes[id].reports;
         if !self.is_majority(|voter| *voter == self.me || reports.contains_key(voter)) {
             return;
@@ -78,6 +90,7 @@ impl Cluster {
         node.flags.remove(NodeFlags::PFAIL);
         node.flags.insert(NodeFlags::FAIL);
         node.fail_time = Some(turn.now);
+        self.note_wellness(id);
         self.note_failed(id);
         self.todo.save_lazily();
         self.todo.health = true;
@@ -119,6 +132,7 @@ impl Cluster {
         if node.has(NodeFlags::PFAIL) {
             node.flags.remove(NodeFlags::PFAIL);
             node.proven_dead = false;
+            self.note_wellness(id);
             self.todo.health = true;
             self.note(Note::Cleared { node: *id });
         } else if node.failed() {
@@ -168,6 +182,7 @@ impl Cluster {
         node.fail_time = None;
         node.proven_dead = false;
         node.reports.clear();
+        self.note_wellness(id);
         self.note(Note::Cleared { node: *id });
         self.todo.save_lazily();
         self.todo.health = true;

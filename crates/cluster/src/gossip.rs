@@ -32,8 +32,9 @@ impl Cluster {
             .filter(|n| n.outbound.is_some() || self.slots.owns_any(&n.id))
             .take(wanted);
         let suspected = self
-            .nodes
-            .values()
+            .unwell
+            .iter()
+            .map(|id| &self.nodes[id])
             .filter(|n| n.has(NodeFlags::PFAIL) && !n.flags.intersects(NodeFlags::HANDSHAKE | NodeFlags::NOADDR));
         fresh.chain(suspected).take(ENTRIES_MAX).map(|n| self.gossip_about(turn, n)).collect()
     }
@@ -69,10 +70,16 @@ impl Cluster {
                 }
                 continue;
             }
-            if self.nodes.contains_key(&entry.id) {
-                self.on_gossip_about_known(turn, sender, votes, entry);
-            } else {
-                self.learn_node(turn, entry);
+            let reported = entry.flags.intersects(NodeFlags::PFAIL | NodeFlags::FAIL);
+            match self.nodes.get_mut(&entry.id) {
+                // Nearly all of what is gossiped: a node is well, as was known.
+                Some(node) if !reported && node.healthy() && node.reports.is_empty() => {
+                    take_gossiped_pong(turn, node, entry);
+                }
+                // Or it has failed, as was known.
+                Some(node) if reported && node.failed() => {}
+                Some(_) => self.on_gossip_about_known(turn, sender, votes, entry),
+                None => self.learn_node(turn, entry),
             }
         }
     }
@@ -91,24 +98,11 @@ impl Cluster {
                 let text = format!("Node {} reported node {} is back online.", self.named(&sender), self.named(&id));
                 self.log(LogLevel::Verbose, text);
             }
-            self.take_gossiped_pong(turn, entry);
+            if let Some(node) = self.nodes.get_mut(&id) {
+                take_gossiped_pong(turn, node, entry);
+            }
         }
         self.take_gossiped_address(turn, entry, reported);
-    }
-
-    /// A healthy node that somebody heard lately needs no ping of mine.
-    fn take_gossiped_pong(&mut self, turn: &Turn<'_>, entry: &Gossip) {
-        let Some(node) = self.nodes.get_mut(&entry.id) else { return };
-        if !node.healthy() || node.ping_sent.is_some() || !node.reports.is_empty() {
-            return;
-        }
-        let gossiped_ms = u64::from(entry.pong_received_s) * 1000;
-        let ahead = Duration::from_millis(gossiped_ms.saturating_sub(turn.wall.0));
-        let behind = Duration::from_millis(turn.wall.0.saturating_sub(gossiped_ms));
-        let heard = if ahead > Duration::ZERO { turn.now + ahead } else { turn.now - behind };
-        if ahead <= PONG_AHEAD_MAX && node.pong_received.is_some_and(|at| heard > at) {
-            node.pong_received = Some(heard);
-        }
     }
 
     /// A node that I can't reach and somebody else can, at another address, has moved (cluster-bus 2.4).
@@ -143,7 +137,22 @@ impl Cluster {
         // A FAIL mark learned from gossip ages from now.
         node.fail_time = node.failed().then_some(turn.now);
         self.nodes.insert(entry.id, node);
+        self.note_wellness(&entry.id);
         self.todo.save_lazily();
         self.todo.publish = true;
+    }
+}
+
+/// A healthy node that somebody heard lately needs no ping of mine.
+fn take_gossiped_pong(turn: &Turn<'_>, node: &mut Node, entry: &Gossip) {
+    if !node.healthy() || node.ping_sent.is_some() || !node.reports.is_empty() {
+        return;
+    }
+    let gossiped_ms = u64::from(entry.pong_received_s) * 1000;
+    let ahead = Duration::from_millis(gossiped_ms.saturating_sub(turn.wall.0));
+    let behind = Duration::from_millis(turn.wall.0.saturating_sub(gossiped_ms));
+    let heard = if ahead > Duration::ZERO { turn.now + ahead } else { turn.now - behind };
+    if ahead <= PONG_AHEAD_MAX && node.pong_received.is_some_and(|at| heard > at) {
+        node.pong_received = Some(heard);
     }
 }

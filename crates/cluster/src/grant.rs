@@ -12,8 +12,8 @@ struct Basis {
     me: NodeId,
     /// This node would keep to a lease.
     wanted: bool,
-    /// Versions of who owns slots and of the list of electorates.
-    owners: u64,
+    /// Versions of the slot map and of the list of electorates.
+    slots: u64,
     electorates: u64,
 }
 
@@ -65,7 +65,7 @@ impl Cluster {
         let basis = Basis {
             me: self.me,
             wanted: self.wants_lease(),
-            owners: self.slots.owner_changes(),
+            slots: self.slots.changes(),
             electorates: self.voters.changes(),
         };
         if !self.lease.grant.is_counted(basis) {

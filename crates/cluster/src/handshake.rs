@@ -115,6 +115,8 @@ impl Cluster {
             state.node = Some(header.sender);
         }
         self.nodes.insert(header.sender, node);
+        self.note_wellness(&temporary);
+        self.note_wellness(&header.sender);
         self.log(LogLevel::Debug, format!("Handshake with node {} completed.", self.named(&header.sender)));
         self.todo.save_lazily();
         self.todo.health = true;
@@ -307,6 +309,7 @@ impl Cluster {
         self.slots.unassign_all(id);
         self.slots.close_slots_of(id);
         let Some(gone) = self.nodes.remove(id) else { return };
+        self.note_wellness(id);
         for node in self.nodes.values_mut() {
             node.reports.remove(id);
             if node.primary == Some(*id) {

@@ -10,13 +10,14 @@ use baton_base::{Epoch, NodeId, Offset, ShardId, Slot};
 use baton_wire::{Kind, NodeFlags};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 impl Topology {
     /// What is published before anything is known.
     pub(crate) fn alone(me: NodeId, shard: ShardId) -> Topology {
         Topology {
             version: 0,
-            nodes: vec![NodeView {
+            nodes: vec![Arc::new(NodeView {
                 id: me,
                 shard,
                 address: crate::node::Address::EMPTY,
@@ -24,10 +25,10 @@ impl Topology {
                 is_primary: true,
                 primary: None,
                 failed: false,
-            }],
+            })],
             me: 0,
             primary: None,
-            owners: Box::new([NO_OWNER; Slot::COUNT]),
+            owners: Arc::new([NO_OWNER; Slot::COUNT]),
             migrating: BTreeMap::new(),
             importing: BTreeMap::new(),
             health: Health::Fail(DownReason::NotReady),
@@ -53,17 +54,47 @@ impl Cluster {
         }
     }
 
-    pub(crate) fn build_topology(&self, version: u64) -> Topology {
-        let nodes: Vec<NodeView> = self.nodes.values().filter(|n| !n.in_handshake()).map(|n| self.view(n)).collect();
+    /// Whether a view still shows a node as it is.
+    fn shows(view: &NodeView, node: &Node) -> bool {
+        let NodeView { id, shard, address, labels, is_primary, primary, failed } = view;
+        *id == node.id
+            && *shard == node.shard
+            && *primary == node.primary
+            && (*is_primary, *failed) == (node.is_primary(), node.failed())
+            && *address == node.address
+            && *labels == node.labels
+    }
+
+    /// The views of all nodes. In a large cluster hardly any of them differs from the version before.
+    fn views(&self, before: &[Arc<NodeView>]) -> Vec<Arc<NodeView>> {
+        let mut before = before.iter().peekable();
+        let mut view = |node: &Node| {
+            while before.next_if(|view| view.id < node.id).is_some() {}
+            match before.next_if(|view| Cluster::shows(view, node)) {
+                Some(same) => Arc::clone(same),
+                None => Arc::new(self.view(node)),
+            }
+        };
+        self.nodes.values().filter(|n| !n.in_handshake()).map(&mut view).collect()
+    }
+
+    /// The version after `before`. `slots_changed`: slots have other owners than they had then.
+    pub(crate) fn build_topology(&self, before: &Topology, slots_changed: bool) -> Topology {
+        let nodes = self.views(&before.nodes);
         let index_of = |id: &NodeId| {
             let found = nodes.binary_search_by(|n| n.id.cmp(id)).ok();
             found.and_then(|index| u16::try_from(index).ok()).filter(|index| *index != NO_OWNER)
         };
-        let owners = self.slots.numbered(|id| index_of(id).unwrap_or(NO_OWNER), NO_OWNER);
+        let places_changed = !nodes.iter().map(|n| n.id).eq(before.nodes.iter().map(|n| n.id));
+        let owners = if slots_changed || places_changed {
+            self.slots.numbered(|id| index_of(id).unwrap_or(NO_OWNER), NO_OWNER)
+        } else {
+            Arc::clone(&before.owners)
+        };
         let open =
             |map: &BTreeMap<Slot, NodeId>| map.iter().filter_map(|(slot, id)| Some((*slot, index_of(id)?))).collect();
         Topology {
-            version,
+            version: before.version + 1,
             me: index_of(&self.me).expect("this node is always in its own table"),
             primary: self.myself().primary.as_ref().and_then(index_of),
             owners,

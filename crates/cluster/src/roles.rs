@@ -45,13 +45,11 @@ impl Cluster {
     /// nothing, so it is no primary by it: it was said before it was demoted, and came later because a pair of nodes has
     /// two connections, or by a process that does not know yet what happened to it.
     fn outdated_claim(&self, sender: NodeId, header: &Header) -> Option<NodeId> {
-        let mut claimed = header.slots.clone();
         let newer = |id: &NodeId| *id != sender && self.nodes[id].config_epoch > header.config_epoch;
-        let (_, owner) = self.slots.first_owned(&claimed, newer)?;
-        for (_, slots) in self.slots.owners().filter(|(id, _)| newer(id)) {
-            claimed.remove_all(slots);
-        }
-        claimed.is_empty().then_some(owner)
+        let (_, owner) = self.slots.first_owned(&header.slots, newer)?;
+        let shares = self.slots.shares(&header.slots);
+        let taken: usize = shares.iter().filter(|(id, _)| newer(id)).map(|(_, share)| share.len()).sum();
+        (taken == header.slots.len()).then_some(owner)
     }
 
     /// Whoever doesn't know is told; whoever does knows better.

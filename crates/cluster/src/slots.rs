@@ -3,6 +3,10 @@
 
 use baton_base::{NodeId, Slot, SlotBitmap};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// To compare two sets takes as long as to look up so many slots, about.
+const OWNER_COSTS_SLOTS: usize = 16;
 
 /// Owner of every slot. Invariant: `by_owner` holds exactly the owners with at least one slot, and its bitmaps are the
 /// inverse of `owner`.
@@ -13,8 +17,9 @@ pub(crate) struct SlotMap {
     /// Nodes that own or once owned a slot; an index is reused once its node owns nothing.
     names: Vec<NodeId>,
     by_owner: BTreeMap<NodeId, SlotBitmap>,
-    /// How often a node became or ceased to be an owner.
-    owner_changes: u64,
+    assigned: usize,
+    /// How often slots changed hands.
+    changes: u64,
     /// Slots whose owner no longer claims them: free for the next claimant, and masked out of UPDATE (cluster-bus 6.3-2).
     pub(crate) unclaimed: SlotBitmap,
     /// Slots that leave for another node.
@@ -29,7 +34,8 @@ impl SlotMap {
             owner: Box::new([0; Slot::COUNT]),
             names: Vec::new(),
             by_owner: BTreeMap::new(),
-            owner_changes: 0,
+            assigned: 0,
+            changes: 0,
             unclaimed: SlotBitmap::new(),
             migrating: BTreeMap::new(),
             importing: BTreeMap::new(),
@@ -77,34 +83,26 @@ impl SlotMap {
         self.by_owner.len()
     }
 
-    /// A number that is another one once other nodes own slots than before.
-    pub(crate) fn owner_changes(&self) -> u64 {
-        self.owner_changes
-    }
-
-    /// The slots of a node, as an owner.
-    fn set_of(&mut self, id: NodeId) -> &mut SlotBitmap {
-        self.by_owner.entry(id).or_insert_with(|| {
-            self.owner_changes += 1;
-            SlotBitmap::new()
-        })
+    /// A number that is another one once a slot has another owner.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// A number for every slot's owner, as `number` gives it; `none` for slots without one.
-    pub(crate) fn numbered(&self, number: impl Fn(&NodeId) -> u16, none: u16) -> Box<[u16; Slot::COUNT]> {
+    pub(crate) fn numbered(&self, number: impl Fn(&NodeId) -> u16, none: u16) -> Arc<[u16; Slot::COUNT]> {
         // Names are few and slots many, so each name is translated once.
         let mut numbers = vec![none; self.names.len() + 1];
         for (index, name) in self.names.iter().enumerate().filter(|(_, name)| self.by_owner.contains_key(name)) {
             numbers[index + 1] = number(name);
         }
-        let mut out = Box::new([none; Slot::COUNT]);
+        let mut out = [none; Slot::COUNT];
         out.iter_mut().zip(self.owner.iter()).for_each(|(number, index)| *number = numbers[usize::from(*index)]);
-        out
+        Arc::new(out)
     }
 
     /// How many slots have an owner.
     pub(crate) fn assigned(&self) -> usize {
-        self.by_owner.values().map(SlotBitmap::len).sum()
+        self.assigned
     }
 
     /// Gives a slot to a node, taking it from whoever has it.
@@ -116,7 +114,9 @@ impl SlotMap {
         self.unassign(slot);
         let index = self.name_index(id);
         self.owner[slot.index()] = index + 1;
-        self.set_of(id).insert(slot);
+        self.assigned += 1;
+        self.changes += 1;
+        self.by_owner.entry(id).or_default().insert(slot);
     }
 
     /// Gives many slots to a node at once, taking them from whoever has them. A failover moves thousands: set by set that
@@ -125,38 +125,58 @@ impl SlotMap {
         if slots.is_empty() {
             return;
         }
-        for (owner, set) in &mut self.by_owner {
-            if *owner != id {
-                set.remove_all(slots);
+        let shares = self.shares(slots);
+        self.assigned += slots.len() - shares.iter().map(|(_, share)| share.len()).sum::<usize>();
+        for (owner, share) in shares.iter().filter(|(owner, _)| *owner != id) {
+            let set = self.by_owner.get_mut(owner).expect("every owner of a slot has a bitmap");
+            set.remove_all(share);
+            if set.is_empty() {
+                self.by_owner.remove(owner);
             }
         }
-        let before = self.by_owner.len();
-        self.by_owner.retain(|_, set| !set.is_empty());
-        self.owner_changes += u64::from(self.by_owner.len() < before);
         self.unclaimed.remove_all(slots);
         let index = self.name_index(id);
         for slot in slots.iter() {
             self.owner[slot.index()] = index + 1;
         }
-        self.set_of(id).insert_all(slots);
+        self.by_owner.entry(id).or_default().insert_all(slots);
+        self.changes += 1;
     }
 
     /// The lowest of these slots whose owner is one of those asked for, and that owner.
     pub(crate) fn first_owned(&self, slots: &SlotBitmap, asked: impl Fn(&NodeId) -> bool) -> Option<(Slot, NodeId)> {
-        let owners = self.by_owner.iter().filter(|(id, _)| asked(id));
-        owners.filter_map(|(id, set)| Some((set.and(slots).first()?, *id))).min()
+        let shares = self.shares(slots).into_iter().filter(|(id, _)| asked(id));
+        shares.filter_map(|(id, share)| Some((share.first()?, id))).min()
+    }
+
+    /// Who owns these slots, by id, and which of them. Slots without an owner are nobody's.
+    pub(crate) fn shares(&self, slots: &SlotBitmap) -> Vec<(NodeId, SlotBitmap)> {
+        // Few large owners are asked for their part; among many owners a shard is small, and its slots are looked up.
+        if self.by_owner.len() * OWNER_COSTS_SLOTS <= slots.len() {
+            let parts = self.by_owner.iter().map(|(id, set)| (*id, set.and(slots)));
+            return parts.filter(|(_, share)| !share.is_empty()).collect();
+        }
+        let mut parts: BTreeMap<u16, SlotBitmap> = BTreeMap::new();
+        for slot in slots.iter().filter(|slot| self.owner[slot.index()] > 0) {
+            parts.entry(self.owner[slot.index()]).or_default().insert(slot);
+        }
+        let named = parts.into_iter().map(|(index, share)| (self.names[usize::from(index) - 1], share));
+        let mut out: Vec<(NodeId, SlotBitmap)> = named.collect();
+        out.sort_unstable_by_key(|(id, _)| *id);
+        out
     }
 
     /// Takes a slot from its owner; gives that owner.
     pub(crate) fn unassign(&mut self, slot: Slot) -> Option<NodeId> {
         let id = self.owner(slot)?;
         self.owner[slot.index()] = 0;
+        self.assigned -= 1;
+        self.changes += 1;
         self.unclaimed.remove(slot);
         let set = self.by_owner.get_mut(&id).expect("every owner of a slot has a bitmap");
         set.remove(slot);
         if set.is_empty() {
             self.by_owner.remove(&id);
-            self.owner_changes += 1;
         }
         Some(id)
     }
@@ -164,11 +184,12 @@ impl SlotMap {
     /// Takes all slots from a node; gives their number.
     pub(crate) fn unassign_all(&mut self, id: &NodeId) -> usize {
         let Some(slots) = self.by_owner.remove(id) else { return 0 };
-        self.owner_changes += 1;
+        self.changes += 1;
         for slot in slots.iter() {
             self.owner[slot.index()] = 0;
         }
         self.unclaimed.remove_all(&slots);
+        self.assigned -= slots.len();
         slots.len()
     }
 
@@ -209,8 +230,9 @@ impl SlotMap {
             }
         }
         let owned = self.owner.iter().filter(|&&o| o > 0).count();
-        if owned != self.assigned() {
-            return Err(format!("{owned} slots have owners, the bitmaps hold {}", self.assigned()));
+        let held = self.by_owner.values().map(SlotBitmap::len).sum::<usize>();
+        if owned != held || owned != self.assigned {
+            return Err(format!("{owned} slots have owners, the bitmaps hold {held}, counted are {}", self.assigned));
         }
         match self.unclaimed.iter().find(|slot| self.owner(*slot).is_none()) {
             Some(slot) => Err(format!("slot {slot} has no owner, yet is marked as not claimed by it")),
@@ -255,6 +277,12 @@ mod tests {
                 let stale = |id: &NodeId| *id == ids[0] || *id == ids[1];
                 let first = slots.iter().find_map(|s| map.owner(s).filter(stale).map(|id| (s, id)));
                 prop_assert_eq!(map.first_owned(&slots, stale), first);
+                for (id, share) in map.shares(&slots) {
+                    let owned = slots.iter().filter(|s| map.owner(*s) == Some(id));
+                    prop_assert_eq!(share, owned.collect::<SlotBitmap>());
+                }
+                let shared: usize = map.shares(&slots).iter().map(|(_, share)| share.len()).sum();
+                prop_assert_eq!(shared, slots.iter().filter(|s| map.owner(*s).is_some()).count());
                 match ids.get(who) {
                     Some(id) => {
                         map.assign_all(&slots, *id);

@@ -3,7 +3,7 @@
 use crate::cluster::{Cluster, Turn};
 use crate::effect::LogLevel;
 use crate::topology::{DownReason, Health};
-use baton_base::{Mono, NodeId};
+use baton_base::{Mono, NodeId, Slot};
 use std::time::Duration;
 
 /// A primary neither serves nor votes this long after its first evaluation, so that the others can tell it first what
@@ -90,19 +90,13 @@ impl Cluster {
     fn judge_health(&self, turn: &Turn<'_>) -> Health {
         let mut health = Health::Ok;
         if self.settings.require_full_coverage {
-            let served: usize = self
-                .slots
-                .owners()
-                .filter(|(id, _)| self.nodes.get(id).is_some_and(|n| !n.failed()))
-                .map(|(_, slots)| slots.len())
-                .sum();
-            if served < baton_base::Slot::COUNT {
+            let lost = |id: &NodeId| self.nodes[id].failed() && self.slots.owns_any(id);
+            if self.slots.assigned() < Slot::COUNT || self.unwell.iter().any(lost) {
                 health = Health::Fail(DownReason::NotFullCoverage);
             }
         }
-        let reachable = |id: &NodeId| self.nodes.get(id).is_some_and(|n| n.is_myself() || n.healthy());
         let silent = self.silence_limit().is_some_and(|limit| self.lease_lost_for(turn.now) >= limit);
-        if !self.is_majority(reachable) || silent {
+        if !self.reaches_majority() || silent {
             health = Health::Fail(DownReason::Minority);
         }
         health

@@ -5,6 +5,7 @@ use crate::node::{Address, Labels};
 use crate::settings::EndpointType;
 use baton_base::{Epoch, NodeId, ShardId, Slot};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Why the cluster is down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -122,14 +123,14 @@ pub const NO_OWNER: u16 = u16::MAX;
 pub struct Topology {
     /// Grows with every version of this process.
     pub version: u64,
-    /// All nodes but those in handshake, by id. At most 65534.
-    pub nodes: Vec<NodeView>,
+    /// All nodes but those in handshake, by id. At most 65534. Versions share what did not change between them.
+    pub nodes: Vec<Arc<NodeView>>,
     /// Index of this node in `nodes`.
     pub me: u16,
     /// Index of my primary, if I am a replica and know it.
     pub primary: Option<u16>,
     /// Owner of every slot: an index into `nodes`, or [`NO_OWNER`].
-    pub owners: Box<[u16; Slot::COUNT]>,
+    pub owners: Arc<[u16; Slot::COUNT]>,
     /// Slots that leave, with the index of their target.
     pub migrating: BTreeMap<Slot, u16>,
     /// Slots that come, with the index of their source.
@@ -161,7 +162,7 @@ impl Topology {
 
     /// The node with this index; none for [`NO_OWNER`].
     pub fn node(&self, index: u16) -> Option<&NodeView> {
-        self.nodes.get(usize::from(index))
+        self.nodes.get(usize::from(index)).map(|node| &**node)
     }
 
     /// Whether this node owns the slot.

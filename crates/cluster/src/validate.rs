@@ -36,6 +36,9 @@ impl Cluster {
             if *id != node.id {
                 return Err(format!("{} is filed under {id}", node.id));
             }
+            if self.unwell.contains(id) == node.healthy() {
+                return Err(format!("{id} is not listed as what it is, well or not"));
+            }
             if node.is_myself() != (*id == self.me) {
                 return Err(format!("the myself flag of {id} is wrong"));
             }
@@ -48,6 +51,9 @@ impl Cluster {
             if node.primary == Some(*id) {
                 return Err(format!("{id} replicates itself"));
             }
+        }
+        if let Some(gone) = self.unwell.iter().find(|id| !self.nodes.contains_key(id)) {
+            return Err(format!("{gone} is listed as not well and is unknown"));
         }
         let me = self.myself();
         if matches!(self.manual, Manual::Serving { .. }) && !me.is_primary() {

@@ -277,6 +277,21 @@ impl Cluster {
         })
     }
 
+    /// Whether those that are known and well are a majority of each electorate.
+    pub(crate) fn reaches_majority(&self) -> bool {
+        self.voters.list.iter().all(|electorate| {
+            let unknown = match electorate {
+                Electorate::Upstream => 0,
+                Electorate::Members(ids) | Electorate::Unanimous(ids) => {
+                    ids.iter().filter(|id| !self.nodes.contains_key(id)).count()
+                }
+            };
+            let unwell = self.unwell.iter().filter(|id| **id != self.me && self.is_elector(electorate, id)).count();
+            let count = self.elector_count(electorate);
+            count >= electorate.needed(count) + unknown + unwell
+        })
+    }
+
     /// The fewest that have to agree besides me before any electorate does.
     pub(crate) fn needed_besides_me(&self) -> usize {
         let needed = |electorate: &Electorate| {

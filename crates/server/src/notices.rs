@@ -226,7 +226,8 @@ fn taken_over(old: &Topology, new: &Topology) -> Vec<(i64, SlotsMoved)> {
         let lowest = ranges.first().map_or(0, |r| r.0);
         let slots = text(&ranges);
         let failed = from.failed || new.nodes.iter().any(|n| n.id == from.id && n.failed);
-        let moved = SlotsMoved { from: from.clone(), to: to.clone(), failed, slots, endpoint: new.endpoint_type };
+        let moved =
+            SlotsMoved { from: NodeView::clone(from), to: to.clone(), failed, slots, endpoint: new.endpoint_type };
         found.push((sequence_of_change(new, lowest), moved));
     }
     found

@@ -7,6 +7,7 @@ use crate::topology::{DownReason, Health, NO_OWNER, NodeView, SyncGrant};
 use baton_base::{Epoch, NodeId, ShardId};
 use baton_wire::IpText;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const MINE: u16 = 1;
 const OTHERS: u16 = 2;
@@ -18,21 +19,23 @@ fn slot(n: u16) -> Slot {
 
 /// I am node 0 with slot 1, node 1 has slot 2, slot 3 is free.
 fn topology() -> Topology {
-    let node = |index: u16| NodeView {
-        id: NodeId::parse(&[b'0' + index as u8; 40]).unwrap(),
-        shard: ShardId::parse(&[b'0' + index as u8; 40]).unwrap(),
-        address: Address {
-            ip: IpText::new(&format!("10.0.0.{index}")).unwrap(),
-            tcp_port: 7000 + index,
-            tls_port: 8000 + index,
-            bus_port: 17000 + index,
-        },
-        labels: Labels::default(),
-        is_primary: true,
-        primary: None,
-        failed: false,
+    let node = |index: u16| {
+        Arc::new(NodeView {
+            id: NodeId::parse(&[b'0' + index as u8; 40]).unwrap(),
+            shard: ShardId::parse(&[b'0' + index as u8; 40]).unwrap(),
+            address: Address {
+                ip: IpText::new(&format!("10.0.0.{index}")).unwrap(),
+                tcp_port: 7000 + index,
+                tls_port: 8000 + index,
+                bus_port: 17000 + index,
+            },
+            labels: Labels::default(),
+            is_primary: true,
+            primary: None,
+            failed: false,
+        })
     };
-    let mut owners = Box::new([NO_OWNER; Slot::COUNT]);
+    let mut owners = [NO_OWNER; Slot::COUNT];
     owners[usize::from(MINE)] = 0;
     owners[usize::from(OTHERS)] = 1;
     Topology {
@@ -40,7 +43,7 @@ fn topology() -> Topology {
         nodes: vec![node(0), node(1), node(2)],
         me: 0,
         primary: None,
-        owners,
+        owners: Arc::new(owners),
         migrating: BTreeMap::new(),
         importing: BTreeMap::new(),
         syncs: SyncGrant::Everything,
@@ -83,13 +86,16 @@ fn the_owner_serves_and_others_redirect() {
 fn endpoints_follow_the_preferred_type() {
     let mut t = topology();
     let moved = Route::Moved(slot(OTHERS), 1);
-    t.nodes[1].labels.client_ipv4 = "1.2.3.4".to_owned();
-    t.nodes[1].labels.client_port = 99;
+    let labels = |t: &mut Topology, change: fn(&mut Labels)| change(&mut Arc::make_mut(&mut t.nodes[1]).labels);
+    labels(&mut t, |labels| {
+        labels.client_ipv4 = "1.2.3.4".to_owned();
+        labels.client_port = 99;
+    });
     assert_eq!(moved.error_text(&t, Audience::default()).unwrap(), "MOVED 2 1.2.3.4:99");
     assert_eq!(moved.error_text(&t, Audience { tls: false, ipv6: true }).unwrap(), "MOVED 2 10.0.0.1:99");
     t.endpoint_type = EndpointType::Hostname;
     assert_eq!(moved.error_text(&t, Audience::default()).unwrap(), "MOVED 2 ?:99");
-    t.nodes[1].labels.hostname = "h".to_owned();
+    labels(&mut t, |labels| labels.hostname = "h".to_owned());
     assert_eq!(moved.error_text(&t, Audience::default()).unwrap(), "MOVED 2 h:99");
     t.endpoint_type = EndpointType::Unknown;
     assert_eq!(moved.error_text(&t, Audience::default()).unwrap(), "MOVED 2 :99");
@@ -141,8 +147,8 @@ fn a_coming_slot_is_served_to_who_asks() {
 fn a_replica_reads_for_who_wants_that() {
     let mut t = topology();
     t.primary = Some(1);
-    t.nodes[0].is_primary = false;
-    t.owners[usize::from(MINE)] = 2;
+    Arc::make_mut(&mut t.nodes[0]).is_primary = false;
+    Arc::make_mut(&mut t.owners)[usize::from(MINE)] = 2;
     assert_eq!(ask(&t, read(OTHERS), 1, 0), Route::Moved(slot(OTHERS), 1));
     let readonly = RouteQuery { readonly_client: true, ..read(OTHERS) };
     assert_eq!(ask(&t, readonly, 1, 0), Route::Local);

@@ -27,8 +27,8 @@ fn topology(epoch: u64, nodes: &[u8], owners: &str) -> Arc<Topology> {
         let small = letter.to_ascii_lowercase();
         NodeView { failed: *letter != small, ..node(small, 7000 + u16::from(small - b'a')) }
     };
-    let nodes: Vec<NodeView> = nodes.iter().map(view).collect();
-    let mut table = Box::new([NO_OWNER; Slot::COUNT]);
+    let nodes: Vec<Arc<NodeView>> = nodes.iter().map(view).map(Arc::new).collect();
+    let mut table = [NO_OWNER; Slot::COUNT];
     for (slot, owner) in owners.bytes().enumerate() {
         let index = nodes.iter().position(|n| NodeId::new([owner; 40]).is_ok_and(|id| id == n.id));
         table[slot] = index.map_or(NO_OWNER, |i| i as u16);
@@ -38,7 +38,7 @@ fn topology(epoch: u64, nodes: &[u8], owners: &str) -> Arc<Topology> {
         nodes,
         me: 0,
         primary: None,
-        owners: table,
+        owners: Arc::new(table),
         migrating: BTreeMap::new(),
         importing: BTreeMap::new(),
         health: Health::Ok,

@@ -108,7 +108,7 @@ pub(super) fn refusal(topology: &Topology, slot: Slot, action: &SetSlot, keys: i
 
 fn find<'t>(topology: &'t Topology, id: &str) -> Option<&'t NodeView> {
     let id = NodeId::parse(id.as_bytes()).ok()?;
-    topology.nodes.iter().find(|node| node.id == id)
+    topology.nodes.iter().find(|node| node.id == id).map(|node| &**node)
 }
 
 /// Replicas that carry the request out when they meet it in the stream (online, of a version above 7.2) and that have

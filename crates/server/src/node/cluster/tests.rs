@@ -1,6 +1,7 @@
 //! Words to requests and data to replies, against what Valkey 9.1.2 was seen to answer.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use baton_base::{Epoch, NodeId, Offset, ShardId, Slot};
 use baton_cluster::{
@@ -108,17 +109,17 @@ fn node(letter: u8, port: u16) -> NodeView {
 }
 
 fn topology() -> Topology {
-    let mut owners = Box::new([NO_OWNER; Slot::COUNT]);
+    let mut owners = [NO_OWNER; Slot::COUNT];
     owners[1] = 0;
     owners[2] = 1;
     let mut second = node(b'2', 7002);
     second.is_primary = true;
     Topology {
         version: 1,
-        nodes: vec![node(b'1', 7001), second, node(b'3', 7003)],
+        nodes: [node(b'1', 7001), second, node(b'3', 7003)].map(Arc::new).into(),
         me: 0,
         primary: None,
-        owners,
+        owners: Arc::new(owners),
         migrating: BTreeMap::new(),
         importing: BTreeMap::new(),
         syncs: SyncGrant::Everything,
