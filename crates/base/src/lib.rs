@@ -7,9 +7,11 @@ pub mod num;
 pub mod quote;
 pub mod rng;
 pub mod slot;
+pub mod slot_tag;
 pub mod time;
 
 pub use id::{Epoch, NodeId, Offset, ReplId, ShardId};
 pub use rng::Rng;
 pub use slot::{Slot, SlotBitmap};
+pub use slot_tag::SlotTags;
 pub use time::{Mono, WallMs};

@@ -160,8 +160,12 @@ pub enum NodeCommand {
     ClusterShards,
     /// CLUSTER SLAVES.
     ClusterSlaves,
+    /// CLUSTER SLOT-STATS.
+    ClusterSlotStats,
     /// CLUSTER SLOTS.
     ClusterSlots,
+    /// CLUSTERSCAN.
+    Clusterscan,
     /// READONLY.
     Readonly,
     /// READWRITE.

@@ -28,6 +28,7 @@ pub mod relay;
 pub mod repl;
 pub mod seen;
 pub mod shared;
+pub mod slot_stats;
 pub mod slow_log;
 pub mod start;
 pub mod stats;

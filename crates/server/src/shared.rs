@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
-use baton_base::Mono;
+use baton_base::{Mono, SlotTags};
 use baton_journal::Journal;
 use baton_store::{Garbage, Store};
 use parking_lot::Mutex;
@@ -24,6 +24,7 @@ use crate::persist::PersistState;
 use crate::pubsub::{PubSub, Push, Subscriber};
 use crate::repl::{FeederMessage, LinkMessage, ReplState};
 use crate::seen::Seen;
+use crate::slot_stats;
 use crate::slow_log::SlowLog;
 use crate::stats::Stats;
 use crate::worker::WorkerMessage;
@@ -96,6 +97,8 @@ pub struct Shared {
     pub carried: AtomicUsize,
     /// Where clients connect.
     pub listeners: Listeners,
+    /// Texts that hash to each slot, found when they are first needed.
+    pub slot_tags: OnceLock<SlotTags>,
 }
 
 impl Shared {
@@ -132,12 +135,15 @@ impl Shared {
     /// Changes the world, has clients told what they asked to be told, and lets held commands run again where the change
     /// ended their hold.
     pub fn change_world<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
-        let (out, released, news) = self.world.update(|w| {
+        let (out, released, news, moved) = self.world.update(|w| {
             let before = w.clone();
             let out = change(w);
             let news = notices::note(&before, w, self.clock.mono(), self.clock.wall());
-            (out, before.holds.scope() > w.holds.scope(), news)
+            (out, before.holds.scope() > w.holds.scope(), news, slot_stats::moved(&before, w))
         });
+        if let Some(slots) = moved {
+            slot_stats::reset(&self.stats, &slots);
+        }
         if news {
             self.tell_workers(|| WorkerMessage::Notices);
         }

@@ -374,5 +374,6 @@ fn make_shared(
         shutdown_deadline: ArcSwap::default(),
         config_write: Mutex::new(()),
         listeners,
+        slot_tags: OnceLock::new(),
     }
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
+use crate::slot_stats::SlotTable;
+
 /// A counter that one thread writes and anybody reads.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
@@ -83,6 +85,8 @@ pub struct WorkerStats {
     pub command_nanos: Count,
     /// Most requests executed in one go.
     pub batch_max: Count,
+    /// What each slot cost, where that is counted.
+    pub slots: SlotTable,
 }
 
 /// How often something took how long: each octave of nanoseconds in sixteen parts, so that a percentile is off by 6 % at
@@ -201,6 +205,7 @@ impl WorkerStats {
         let turns = [&self.turns, &self.turn_micros, &self.turn_micros_max, &self.command_nanos, &self.batch_max];
         traffic.into_iter().chain(keys).chain(turns).for_each(Count::reset);
         self.by_command.iter().for_each(CommandStats::reset);
+        self.slots.reset();
     }
 }
 

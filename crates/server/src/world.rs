@@ -175,6 +175,8 @@ pub struct Hot {
     pub slow_nanos: u64,
     /// `latency-tracking`.
     pub latency_tracking: bool,
+    /// `cluster-slot-stats-enabled`, in cluster mode.
+    pub slot_stats: bool,
     /// `notify-keyspace-events`, as bits.
     pub events: u32,
 }
@@ -200,6 +202,7 @@ impl Hot {
             memory_max: s.uint(Id::MaxMemory),
             slow_nanos: slow_nanos(s),
             latency_tracking: s.bool(Id::LatencyTracking),
+            slot_stats: s.bool(Id::ClusterSlotStatsEnabled) && s.bool(Id::ClusterEnabled),
             events: s.int(Id::NotifyKeyspaceEvents) as u32,
         }
     }

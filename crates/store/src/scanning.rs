@@ -41,23 +41,37 @@ impl Store {
         now: WallMs,
         visit: &mut dyn FnMut(&[u8], Entry<'_>),
     ) -> Scanned {
-        let mut slot = Some(slot_of(cursor));
+        let last = Slot::all().next_back().expect("there are slots");
+        Scanned { cursor: self.scan_through(db, cursor, last, count, now, visit).unwrap_or(0) }
+    }
+
+    /// As [`Store::scan`], up to the end of the slot `last`; none when everything to there was visited. The cursor goes on
+    /// at a slot that has keys.
+    pub fn scan_through(
+        &self,
+        db: DbIndex,
+        cursor: u64,
+        last: Slot,
+        count: usize,
+        now: WallMs,
+        visit: &mut dyn FnMut(&[u8], Entry<'_>),
+    ) -> Option<u64> {
+        let mut slot = slot_of(cursor);
         // Whatever a client sends as a cursor names some place.
         let mut place = (cursor >> SLOT_BITS) as u32;
         let mut left = count.max(1);
-        while let Some(at) = slot {
-            let (seen, next) = self.scan_hold(db, at, place, left, now, visit);
+        loop {
+            if left == 0 && (place > 0 || self.slot_len(db, slot) > 0) {
+                return Some(u64::from(place) << SLOT_BITS | u64::from(slot.number()));
+            }
+            let (seen, next) = self.scan_hold(db, slot, place, left, now, visit);
             left = left.saturating_sub(seen);
             match next {
                 Some(next) => place = next,
-                None => (slot, place) = (Slot::new(at.number() + 1), 0),
-            }
-            if left == 0 {
-                break;
+                None if slot >= last => return None,
+                None => (slot, place) = (Slot::new(slot.number() + 1)?, 0),
             }
         }
-        let cursor = slot.map_or(0, |slot| u64::from(place) << SLOT_BITS | u64::from(slot.number()));
-        Scanned { cursor }
     }
 
     /// Visits up to about `count` keys of one slot under one hold of its lock; gives how many entries were seen and the

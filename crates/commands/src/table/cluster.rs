@@ -368,6 +368,19 @@ pub(super) static SUBCOMMANDS: &[CommandSpec] = &[
         ..CommandSpec::BASE
     },
     CommandSpec {
+        name: "cluster|slot-stats",
+        arity: -4,
+        flags: flags!(LOADING | STALE),
+        group: Group::Cluster,
+        summary: "Tells how much each slot of this shard is used.",
+        since: "8.0.0",
+        complexity: "O(N), N being the number of slots asked for; O(N*log(N)) with ORDERBY",
+        tips: &["nondeterministic_output", "request_policy:all_shards"],
+        args: SLOT_STATS,
+        run: Run::Node(NodeCommand::ClusterSlotStats),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
         name: "cluster|slots",
         arity: 2,
         flags: flags!(LOADING | STALE),
@@ -385,3 +398,20 @@ pub(super) static SUBCOMMANDS: &[CommandSpec] = &[
         ..CommandSpec::BASE
     },
 ];
+
+/// What CLUSTER SLOT-STATS takes.
+const SLOT_STATS: &[Arg] = &[Arg::oneof(
+    "filter",
+    &[
+        Arg::block("slotsrange", &[Arg::integer("start-slot"), Arg::integer("end-slot")]).token("SLOTSRANGE"),
+        Arg::block(
+            "orderby",
+            &[
+                Arg::string("metric"),
+                Arg::integer("limit").token("LIMIT").optional(),
+                Arg::oneof("order", &[Arg::word("asc", "ASC"), Arg::word("desc", "DESC")]).optional(),
+            ],
+        )
+        .token("ORDERBY"),
+    ],
+)];

@@ -1,7 +1,8 @@
 //! Records of the commands about the cluster and its redirections.
 
 use crate::flags::{acl, flags};
-use crate::{CommandSpec, Group, NodeCommand, Run};
+use crate::key_spec::key_flags;
+use crate::{Arg, ArgKind, CommandSpec, Group, KeySpec, NodeCommand, Run};
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
@@ -24,6 +25,27 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         since: "3.0.0",
         complexity: "Depends on the subcommand",
         subcommands: super::cluster::SUBCOMMANDS,
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "clusterscan",
+        arity: -2,
+        flags: flags!(READONLY),
+        acl: acl!(KEYSPACE),
+        keys: &[KeySpec::one(1, key_flags!(NOT_KEY))],
+        group: Group::Cluster,
+        summary: "Goes over the key names of the whole cluster step by step.",
+        since: "9.1.0",
+        complexity: "O(N), N being the number of names that are replied",
+        tips: &["nondeterministic_output", "request_policy:special", "response_policy:special"],
+        args: &[
+            Arg::string("cursor"),
+            Arg::new("match-pattern", ArgKind::Pattern).token("MATCH").optional(),
+            Arg::integer("count").token("COUNT").optional(),
+            Arg::string("type").token("TYPE").optional(),
+            Arg::integer("slot").token("SLOT").optional(),
+        ],
+        run: Run::Node(NodeCommand::Clusterscan),
         ..CommandSpec::BASE
     },
     CommandSpec {

@@ -149,8 +149,7 @@ pub(super) const TABLE: &[Directive] = &[
         NAT64,
         "Bytes waiting on a bus link at which it is closed; 0 is no limit.",
     ),
-    flag(Id::ClusterSlotStatsEnabled, "cluster-slot-stats-enabled", "no", "Counts time and bytes of every slot.")
-        .accepted("CLUSTER SLOT-STATS is not available yet"),
+    flag(Id::ClusterSlotStatsEnabled, "cluster-slot-stats-enabled", "no", "Counts time and bytes of every slot."),
     int(
         Id::ClusterSlotMigrationLogMaxLen,
         "cluster-slot-migration-log-max-len",

@@ -2,7 +2,9 @@
 //! the keys of this node is answered here; nothing here decides about the cluster.
 
 mod render;
+mod scan;
 mod set_slot;
+mod slot_stats;
 
 use baton_base::{Epoch, Slot, num};
 use baton_cluster::{Audience, ClusterCommand, FailoverMode, Origin};
@@ -36,6 +38,8 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, command: N, args: Args<'_>
         N::ClusterCountkeysinslot => count_keys(cx, client, args)?,
         N::ClusterGetkeysinslot => keys_of_slot(cx, client, args)?,
         N::ClusterFailovers => super::failovers::run(cx, client, args.skip(2))?,
+        N::ClusterSlotStats => slot_stats::run(cx, client, &topology, args)?,
+        N::Clusterscan => scan::run(cx, client, &topology, args)?,
         N::ClusterSetslot => return set_slot::run(cx, client, &topology, args),
         _ => {
             let request = parse(command, args, routing::audience(client))?;

@@ -27,6 +27,8 @@ pub struct Transaction {
     pub bytes: usize,
     /// A command could not be queued: EXEC discards.
     pub broken: bool,
+    /// Bytes of its requests so far, where slots are counted.
+    pub request_bytes: u64,
 }
 
 impl Transaction {

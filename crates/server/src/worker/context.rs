@@ -38,6 +38,8 @@ pub struct Local {
     pub deliveries: Vec<(ClientId, Push)>,
     /// Messages that the running command published to its own connection; written behind its reply.
     pub own_pushes: Vec<Push>,
+    /// Bytes that the running request appended to the stream.
+    pub appended_bytes: u64,
     /// Number of the running request within its batch.
     pub request: usize,
     /// Requests of the batch that don't count like the others.
@@ -62,6 +64,7 @@ impl Local {
             slots: SmallVec::new(),
             deliveries: Vec::new(),
             own_pushes: Vec::new(),
+            appended_bytes: 0,
             request: 0,
             oddities: Vec::new(),
             revealed: Revealed::default(),
@@ -125,6 +128,15 @@ impl<'a> Context<'a> {
             leased: true,
             in_transaction: false,
         }
+    }
+
+    /// Appends the unit that was made to the journal; gives where it ends.
+    #[inline]
+    pub fn append_unit(&mut self) -> Offset {
+        let end = self.shared.journal.append(&self.local.unit);
+        self.local.appended_bytes += self.local.unit.bytes_len() as u64;
+        self.local.unit.clear();
+        end
     }
 
     /// Leaves the gate, stops the world, does something, and enters again. Whoever calls holds no slot lock. Inside a

@@ -50,6 +50,11 @@ impl Local {
         self.oddity().uncounted = true;
     }
 
+    /// Whether the running request is no call.
+    pub(super) fn is_uncounted(&self) -> bool {
+        self.oddities.last().is_some_and(|o| o.request == self.request && o.uncounted)
+    }
+
     /// The running request took this long by itself.
     pub(super) fn took(&mut self, nanos: u64) {
         self.oddity().nanos = Some(nanos);
@@ -109,7 +114,7 @@ pub(super) fn is_timed_alone(spec: &CommandSpec) -> bool {
 }
 
 /// Nanoseconds since a moment.
-pub(super) fn nanos_since(began: Instant) -> u64 {
+pub(crate) fn nanos_since(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 

@@ -133,8 +133,7 @@ pub(super) fn finish(
     if cx.shared.journal.is_active() && !cx.world.role.is_replica() {
         record(cx, client, view, args, propagate);
         if append {
-            client.last_write = cx.shared.journal.append(&cx.local.unit);
-            cx.local.unit.clear();
+            client.last_write = cx.append_unit();
             if cx.holds_replies {
                 let end = client.last_write;
                 keys.iter().for_each(|key| cx.shared.write_acks.note_write(key.slot, end));
@@ -216,7 +215,7 @@ pub(super) fn store(
 
 /// Deletes keys that a scan met although their time had come, each in a unit of its own. Only where keys that are due are
 /// deleted when reached.
-fn delete_due(cx: &mut Context<'_>, client: &Client, due: &[Box<[u8]>]) {
+pub(crate) fn delete_due(cx: &mut Context<'_>, client: &Client, due: &[Box<[u8]>]) {
     let rule = cx.world.expiry_rule();
     if rule != Expiry::Delete {
         return;
@@ -280,8 +279,7 @@ fn on_world(cx: &mut Context<'_>, client: &mut Client, spec: &'static CommandSpe
             _ => unit.push(client.db.0, &words(args)),
         }
         if !cx.in_transaction {
-            client.last_write = cx.shared.journal.append(&cx.local.unit);
-            cx.local.unit.clear();
+            client.last_write = cx.append_unit();
         }
     }
     if cx.holds_replies {

@@ -43,7 +43,7 @@ impl Context<'_> {
 
     /// The running command read or wrote anything.
     #[cold]
-    pub(super) fn reveals_all(&mut self) {
+    pub(crate) fn reveals_all(&mut self) {
         self.local.revealed = Revealed { upto: Some(self.shared.journal.end()), slot: None };
     }
 

@@ -13,7 +13,7 @@ use super::client::{Client, Waiting};
 use super::context::{Context, Flow};
 use super::count::{Ran, is_timed_alone, nanos_since};
 use super::unleased::Told;
-use super::{Now, Worker, dispatch};
+use super::{Now, Worker, dispatch, meter};
 use crate::conn::Moved;
 use crate::shared::Shared;
 
@@ -223,6 +223,7 @@ impl Worker {
         let keys = prefetch(&shared.store, client.db, data, batch);
         let mut cx = Context::enter(shared, &mut self.local, now);
         let many = batch.requests.len() > 1;
+        let metered = cx.world.hot.slot_stats;
         let all_timed = many && cx.world.hot.slow_nanos < TIMED_ALL_BELOW_NANOS;
         let dirty = shared.stats.lanes[cx.local.lane.0].dirty.value();
         let (began, told_from) = (Instant::now(), client.out.buf.len());
@@ -234,7 +235,10 @@ impl Worker {
             crate::node::notices::catch_up(client, &cx.world);
             let (start, last_write) = (client.out.buf.len(), client.last_write);
             let args = request.args(data, batch);
-            let flow = if all_timed || (many && request.spec.is_some_and(is_timed_alone)) {
+            let flow = if metered {
+                let bytes = (request.end - request.start) as u64;
+                meter::run(&mut cx, client, request.spec, args, *key, bytes)
+            } else if all_timed || (many && request.spec.is_some_and(is_timed_alone)) {
                 let began = Instant::now();
                 let flow = dispatch::run(&mut cx, client, request.spec, args, *key);
                 cx.local.took(nanos_since(began));

@@ -2,7 +2,7 @@
 //! parses every request in it, prefetches their keys, executes them under slot locks, and writes all replies at once.
 //!
 //! Reading order: [`client`] (a connection), [`input`] (bytes to requests), [`dispatch`] (may this command run now),
-//! [`exec`] (keyspace commands on a view), [`transaction`], [`count`], [`waiting`] (commands that wait), [`held`] and [`hold`]
+//! [`exec`] (keyspace commands on a view), [`transaction`], [`count`], [`meter`] (what slots cost), [`waiting`] (commands that wait), [`held`] and [`hold`]
 //! (replies that wait), then the loop below.
 
 pub mod client;
@@ -14,6 +14,7 @@ pub mod held;
 pub mod hold;
 pub mod input;
 pub mod limits;
+mod meter;
 pub mod routing;
 pub mod transaction;
 mod unleased;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use baton_base::{Mono, WallMs};
+use baton_base::{Mono, Slot, WallMs};
 use mio::{Events, Poll, Token};
 
 use crate::clients::{ClientId, ClientMeta, UnblockHow};
@@ -35,6 +36,7 @@ use crate::gate::Lane;
 use crate::mailbox::{Inbox, Mailbox, mailbox};
 use crate::pubsub::Push;
 use crate::shared::Shared;
+use crate::slot_stats::SlotCost;
 use client::{Client, Waiting};
 use context::Local;
 
@@ -331,7 +333,15 @@ impl Worker {
 
     fn deliver(&mut self, shared: &Arc<Shared>, id: ClientId, push: &Push) {
         self.with(shared, id, |worker, client| {
+            let before = client.out.buf.len();
             crate::node::pubsub::write_push(client, push);
+            if let Push::ShardMessage(channel, _) = push
+                && shared.world.peek().hot.slot_stats
+            {
+                let bytes_out = (client.out.buf.len() - before) as u64;
+                let cost = SlotCost { bytes_out, ..SlotCost::default() };
+                shared.stats.lanes[worker.local.lane.0].slots.add(Slot::of_key(channel), cost);
+            }
             worker.send(shared, client)
         });
     }

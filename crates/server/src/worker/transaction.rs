@@ -220,8 +220,7 @@ fn run_on_world(cx: &mut Context<'_>, client: &mut Client, queue: &Queued, watch
 
 fn append(cx: &mut Context<'_>, client: &mut Client) {
     if !cx.local.unit.is_empty() {
-        client.last_write = cx.shared.journal.append(&cx.local.unit);
-        cx.local.unit.clear();
+        client.last_write = cx.append_unit();
     }
 }
 

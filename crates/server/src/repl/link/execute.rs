@@ -5,6 +5,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use baton_base::{Rng, WallMs};
 use baton_cluster::{ClusterCommand, FailoverMode, SetSlot};
@@ -14,8 +15,10 @@ use baton_resp::{Args, Out, Proto};
 use baton_store::{DbIndex, Expiry, Garbage, Key, View};
 use smallvec::SmallVec;
 
-use super::stream::Stream;
+use super::stream::{Command, Stream};
 use crate::shared::Shared;
+use crate::slot_stats::SlotCost;
+use crate::worker::count::nanos_since;
 
 /// Whom this node follows changed while bytes of the former primary waited: they are void.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,10 +91,14 @@ impl Applier {
                 break;
             }
             next = unit.end;
+            let began = turn.counts_slots.then(Instant::now);
             if unit.len() == 1 {
                 turn.single(stream, unit.start, keys.get(unit.start - first).copied().flatten());
             } else {
-                turn.transaction(stream, unit);
+                turn.transaction(stream, unit.clone());
+            }
+            if let Some(began) = began {
+                turn.count_slot(stream, unit, nanos_since(began));
             }
         }
         turn.record(stream, first..next);
@@ -118,9 +125,10 @@ impl Applier {
         // What the primary accepted is accepted here, whatever the limits for this node's own clients are.
         let world = self.shared.world.peek();
         let env = Env { bulk_bytes_max: u64::MAX, ..Env::clone(&world.env) };
+        let counts_slots = world.hot.slot_stats;
         let now = self.shared.clock.wall();
         let db_before = self.db;
-        Ok(Turn { applier: self, env, now, db_before })
+        Ok(Turn { applier: self, env, now, db_before, counts_slots })
     }
 }
 
@@ -130,6 +138,8 @@ struct Turn<'a> {
     env: Env,
     now: WallMs,
     db_before: DbIndex,
+    /// What a unit costs is counted for the slot of its keys.
+    counts_slots: bool,
 }
 
 impl Turn<'_> {
@@ -141,6 +151,17 @@ impl Turn<'_> {
             shared.journal.set_selected_db(Some(db.0));
         }
         shared.stats.lanes[shared.link_lane().0].commands.add(commands.len() as u64);
+    }
+
+    /// Counts what a unit cost the slot of its keys.
+    #[cold]
+    fn count_slot(&self, stream: &Stream, unit: Range<usize>, nanos: u64) {
+        let shared = &self.applier.shared;
+        let keys = |c: &Command| keys_of(shared, c.spec?, stream.args(c)).first().map(|key| key.slot);
+        if let Some(slot) = stream.commands()[unit.clone()].iter().find_map(keys) {
+            let cost = SlotCost { nanos, bytes_in: stream.bytes(unit).len() as u64, bytes_out: 0 };
+            shared.stats.lanes[shared.link_lane().0].slots.add(slot, cost);
+        }
     }
 
     /// A command that is a unit by itself.
