@@ -3,7 +3,7 @@
 //!
 //! Reading order: [`History`] (which dataset an offset belongs to), [`link`] (a replica's way to its primary),
 //! [`sync`] (what a primary answers to PSYNC), [`replconf`] and [`session`] (its view of one replica), [`group`] (whom one
-//! snapshot serves), [`quorum`] (who has acknowledged what), [`info`] (what INFO and ROLE show).
+//! snapshot serves), [`quorum`] (who has acknowledged what), [`reply_holds`] (what waits for that), [`info`] (what INFO and ROLE show).
 //!
 //! Sections in comments ("replication 1.3") are those of the replication specification.
 
@@ -14,6 +14,7 @@ pub mod link;
 mod log;
 pub mod quorum;
 pub mod replconf;
+pub mod reply_holds;
 pub mod session;
 pub mod sync;
 mod text;

@@ -1,6 +1,7 @@
 //! Quorum writes, `write-ack-replicas N`: what threads share about them. The reply of a write waits until N replicas have
 //! acknowledged its offset, and so does every reply that could reveal a write that they don't have. It never holds a
-//! reply itself: that is `worker::held`, one connection at a time.
+//! reply itself: that is `worker::held`, one connection at a time; what exactly a reply waits for is
+//! `baton_replication::reply_holds`, which the simulator obeys, too.
 //!
 //! What is promised while N > 0, and by which rule:
 //! 1. **No false OK.** A reply leaves after N replicas acknowledged the offset of its write. A replica acknowledges what it
@@ -30,6 +31,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use baton_base::{Offset, Slot};
+use baton_replication::reply_holds::floor;
 
 use crate::stats::Count;
 
@@ -65,8 +67,7 @@ impl WriteAcks {
     pub fn new(workers: usize, replicas: u64) -> WriteAcks {
         WriteAcks {
             marks: (0..Slot::COUNT).map(|_| AtomicU64::new(0)).collect(),
-            // An empty history is none that a replica could have acknowledged.
-            floor: AtomicU64::new(1),
+            floor: AtomicU64::new(floor(Offset(0)).0),
             acked: AtomicU64::new(if replicas == 0 { OFF } else { 0 }),
             wanted: AtomicU64::new(0),
             present: AtomicU64::new(0),
@@ -86,7 +87,7 @@ impl WriteAcks {
 
     /// All slots count as written up to here.
     pub fn cover(&self, end: Offset) {
-        self.floor.fetch_max(end.0.max(1), Ordering::SeqCst);
+        self.floor.fetch_max(floor(end).0, Ordering::SeqCst);
     }
 
     /// What a reply has to wait for that was made after a look at this slot.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use baton_base::{Offset, Slot};
 use baton_cluster::{Presence, RouteQuery};
+use baton_replication::reply_holds::Told;
 
 use super::client::{Client, Waiting};
 use super::context::{Context, Local};
@@ -58,14 +59,10 @@ impl Context<'_> {
         }
         let (shared, acks) = (self.shared, &self.shared.write_acks);
         let wrote = client.last_write != last_write;
-        // An own write that is acknowledged proves that this node was still primary. A read needs another proof: the lease
-        // lasts even now, after it ran, or replicas acknowledge something that comes after it.
-        let leased = || self.world.leases_reads && !shared.lease.is_over(shared.clock.mono());
-        let needs = match wrote {
-            true => upto.max(client.last_write),
-            false if leased() => upto,
-            false => upto.max(shared.journal.end().plus(1)),
-        };
+        // The lease is looked at now, after the command ran.
+        let leased = !wrote && self.world.leases_reads && !shared.lease.is_over(shared.clock.mono());
+        let told = Told { revealed: upto, wrote: wrote.then_some(client.last_write), leased };
+        let needs = told.needs(shared.journal.end());
         if needs <= acks.acked() {
             return;
         }

@@ -1,47 +1,16 @@
 //! Acknowledgements on behalf of replies that wait for them ([`crate::write_acks`]): which replicas count, what they have,
-//! and when they are asked. Asking goes through the stream, so it works with replicas of every kind. It must never move a
-//! stream whose end somebody holds still.
+//! and the asking, as `baton_replication::reply_holds` says when. It goes through the stream, so it works with replicas of
+//! every kind. It must never move a stream whose end somebody holds still.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use baton_base::{Mono, Offset};
+use baton_base::Mono;
 use baton_cluster::Topology;
 use baton_config::Id;
 use baton_replication::ReplicaSession;
 
 use super::{Feeder, GETACK};
 use crate::world::World;
-
-/// Requests that are under way at a time. One would make a write that comes just after it wait twice as long; with many,
-/// replicas would be busy with answering.
-const ROUNDS_MAX: usize = 4;
-/// A request that is not answered for so long is made again: a replica may have come since.
-const AGAIN: Duration = Duration::from_millis(100);
-
-/// Length of a request in the stream: `*3` and three bulk strings.
-const GETACK_BYTES: u64 = 37;
-
-/// Requests for acknowledgement that are under way: what an answer says to be applied at least, and when it was made.
-/// That is all in front of the request: upstream's replicas answer before they count the request itself.
-#[derive(Debug, Default)]
-pub(super) struct Rounds(VecDeque<(Offset, Mono)>);
-
-impl Rounds {
-    /// Whether to ask now, where replies wait for `wanted` and replicas have acknowledged `acked`.
-    fn is_due(&mut self, wanted: Offset, acked: Offset, now: Mono) -> bool {
-        if wanted <= acked {
-            self.0.clear();
-            return false;
-        }
-        self.0.retain(|(upto, at)| *upto > acked && now.since(*at) < AGAIN);
-        self.0.len() < ROUNDS_MAX && self.0.back().is_none_or(|(upto, _)| *upto < wanted)
-    }
-
-    fn asked(&mut self, upto: Offset, now: Mono) {
-        self.0.push_back((upto, now));
-    }
-}
 
 impl Feeder {
     /// Takes in what replicas have acknowledged, and lets the workers know whose replies wait for it.
@@ -72,7 +41,7 @@ impl Feeder {
         // A read waits for something that is appended after it, and the request itself does not count.
         self.feed(&[b"PING"], |feeder| feeder.shared.journal.end() < wanted);
         if let Some(end) = self.feed(&GETACK, |_| true) {
-            self.rounds.asked(Offset(end.0.saturating_sub(GETACK_BYTES)), now);
+            self.rounds.asked(end, now);
         }
     }
 
@@ -97,32 +66,4 @@ fn counts(world: &World, session: &ReplicaSession) -> bool {
         session.node_id.and_then(|id| topology.nodes.iter().find(|n| n.id == id)).is_some_and(|n| n.shard == me)
     };
     world.topology.as_deref().is_none_or(member)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_request_speaks_for_all_that_came_before_it() {
-        let (mut rounds, now) = (Rounds::default(), Mono::from_millis(1));
-        assert!(!rounds.is_due(Offset(0), Offset(0), now));
-        assert!(rounds.is_due(Offset(10), Offset(5), now));
-        rounds.asked(Offset(47), now);
-        assert!(!rounds.is_due(Offset(40), Offset(5), now), "what is under way answers it");
-        assert!(rounds.is_due(Offset(50), Offset(5), now));
-        assert!(!rounds.is_due(Offset(50), Offset(50), now));
-    }
-
-    #[test]
-    fn only_so_many_are_under_way_and_lost_ones_are_repeated() {
-        let (mut rounds, now) = (Rounds::default(), Mono::from_millis(1));
-        for end in 1..=ROUNDS_MAX as u64 {
-            assert!(rounds.is_due(Offset(end), Offset(0), now));
-            rounds.asked(Offset(end), now);
-        }
-        assert!(!rounds.is_due(Offset(99), Offset(0), now));
-        assert!(rounds.is_due(Offset(99), Offset(1), now), "an answer makes room");
-        assert!(rounds.is_due(Offset(3), Offset(0), now + AGAIN), "a lost request is made again");
-    }
 }
