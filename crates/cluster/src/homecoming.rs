@@ -20,7 +20,8 @@ const SAY_IT_FOR: Duration = Duration::from_secs(3);
 #[derive(Debug, Default)]
 pub(crate) struct Homecoming {
     stage: Stage,
-    /// Replicas that were alive when this node was last: they are waited for, and their offsets count the same stream.
+    /// Nodes of the shard that were alive when this node was last: they are waited for, and their offsets count the same
+    /// stream.
     awaited: BTreeSet<NodeId>,
     /// Where the dataset stood in the stream when it was saved; 0 without one.
     own: Offset,
@@ -73,7 +74,11 @@ impl Cluster {
         if !self.serves(&self.me) || self.settings.restart_wait_ms == 0 {
             return;
         }
-        let awaited = self.replicas_of(self.me).filter(|n| !n.failed()).map(|n| n.id).collect();
+        // All of the shard, as whoever just won knows its replicas still as those of the primary that it replaced, and that
+        // one as a primary.
+        let shard = self.myself().shard;
+        let alive = |n: &&Node| n.shard == shard && !n.is_myself() && !n.failed() && !n.in_handshake();
+        let awaited = self.nodes.values().filter(alive).map(|n| n.id).collect();
         self.homecoming = Homecoming { stage: Stage::Started, awaited, own: Offset(0) };
     }
 
@@ -114,9 +119,8 @@ impl Cluster {
             }
             Stage::Listening { until } => self.compare(turn, turn.now >= until),
             Stage::Behind { since, alive_at, .. } => self.await_takeover(turn, since, alive_at),
-            Stage::Empty if turn.facts.offset > Offset(0) || !turn.facts.keys.is_empty() => {
-                self.enter_stage(Stage::Settled);
-            }
+            // Signs of life move the offset and are nothing to lose.
+            Stage::Empty if !turn.facts.keys.is_empty() => self.enter_stage(Stage::Settled),
             Stage::Empty => {
                 if let Some(id) = self.furthest(turn) {
                     self.step_back(turn, id);
@@ -147,28 +151,26 @@ impl Cluster {
         self.enter_stage(if empty { Stage::Empty } else { Stage::Settled });
     }
 
-    /// Whether it is known how far this replica is, or it is no replica of mine any more. Other releases say 0 also while
-    /// they load their data.
+    /// Whether it is known how far this replica is, or it is not of this shard any more. One that follows somebody else yet
+    /// has not heard who is primary. Other releases say 0 also while they load their data.
     fn was_heard(&self, id: &NodeId) -> bool {
-        let Some(node) = self.nodes.get(id) else { return true };
+        let Some(node) = self.nodes.get(id).filter(|n| n.shard == self.myself().shard) else { return true };
         if node.primary != Some(self.me) {
-            return true;
+            return false;
         }
         let candid = node.offset > Offset(0) || node.capabilities.has(Capabilities::STEPS_IN);
         node.data_received.is_some() && candid
     }
 
     /// The living replica with the most data, if that is more than mine. To one that has nothing everybody has more; else
-    /// only offsets of those count that were there when this node was last, as another stream may be numbered otherwise.
+    /// only offsets of those count that were there when this node was last, as another stream may be numbered otherwise. One
+    /// that was away for so long that it is marked FAIL, and is heard again, lives, though the mark ends later.
     fn furthest(&self, turn: &Turn<'_>) -> Option<NodeId> {
-        let own = self.homecoming.own;
-        let empty = own == Offset(0) && turn.facts.keys.is_empty();
-        let counts = |n: &&Node| {
-            n.data_received.is_some()
-                && !n.failed()
-                && (empty || self.homecoming.awaited.contains(&n.id))
-                && n.offset > own
-        };
+        let empty = self.homecoming.own == Offset(0) && turn.facts.keys.is_empty();
+        // Who serves with nothing has signs of life in its stream, and whoever follows that has no more than those.
+        let own = if self.homecoming.stage == Stage::Empty { turn.facts.offset } else { self.homecoming.own };
+        let lives = |n: &Node| n.data_received.is_some_and(|at| !n.failed() || n.fail_time.is_some_and(|t| at >= t));
+        let counts = |n: &&Node| lives(n) && (empty || self.homecoming.awaited.contains(&n.id)) && n.offset > own;
         self.replicas_of(self.me).filter(counts).max_by_key(|n| (n.offset, std::cmp::Reverse(n.id))).map(|n| n.id)
     }
 

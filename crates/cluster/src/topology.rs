@@ -137,7 +137,7 @@ pub struct Topology {
     pub importing: BTreeMap<Slot, u16>,
     /// Up or down.
     pub health: Health,
-    /// Whom this node lets synchronise with it.
+    /// Whom this node lets synchronise with it, as far as it knows them: see [`Topology::grants`].
     pub syncs: SyncGrant,
     /// currentEpoch when this version was made.
     pub current_epoch: Epoch,
@@ -153,6 +153,18 @@ impl Topology {
     /// This node.
     pub fn myself(&self) -> &NodeView {
         &self.nodes[usize::from(self.me)]
+    }
+
+    /// What a node that asks to synchronise is granted. Who has no slots may have come to the address of somebody who
+    /// had, whose replicas take it for that one: only its own replicas get less from it than they have.
+    pub fn grants(&self, replica: Option<NodeId>) -> SyncGrant {
+        let me = self.myself();
+        let follows = |id| self.nodes.iter().any(|n| n.id == id && n.primary == Some(me.id));
+        let stranger = || !replica.is_some_and(follows) && me.is_primary && !self.owners.contains(&self.me);
+        match self.syncs {
+            SyncGrant::Everything if stranger() => SyncGrant::NothingLess,
+            granted => granted,
+        }
     }
 
     /// The owner of a slot.

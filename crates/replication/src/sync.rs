@@ -67,7 +67,8 @@ pub enum Withheld {
     /// Nobody.
     #[default]
     Nobody,
-    /// Whoever names a place in a history that this node hasn't reached.
+    /// Whoever has something that it could not go on from here: a place in another history, or one that this node hasn't
+    /// reached.
     WhoHasMore,
     /// Everybody.
     Everybody,
@@ -205,8 +206,8 @@ fn withholds(request: SyncRequest<'_>, node: &NodeView<'_>) -> bool {
         (Withheld::Nobody, _) | (Withheld::WhoHasMore, SyncRequest::Sync) => false,
         (Withheld::Everybody, _) => true,
         (Withheld::WhoHasMore, SyncRequest::Psync { replid, offset, .. }) => {
-            let further = parse_i64(offset).and_then(|n| u64::try_from(n).ok()).is_some_and(|n| n > node.end.0 + 1);
-            replid.first() != Some(&b'?') && further
+            let Some(next) = parse_i64(offset).filter(|next| *next > 1) else { return false };
+            replid.first() != Some(&b'?') && node.history.partial_ok(replid, next, node.backlog).is_err()
         }
     }
 }

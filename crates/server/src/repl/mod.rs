@@ -242,16 +242,16 @@ pub fn decide(
         end: extent.end,
         backlog: backlog_of(&extent),
         primary_link: world.role.is_replica().then_some(link),
-        withheld: withheld(&world),
+        withheld: withheld(&world, session),
         failing_over: shared.repl.failing_over.load(Ordering::Acquire),
         replicas: shared.repl.replicas.load().len(),
     };
     sync::decide(request, &ClientView { session, is_monitor: false, has_pending_output }, &node)
 }
 
-/// Whom the cluster machine keeps from synchronising.
-fn withheld(world: &World) -> Withheld {
-    world.topology.as_ref().map_or(Withheld::Nobody, |topology| match topology.syncs {
+/// What the cluster machine keeps from this replica.
+fn withheld(world: &World, session: &ReplicaSession) -> Withheld {
+    world.topology.as_ref().map_or(Withheld::Nobody, |topology| match topology.grants(session.node_id) {
         SyncGrant::Everything => Withheld::Nobody,
         SyncGrant::NothingLess => Withheld::WhoHasMore,
         SyncGrant::Nothing => Withheld::Everybody,
