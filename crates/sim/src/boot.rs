@@ -67,6 +67,14 @@ pub fn slots(plan: &Plan, shard: usize) -> (u16, u16) {
     (at(shard), at(shard + 1).wrapping_sub(1))
 }
 
+/// The slots of the shard of a process that clients write to.
+pub fn slots_used_by(plan: &Plan, proc: ProcNo) -> Vec<u16> {
+    match shard_of(plan, proc) {
+        shard if shard < plan.shards => [slots(plan, shard).0, slots(plan, shard).1].into(),
+        _ => Vec::new(),
+    }
+}
+
 /// The slots that clients write to: the first and the last of every shard.
 pub fn slots_used(plan: &Plan) -> Vec<u16> {
     (0..plan.shards).flat_map(|shard| [slots(plan, shard).0, slots(plan, shard).1]).collect()

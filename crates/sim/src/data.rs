@@ -10,6 +10,17 @@ use std::collections::{BTreeMap, VecDeque};
 /// A key: its slot, and its number among the keys of that slot.
 pub type Key = (u16, u32);
 
+/// The register of a slot, a key that all clients read and overwrite.
+pub const REGISTER: u32 = 1 << 16;
+/// The key in which a slot counts what a client put into its register, so that what was overwritten can be seen to have
+/// been there.
+const PUTS: u32 = 1 << 17;
+
+/// The key that counts what this client put into the register of this slot.
+pub fn puts_of(slot: u16, client: usize) -> Key {
+    (slot, PUTS + client as u32)
+}
+
 /// One command of the stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Op {
@@ -19,6 +30,19 @@ pub enum Op {
         key: Key,
         /// To what.
         value: u64,
+        /// Length of the command.
+        bytes: u64,
+    },
+    /// Overwrites the register of a slot.
+    Put {
+        /// Of which slot.
+        slot: u16,
+        /// By whom.
+        client: usize,
+        /// With what.
+        value: u64,
+        /// How manieth of this client's in this slot it is at least; a later one has a larger number.
+        number: u64,
         /// Length of the command.
         bytes: u64,
     },
@@ -36,7 +60,7 @@ impl Op {
     /// Its length in the stream.
     pub fn bytes(&self) -> u64 {
         match self {
-            Op::Set { bytes, .. } => *bytes,
+            Op::Set { bytes, .. } | Op::Put { bytes, .. } => *bytes,
             Op::Ping => 14,
             Op::AskAck => 37,
             Op::Order(_) => 110,
@@ -94,6 +118,11 @@ impl Dataset {
     pub fn append(&mut self, op: Op) {
         match &op {
             Op::Set { key, value, .. } => self.set(*key, *value),
+            Op::Put { slot, client, value, number, .. } => {
+                self.set((*slot, REGISTER), 0);
+                self.keys.insert((*slot, REGISTER), *value);
+                self.set(puts_of(*slot, *client), *number);
+            }
             Op::Delete(slots) => slots.iter().for_each(|slot| self.delete_slot(*slot)),
             Op::Ping | Op::AskAck | Op::Order(_) => {}
         }

@@ -400,4 +400,8 @@ fn audit(world: &mut World, strict: bool) {
     };
     let verdict = world.io.watch.ledger.audit(strict, found);
     world.io.watch.judge(world.io.now, verdict);
+    if world.io.plan.keeps_writes() {
+        let verdict = world.io.watch.readable.audit(found);
+        world.io.watch.judge(world.io.now, verdict);
+    }
 }

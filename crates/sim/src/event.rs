@@ -13,17 +13,35 @@ pub type ProcNo = usize;
 /// A client, by its place.
 pub type ClientNo = usize;
 
-/// A request of a client: set a key. Retried ones get a new number.
+/// What a client asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ask {
+    /// Sets the client's own key in a slot.
+    Set(u64),
+    /// Sets the register of a slot, which all clients share.
+    Put(u64),
+    /// Reads a key of a slot.
+    Read(u32),
+}
+
+impl Ask {
+    /// Whether it changes anything.
+    pub fn writes(self) -> bool {
+        !matches!(self, Ask::Read(_))
+    }
+}
+
+/// A request of a client. Retried ones get a new number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Request {
     /// Who asks.
     pub client: ClientNo,
     /// Which of its requests.
     pub number: u64,
-    /// The slot of the key. Its number within the slot is the client's.
+    /// The slot.
     pub slot: u16,
-    /// The value.
-    pub value: u64,
+    /// What.
+    pub ask: Ask,
 }
 
 /// The answer to a request.
@@ -31,6 +49,12 @@ pub struct Request {
 pub enum Answer {
     /// Done.
     Ok,
+    /// What was read; 0 for a key that isn't there.
+    Value(u64),
+    /// It was executed, and not acknowledged by enough replicas.
+    Unacked,
+    /// It was not executed, as too few replicas could acknowledge it.
+    NoReplicas,
     /// The slot is there.
     Moved(ProcNo),
     /// The cluster is down, or the slot belongs to nobody.

@@ -21,6 +21,14 @@ pub enum Sabotage {
     NoLease,
     /// Held writes are executed after the roles flipped, instead of being redirected.
     LateWrites,
+    /// Everybody may synchronise with everybody, whoever has more.
+    SyncAnybody,
+    /// With quorum writes a reply leaves before replicas acknowledged what it tells of.
+    AckAtOnce,
+    /// With quorum writes reads are answered at once.
+    EagerReads,
+    /// With quorum writes a replica stands whether or not it may lack an acknowledged write.
+    NoElectionRule,
 }
 
 /// The surroundings of a process.

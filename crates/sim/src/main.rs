@@ -194,6 +194,9 @@ struct Sum {
     full_syncs: u64,
     hopeless: u64,
     emptied: u64,
+    reads: u64,
+    held: u64,
+    excused: u64,
     virtual_ms: u64,
     events: u64,
     waits_us: Vec<u64>,
@@ -231,6 +234,9 @@ fn add(sum: &mut Sum, report: Report) {
     sum.planned += report.planned;
     sum.full_syncs += report.full_syncs;
     sum.emptied += report.emptied;
+    sum.reads += report.reads;
+    sum.held += report.held;
+    sum.excused += u64::from(report.excused > 0);
     sum.hopeless += u64::from(report.hopeless);
     sum.virtual_ms += report.virtual_ms;
     sum.events += report.events;
@@ -255,6 +261,10 @@ fn tell(sum: &Sum, count: u64, seconds: f64) {
     println!("  {} planned handovers, {} full synchronisations in them", sum.planned, sum.full_syncs);
     println!("  longest wait of a client in one, ms: {}", percentiles(&sum.waits_us, 1000));
     println!("  from the last fault to peace, ms: {}", percentiles(&sum.recoveries_ms, 1));
+    println!(
+        "  {} replies waited for replicas, {} reads of registers; {} seeds lost all copies of acknowledged writes",
+        sum.held, sum.reads, sum.excused
+    );
     println!("  {} times a node gave up all keys it had", sum.emptied);
     println!("  {} seeds left a shard without any whole copy", sum.hopeless);
     println!("  {} failed", sum.failed.len());

@@ -109,6 +109,12 @@ pub struct Plan {
     pub node_timeout_ms: u64,
     /// `cluster-detect-silence`.
     pub detect_silence_ms: u64,
+    /// `cluster-restart-wait`.
+    pub restart_wait_ms: u64,
+    /// `cluster-write-lease`.
+    pub lease: bool,
+    /// `write-ack-replicas`. Above 0 clients also read, and share registers.
+    pub write_ack_replicas: u64,
     /// Processes start within this time, us.
     pub start_max_us: u64,
     /// Network.
@@ -179,6 +185,9 @@ impl Plan {
             witnesses,
             node_timeout_ms: *pick(r, &[500, 1000, 1000, 2000]),
             detect_silence_ms: 800,
+            restart_wait_ms: 10_000,
+            lease: true,
+            write_ack_replicas: 0,
             start_max_us: 100_000,
             net,
             sync_max_us: *pick(r, &[0, 500, 5_000, 20_000]),
@@ -210,18 +219,39 @@ impl Plan {
             plan.node_timeout_ms = 4 * PAUSE_MAX_US / 1000;
             plan.detect_silence_ms = 0;
         }
-        plan.acts = match profile {
-            Profile::Planned => planned_acts(&plan, r, planned_deed),
-            Profile::Paused => planned_acts(&plan, r, lasting_deed),
-            Profile::Chaos => chaos_acts(&plan, r),
-        };
-        if profile == Profile::Chaos && witnesses == 0 {
-            plan.upstream_percent = *pick(r, &[0, 0, 0, 0, 0, 0, 30, 60]);
-        }
-        if profile == Profile::Paused {
-            plan.pauses = plan.acts.iter().map(|act| pauses(&plan, r, act.deed)).collect();
-        }
+        plan.draw_acts(r);
         plan
+    }
+
+    fn draw_acts(&mut self, rng: &mut Rng) {
+        self.acts = match self.profile {
+            Profile::Planned => planned_acts(self, rng, planned_deed),
+            Profile::Paused => planned_acts(self, rng, lasting_deed),
+            Profile::Chaos => chaos_acts(self, rng),
+        };
+        if self.profile == Profile::Chaos && self.witnesses == 0 {
+            self.upstream_percent = *pick(rng, &[0, 0, 0, 0, 0, 0, 30, 60]);
+        }
+        if self.profile == Profile::Paused {
+            self.pauses = self.acts.iter().map(|act| pauses(self, rng, act.deed)).collect();
+        }
+        if rng.chance(1, 3) {
+            self.ask_for_acks(rng);
+        }
+    }
+
+    /// Replies wait for replicas, in a run of all our own nodes in which nobody forces anything.
+    fn ask_for_acks(&mut self, rng: &mut Rng) {
+        self.write_ack_replicas = rng.range(1, self.replicas as u64);
+        self.upstream_percent = 0;
+        self.lease = self.profile != Profile::Chaos || rng.chance(2, 3);
+        // A primary that was started again must not go on without those who have more: that is what N replicas are for.
+        self.restart_wait_ms = RESTART_WAIT_LONG_MS;
+        for act in &mut self.acts {
+            if let Deed::Failover(_, mode) = &mut act.deed {
+                *mode = FailoverMode::Default;
+            }
+        }
     }
 
     /// A cluster at default settings in an ordinary network of one place, in which nothing happens and nobody writes.
@@ -240,6 +270,9 @@ impl Plan {
             witnesses: 0,
             node_timeout_ms: 15_000,
             detect_silence_ms: 800,
+            restart_wait_ms: 10_000,
+            lease: true,
+            write_ack_replicas: 0,
             start_max_us: 1_000_000,
             net,
             sync_max_us: 5_000,
@@ -272,7 +305,13 @@ impl Plan {
     /// Whether nobody but the holder of the newest epoch may acknowledge anything: all keep the lease, and nobody forces
     /// anything.
     pub fn keeps_leases(&self) -> bool {
-        !self.is_forced() && (self.upstream_percent == 0 || self.witnesses > 0)
+        !self.is_forced() && self.lease && (self.upstream_percent == 0 || self.witnesses > 0)
+    }
+
+    /// Whether a write that was acknowledged stays, as far as faults leave a copy: replicas acknowledge it, all nodes go by
+    /// the rule of elections for that, and nobody forces anything.
+    pub fn keeps_writes(&self) -> bool {
+        self.write_ack_replicas > 0 && !self.is_forced() && self.upstream_percent == 0
     }
 
     /// Whether a process follows upstream's rules and no others.
@@ -300,6 +339,9 @@ impl Plan {
         up + std::time::Duration::from_millis(ms)
     }
 }
+
+/// Longer than all faults of a run together.
+const RESTART_WAIT_LONG_MS: u64 = 40_000;
 
 fn pick<'a, T>(rng: &mut Rng, from: &'a [T]) -> &'a T {
     rng.pick(from).expect("never empty")

@@ -54,6 +54,12 @@ pub struct Report {
     pub full_syncs: u64,
     /// How often a node that held keys adopted a history without any.
     pub emptied: u64,
+    /// Reads of registers that were answered, in runs with quorum writes.
+    pub reads: u64,
+    /// Replies that waited for replicas.
+    pub held: u64,
+    /// Slots that lost all copies of what replicas had acknowledged, to faults.
+    pub excused: u64,
     /// The faults left no whole copy of some shard, so that it could not come back.
     pub hopeless: bool,
     /// From the end of the last fault until all was well again, ms.
@@ -85,6 +91,7 @@ pub fn run(seed: u64, options: Options) -> Report {
             break;
         }
     }
+    world.judge_histories();
     world.report(seed)
 }
 
@@ -133,6 +140,9 @@ impl World {
         let Some((at, event)) = self.io.queue.pop() else { return false };
         self.io.now = at;
         self.dispatch(event);
+        while let Some((proc, whole)) = self.io.watch.readable.ended.pop() {
+            self.judge_copies(proc, whole);
+        }
         true
     }
 
@@ -195,13 +205,36 @@ impl World {
         self.director = Some(director);
     }
 
+    /// A process ended, which may have had the last copy of what its shard promised.
+    fn judge_copies(&mut self, proc: ProcNo, whole: bool) {
+        let (plan, readable) = (&self.io.plan, &self.io.watch.readable);
+        let (shard, slots) = (boot::shard_of(plan, proc), boot::slots_used_by(plan, proc));
+        let has_all = |p: &Process| match &p.core {
+            Some(core) => readable.is_whole(&slots, core.data.keys()),
+            None => p.disk.image().data.is_some_and(|(_, kept)| readable.is_whole(&slots, &kept.keys)),
+        };
+        let of_shard = self.procs.iter().filter(|p| boot::shard_of(plan, p.no) == shard);
+        if readable.has_any(&slots) && !of_shard.into_iter().any(has_all) {
+            let verdict = self.io.watch.readable.no_copy_left(&slots, whole);
+            self.io.watch.judge(self.io.now, verdict);
+        }
+    }
+
+    /// Looks at all that clients saw.
+    fn judge_histories(&mut self) {
+        if self.io.plan.keeps_writes() {
+            let verdict = self.io.watch.linear.check(|slot| self.io.watch.readable.counts(slot));
+            self.io.watch.judge(self.io.now, verdict);
+        }
+    }
+
     /// Folds the event into the trace.
     fn note(&mut self, event: &Event) {
         let (kind, a, b) = match event {
             Event::Syn { conn, tries } => (1, *conn as u64, u64::from(*tries)),
             Event::Conn { conn, side, what } => (2, *conn as u64, (*side as u64) << 8 | at_end_number(what)),
             Event::Own { proc, what, .. } => (3, *proc as u64, u64::from(*what == Later::Wake)),
-            Event::Request { proc, request } => (4, *proc as u64, request.value),
+            Event::Request { proc, request } => (4, *proc as u64, request.number),
             Event::Answer { client, number, .. } => (5, *client as u64, *number),
             Event::ClientWake { client, number } => (6, *client as u64, *number),
             Event::Command { proc, .. } => (7, *proc as u64, 0),
@@ -290,6 +323,9 @@ impl World {
             longest_wait_us: director.longest_wait.as_micros() as u64,
             full_syncs: watch.histories.full_syncs,
             emptied: watch.histories.emptied,
+            reads: watch.linear.reads(),
+            held: watch.readable.held,
+            excused: watch.readable.excused(),
             hopeless: director.hopeless,
             recovery_ms: director.recovery.as_millis() as u64,
         }

@@ -3,16 +3,20 @@
 pub mod acknowledged;
 pub mod epochs;
 pub mod history;
+pub mod linear;
 pub mod one_vote;
 pub mod one_writer;
+pub mod readable;
 pub mod settled;
 
 use acknowledged::Ledger;
 use baton_base::{Mono, NodeId};
 use epochs::Epochs;
 use history::Histories;
+use linear::Linear;
 use one_vote::Votes;
 use one_writer::Writers;
+use readable::Readable;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -34,6 +38,10 @@ pub struct Watch {
     pub epochs: Epochs,
     /// What was acknowledged.
     pub ledger: Ledger,
+    /// What was acknowledged by replicas, too.
+    pub readable: Readable,
+    /// What clients did to registers.
+    pub linear: Linear,
     /// Who adopts which history.
     pub histories: Histories,
     /// Which node every process is.

@@ -7,10 +7,11 @@ use crate::data::Dataset;
 use crate::disk::{Disk, Image};
 use crate::event::{AtEnd, Event, Later, Payload, ProcNo};
 use crate::invariant::epochs::Standing;
-use crate::io::Io;
+use crate::io::{Io, Sabotage};
 use crate::net::{ConnNo, Purpose, Side};
 use crate::process::feed::Feeder;
 use crate::process::follow::Following;
+use crate::process::holds::Holds;
 use crate::process::serve::Gate;
 use baton_base::{Epoch, Mono, NodeId, Offset, ReplId, Rng};
 use baton_cluster::conf;
@@ -48,6 +49,7 @@ pub struct Core {
     pub(super) feeders: BTreeMap<ConnNo, Feeder>,
     pub(super) replicas_changed: bool,
     pub(super) gate: Gate,
+    pub(super) holds: Holds,
     pub(super) bus: BTreeMap<LinkId, ConnNo>,
     pub(super) bus_links: BTreeMap<ConnNo, LinkId>,
     pub(super) accepted: u64,
@@ -68,17 +70,7 @@ impl Core {
     /// Starts.
     pub fn start(io: &mut Io, no: ProcNo, life: u64, clock: Clock, image: Image, mut rng: Rng) -> Core {
         let (now, wall) = (clock.local(io.now), clock.wall(io.now));
-        let settings = Settings {
-            port: boot::PORT,
-            bus_port: boot::BUS_PORT,
-            node_timeout_ms: io.plan.node_timeout_ms,
-            detect_silence_ms: io.plan.detect_silence_ms,
-            announce_ip: boot::ip(no),
-            nodename: format!("n{no}"),
-            witness: io.plan.is_witness(no),
-            ..Settings::default()
-        };
-        let settings = if io.plan.is_upstream(no) { settings.of_upstream() } else { settings };
+        let settings = settings(io, no);
         let state = remembered(&image);
         let cluster = Some(ClusterBoot { settings, state, seed: rng.next_u64() });
         let node = Node::new(Boot { cluster, limits: Default::default() }, now, wall);
@@ -105,6 +97,8 @@ impl Core {
         let found = standing(&node);
         let verdict = io.watch.epochs.restarted(id, found);
         io.watch.judge(io.now, verdict);
+        let mut holds = Holds::default();
+        holds.begin_anew(data.end());
         let mut inputs = VecDeque::new();
         inputs.push_back(Input::DataLoaded { offset: if had_data { data.end() } else { Offset(0) } });
         Core {
@@ -121,6 +115,7 @@ impl Core {
             feeders: BTreeMap::new(),
             replicas_changed: false,
             gate: Gate::new(),
+            holds,
             bus: BTreeMap::new(),
             bus_links: BTreeMap::new(),
             accepted: 0,
@@ -200,6 +195,7 @@ impl Core {
                 let replicas = self.replicas();
                 self.inputs.push_back(Input::Replicas(replicas));
             }
+            self.obey_freeze(io);
             let Some(input) = self.inputs.pop_front() else { return };
             self.tell(io, input);
         }
@@ -238,6 +234,7 @@ impl Core {
         let now = self.now(io);
         self.tick_link(io);
         self.tick_gate(io);
+        self.tick_holds(io);
         if now >= self.ping_due {
             self.ping_due = now + PING_PERIOD;
             self.ping_replicas(io);
@@ -249,7 +246,8 @@ impl Core {
 
     /// The earliest of its timers.
     pub fn next_wake(&self) -> Mono {
-        self.node.next_wake().min(self.following.link.deadline()).min(self.gate.deadline()).min(self.ping_due)
+        let link = self.following.link.deadline();
+        self.node.next_wake().min(link).min(self.gate.deadline()).min(self.ping_due).min(self.holds.deadline())
     }
 
     fn on_conn(&mut self, io: &mut Io, conn: ConnNo, side: Side, what: AtEnd) {
@@ -359,6 +357,27 @@ impl Core {
     pub fn position(&self) -> (ReplId, Offset) {
         (self.history.replid, self.data.end())
     }
+}
+
+/// What a process is told by its configuration file.
+fn settings(io: &Io, no: ProcNo) -> Settings {
+    let settings = Settings {
+        port: boot::PORT,
+        bus_port: boot::BUS_PORT,
+        node_timeout_ms: io.plan.node_timeout_ms,
+        detect_silence_ms: io.plan.detect_silence_ms,
+        announce_ip: boot::ip(no),
+        nodename: format!("n{no}"),
+        witness: io.plan.is_witness(no),
+        restart_wait_ms: io.plan.restart_wait_ms,
+        lease: io.plan.lease,
+        write_ack_replicas: match io.sabotage {
+            Some(Sabotage::NoElectionRule) => 0,
+            _ => io.plan.write_ack_replicas,
+        },
+        ..Settings::default()
+    };
+    if io.plan.is_upstream(no) { settings.of_upstream() } else { settings }
 }
 
 fn standing(node: &Node) -> Standing {

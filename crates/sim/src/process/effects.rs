@@ -166,6 +166,7 @@ impl Core {
         io.trace.note(io.now, 34, self.no as u64, u64::from(full_sync), || format!("n{} follows {host}", self.no));
         self.drop_replicas(io);
         self.break_unanswered(io);
+        self.fail_held(io);
         if full_sync {
             self.complete = false;
         }
@@ -181,6 +182,7 @@ impl Core {
         if std::mem::take(&mut self.is_replica) {
             let fresh = ReplId::random(&mut self.rng);
             self.history.promote(self.data.end(), fresh);
+            self.holds.begin_anew(self.data.end());
         }
         // From now on its data is the data, whatever it is.
         self.complete = true;

@@ -2,7 +2,7 @@
 
 use crate::data::{Op, Snapshot};
 use crate::event::{AtEnd, Event, Later, Payload};
-use crate::io::Io;
+use crate::io::{Io, Sabotage};
 use crate::net::{ConnNo, Side};
 use crate::process::core::Core;
 use baton_base::{NodeId, Offset};
@@ -97,6 +97,7 @@ impl Core {
                 if let Some(from) = stream_from {
                     self.begin_stream(io, conn, from);
                 }
+                self.hear_acks(io);
             }
             Replconf::AckWanted | Replconf::Ignored => {}
         }
@@ -105,12 +106,17 @@ impl Core {
     fn on_sync(&mut self, io: &mut Io, conn: ConnNo, request: SyncRequest<'_>) {
         let now = self.now(io);
         let link = if self.following.link.is_up() { PrimaryLink::Up } else { PrimaryLink::Down };
+        let Some(replica) = self.feeders.get(&conn).map(|f| f.session.node_id) else { return };
+        let granted = match io.sabotage {
+            Some(Sabotage::SyncAnybody) => SyncGrant::Everything,
+            _ => self.topology.grants(replica),
+        };
         let view = NodeView {
             history: &self.history,
             end: self.data.end(),
             backlog: Some(self.data.extent()),
             primary_link: self.is_replica.then_some(link),
-            withheld: match self.topology.syncs {
+            withheld: match granted {
                 SyncGrant::Everything => Withheld::Nobody,
                 SyncGrant::NothingLess => Withheld::WhoHasMore,
                 SyncGrant::Nothing => Withheld::Everybody,
@@ -242,6 +248,11 @@ impl Core {
     pub(super) fn replicas(&self) -> Vec<Replica> {
         let attached = self.feeders.values().filter(|f| f.session.is_replica());
         attached.map(Feeder::view).collect()
+    }
+
+    /// The sessions of all replicas.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = &ReplicaSession> {
+        self.feeders.values().map(|f| &f.session)
     }
 
     /// How many replicas follow the stream.

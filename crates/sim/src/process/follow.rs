@@ -86,7 +86,7 @@ impl Core {
         }
     }
 
-    fn drive_link(&mut self, io: &mut Io, input: Input) {
+    pub(super) fn drive_link(&mut self, io: &mut Io, input: Input) {
         let mut out = Vec::new();
         self.following.link.handle(self.clock.local(io.now), input, &mut out);
         self.do_link(io, out);
@@ -234,7 +234,7 @@ impl Core {
                     let command = ClusterCommand::Failover { mode: FailoverMode::Force, replica_id };
                     self.inputs.push_back(NodeInput::Command { token, origin: Origin::PrimaryLink, command });
                 }
-                Op::Set { .. } | Op::Ping | Op::Delete(_) => {}
+                Op::Set { .. } | Op::Put { .. } | Op::Ping | Op::Delete(_) => {}
             }
         }
         self.following.link.applied(self.data.end(), None);

@@ -5,8 +5,10 @@ pub mod core;
 mod effects;
 mod feed;
 mod follow;
+mod holds;
 mod serve;
 
+use crate::boot;
 use crate::clock::Clock;
 use crate::disk::{Disk, End};
 use crate::event::{Event, Later, ProcNo};
@@ -131,6 +133,11 @@ impl Process {
     /// Ends, one way or another.
     pub fn end(&mut self, io: &mut Io, how: End) {
         let Some(mut core) = self.core.take() else { return };
+        if io.plan.keeps_writes() {
+            let slots = boot::slots_used_by(&io.plan, self.no);
+            let whole = io.watch.readable.is_whole(&slots, core.data.keys());
+            io.watch.readable.ended.push((self.no, whole));
+        }
         let heard = how == End::Process;
         core.die(io, heard);
         for event in self.held.drain(..) {

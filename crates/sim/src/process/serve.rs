@@ -2,11 +2,12 @@
 //! the gate, executes, acknowledges.
 
 use crate::boot;
+use crate::client::number_of;
 use crate::data::Op;
-use crate::event::{Answer, Event, Later, Request};
+use crate::event::{Answer, Ask, Event, Later, Request};
 use crate::io::{Io, Sabotage};
 use crate::process::core::Core;
-use baton_base::{Mono, Slot};
+use baton_base::{Mono, Offset, Slot};
 use baton_cluster::{Route, RouteQuery, route};
 use baton_node::Input;
 use std::collections::VecDeque;
@@ -34,8 +35,8 @@ pub(super) struct Gate {
     held: VecDeque<Request>,
     /// Until when writes may be acknowledged, by the clock of the process.
     leased_until: Mono,
-    /// Executed, and not acknowledged because the lease ended meanwhile.
-    unanswered: Vec<Request>,
+    /// Executed, and not acknowledged because the lease ended meanwhile; each with the end of what it wrote.
+    unanswered: Vec<(Request, Offset)>,
 }
 
 impl Gate {
@@ -64,9 +65,16 @@ impl Core {
     /// A request arrived.
     pub(super) fn on_request(&mut self, io: &mut Io, request: Request) {
         let slot = Slot::new(request.slot).expect("clients know which slots there are");
-        let query = RouteQuery { slot: Some(slot), write: true, ..RouteQuery::default() };
+        let query = RouteQuery { slot: Some(slot), write: request.ask.writes(), ..RouteQuery::default() };
         match route(&self.topology, &query, Default::default) {
-            Route::Local => self.write_locally(io, request),
+            Route::Local if self.is_replica => {
+                let text = format!("n{} is told to serve slot {} as a replica", self.no, request.slot);
+                io.watch.judge(io.now, Err(text));
+            }
+            Route::Local => match request.ask {
+                Ask::Read(key) => self.read(io, request, key),
+                Ask::Set(_) | Ask::Put(_) => self.write_locally(io, request),
+            },
             Route::Moved(_, index) | Route::Ask(_, index) => {
                 let node = self.topology.node(index).expect("a route names a known node");
                 let answer = boot::proc_at(node.address.ip.as_str()).map_or(Answer::Down, Answer::Moved);
@@ -81,38 +89,61 @@ impl Core {
         let leased = self.now(io) < self.gate.leased_until || io.sabotage == Some(Sabotage::NoLease);
         if (self.gate.closed == Closed::Yes && !leaky) || !leased {
             self.gate.held.push_back(request);
-        } else if self.is_replica {
-            io.watch.judge(io.now, Err(format!("n{} is told to serve slot {} as a replica", self.no, request.slot)));
+        } else if self.lacks_replicas(io) {
+            self.answer(io, request, Answer::NoReplicas);
         } else {
             self.execute(io, request);
         }
     }
 
+    fn read(&mut self, io: &mut Io, request: Request, key: u32) {
+        let value = self.data.keys().get(&(request.slot, key)).copied().unwrap_or(0);
+        self.reply(io, request, Answer::Value(value), None);
+    }
+
     fn execute(&mut self, io: &mut Io, request: Request) {
         let bytes = 40 + io.rng.below(io.plan.op_bytes_max);
-        let key = (request.slot, request.client as u32);
-        self.append(io, Op::Set { key, value: request.value, bytes });
+        let Request { slot, client, ask, .. } = request;
+        let op = match ask {
+            Ask::Set(value) => Op::Set { key: (slot, client as u32), value, bytes },
+            Ask::Put(value) => Op::Put { slot, client, value, number: number_of(value), bytes },
+            Ask::Read(_) => unreachable!("this is no write"),
+        };
+        self.append(io, op);
+        self.mark(slot);
+        let end = self.data.end();
         if self.leases(io) {
-            self.acknowledge(io, request);
+            self.reply(io, request, Answer::Ok, Some(end));
         } else {
-            self.gate.unanswered.push(request);
+            self.gate.unanswered.push((request, end));
         }
     }
 
     /// Whether a write may be acknowledged now. The clock is looked at anew, however long ago that was done for the rest.
-    fn leases(&self, io: &Io) -> bool {
+    pub(super) fn leases(&self, io: &Io) -> bool {
         self.fresh_now(io) < self.gate.leased_until || io.sabotage == Some(Sabotage::NoLease)
     }
 
-    fn acknowledge(&mut self, io: &mut Io, request: Request) {
-        let cluster = self.node.cluster().expect("in cluster mode");
-        let (id, epoch, strict) = (cluster.id(), cluster.config_epoch(), io.watch.strict || io.plan.keeps_leases());
-        let verdict = io.watch.writers.note(request.slot, epoch, id, strict);
-        io.watch.judge(io.now, verdict);
-        self.answer(io, request, Answer::Ok);
+    /// Says what came of a request.
+    pub(super) fn acknowledge(&mut self, io: &mut Io, request: Request, answer: Answer) {
+        if request.ask.writes() {
+            let cluster = self.node.cluster().expect("in cluster mode");
+            let (id, epoch) = (cluster.id(), cluster.config_epoch());
+            // What replicas acknowledged may be said late: they had it before they had another primary.
+            let strict = (io.watch.strict || io.plan.keeps_leases()) && !self.holds_replies(io);
+            let verdict = io.watch.writers.note(request.slot, epoch, id, strict);
+            io.watch.judge(io.now, verdict);
+            self.note_promise(io, request);
+        }
+        self.answer(io, request, answer);
     }
 
-    fn answer(&self, io: &mut Io, request: Request, answer: Answer) {
+    /// Whether no fence holds writers.
+    pub(super) fn gate_is_open(&self) -> bool {
+        self.gate.is_open()
+    }
+
+    pub(super) fn answer(&self, io: &mut Io, request: Request, answer: Answer) {
         let Request { client, number, .. } = request;
         if !io.net.is_cut(self.no, io.plan.procs() + client) {
             let delay = io.net.delay();
@@ -153,14 +184,18 @@ impl Core {
         for request in self.gate.take_held() {
             self.on_request(io, request);
         }
+        self.ask_for_acks(io);
     }
 
     /// The lease ends later, or earlier, than was known.
     pub(super) fn set_lease(&mut self, io: &mut Io, until: Mono) {
         self.gate.leased_until = until;
         if self.leases(io) {
-            for request in std::mem::take(&mut self.gate.unanswered) {
-                if self.is_replica { self.reset_client(io, request) } else { self.acknowledge(io, request) }
+            for (request, end) in std::mem::take(&mut self.gate.unanswered) {
+                match self.is_replica {
+                    true => self.reset_client(io, request),
+                    false => self.reply(io, request, Answer::Ok, Some(end)),
+                }
             }
         }
         self.judge_held(io);
@@ -168,7 +203,7 @@ impl Core {
 
     /// Writes that were not acknowledged before the role was lost may be lost with it.
     pub(super) fn break_unanswered(&mut self, io: &mut Io) {
-        for request in std::mem::take(&mut self.gate.unanswered) {
+        for (request, _) in std::mem::take(&mut self.gate.unanswered) {
             self.reset_client(io, request);
         }
     }

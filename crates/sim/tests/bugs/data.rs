@@ -1,6 +1,7 @@
 //! Lost data: empty primaries, empty replicas, primaries that don't know that they were replaced.
 
-use crate::play;
+use crate::{Without, play, prove};
+use baton_sim::Sabotage;
 
 /// Clients of every scenario: each may lose the write that was under way when a primary died.
 const CLIENTS: u64 = 4;
@@ -22,6 +23,15 @@ fn a_primary_that_comes_back_with_an_old_snapshot_steps_behind() {
     play("profile chaos\nsave-period-ms 900\nact 1300 20 crash process primary 0", |report| {
         assert!(report.lost <= CLIENTS, "{report:?}");
     });
+}
+
+/// A machine comes back without its disk, at its address, and is somebody else. The replica of whom it was finds it there,
+/// and keeps what it has until it takes over. Upstream's gives it up.
+#[test]
+fn a_stranger_at_the_address_of_a_primary_wipes_nobody() {
+    // The two of them are cut off, so that nobody can tell the replica in time.
+    let scenario = "profile chaos\nact 1990 2000 partition 36 0\nact 2000 50 crash disk proc 2";
+    prove(scenario, &Without::Rule(Sabotage::SyncAnybody), |report| report.lost <= CLIENTS && report.emptied == 0);
 }
 
 /// C4, S5. Upstream: a replica that lost its data and has not synchronised yet may win when its primary dies. Here only
