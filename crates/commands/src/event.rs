@@ -14,8 +14,20 @@ bitflags! {
         const GENERIC = 1;
         /// `$`: strings.
         const STRING = 1 << 1;
+        /// `l`: lists.
+        const LIST = 1 << 2;
+        /// `s`: sets.
+        const SET = 1 << 3;
+        /// `h`: hashes.
+        const HASH = 1 << 4;
+        /// `z`: sorted sets.
+        const ZSET = 1 << 5;
         /// `x`: keys whose time has come.
         const EXPIRED = 1 << 6;
+        /// `e`: keys that were evicted.
+        const EVICTED = 1 << 7;
+        /// `t`: streams.
+        const STREAM = 1 << 8;
         /// `n`: keys that were not there before; not part of `A`.
         const NEW = 1 << 10;
         /// `K`: channels named after keys.
@@ -24,7 +36,7 @@ bitflags! {
         const KEYEVENT = 1 << 12;
         /// `m`: reads that found nothing; not part of `A`.
         const MISS = 1 << 13;
-        /// Classes of types that come later, and of eviction.
+        /// Classes that nothing here notes.
         const _ = !0;
     }
 }

@@ -3,6 +3,7 @@
 use baton_base::{Rng, WallMs};
 use baton_resp::{Args, Out};
 use baton_store::{DbIndex, Garbage, Key, Store, View};
+use baton_values::Limits;
 
 use crate::effects::Effects;
 use crate::event::EventClass;
@@ -27,6 +28,11 @@ pub struct Exec<'a, 's> {
 }
 
 impl<'a> Exec<'a, '_> {
+    /// When collections are packed, and how large ones are hashed.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { seed: self.view.store().value_seed(), ..self.env.limits }
+    }
+
     /// The `nth` declared key, which is argument `arg`.
     #[inline]
     pub fn key(&self, nth: usize, arg: usize) -> Key<'a> {
@@ -98,6 +104,8 @@ pub struct Env {
     pub cluster: bool,
     /// Classes of keyspace events that somebody may listen to.
     pub events: EventClass,
+    /// When collections are packed; the seed is the store's.
+    pub limits: Limits,
 }
 
 impl Default for Env {
@@ -108,6 +116,7 @@ impl Default for Env {
             lfu: false,
             cluster: false,
             events: EventClass::empty(),
+            limits: Limits::default(),
         }
     }
 }

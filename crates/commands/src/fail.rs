@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use baton_resp::{Args, Out};
+use baton_store::WrongType;
 
 /// Why a command did not do what was asked. Everything here is the client's doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,12 @@ pub enum Fail {
     Text(&'static str),
     /// A text with its code that repeats something of the client.
     Bytes(Vec<u8>),
+}
+
+impl From<WrongType> for Fail {
+    fn from(_: WrongType) -> Fail {
+        Fail::WrongType
+    }
 }
 
 impl Fail {

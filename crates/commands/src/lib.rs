@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`CommandSpec`] and [`Run`] (the record), [`lookup`] (finding one), [`key_positions`] (its keys),
 //! [`Exec`] (what a running command has), [`Effects`] (what it leaves for the journal), [`Event`] (what it tells listeners), [`Fail`] (how it refuses), then the
-//! families under `string` and `generic`, whose records are under `table`.
+//! families under `string`, `list` and `generic`, whose records are under `table`.
 //!
 //! [`View`]: baton_store::View
 
@@ -21,9 +21,11 @@ mod flags;
 mod generic;
 mod key_spec;
 mod keys;
+mod list;
 mod node;
 mod number;
 mod registry;
+mod reply;
 mod scan_filter;
 mod spec;
 mod string;

@@ -21,6 +21,20 @@ pub(crate) fn int32(arg: &[u8]) -> Result<i32, Fail> {
     i32::try_from(int(arg)?).map_err(|_| Fail::Text(out_of_range))
 }
 
+/// How many elements are asked for: not negative.
+pub(crate) fn count(arg: &[u8]) -> Result<u64, Fail> {
+    let count = num::parse_i64(arg).and_then(|n| u64::try_from(n).ok());
+    count.ok_or(Fail::Text("ERR value is out of range, must be positive"))
+}
+
+/// The ranks from `start` to `stop`, both included; negative ones count from the end of what has `len` elements.
+pub(crate) fn ranks(start: i64, stop: i64, len: u64) -> std::ops::Range<u64> {
+    let end = i64::try_from(len).unwrap_or(i64::MAX);
+    let place = |rank: i64| if rank < 0 { end.saturating_add(rank).max(-1) } else { rank };
+    let (start, stop) = (place(start).max(0), place(stop).min(end - 1));
+    if start > stop { 0..0 } else { start as u64..stop as u64 + 1 }
+}
+
 /// The index of a database, of which there are `databases`: for SELECT, MOVE and COPY.
 pub fn db_index(arg: &[u8], databases: u32) -> Result<DbIndex, Fail> {
     let index = u32::try_from(int32(arg)?).ok().filter(|i| *i < databases);

@@ -77,6 +77,24 @@ pub enum Group {
     Generic,
     /// Strings.
     String,
+    /// Lists.
+    List,
+    /// Sets.
+    Set,
+    /// Sorted sets.
+    SortedSet,
+    /// Hashes.
+    Hash,
+    /// HyperLogLogs.
+    Hyperloglog,
+    /// Bitmaps.
+    Bitmap,
+    /// Geographical indexes.
+    Geo,
+    /// Streams.
+    Stream,
+    /// Scripts.
+    Scripting,
     /// The connection of a client.
     Connection,
     /// The server.
@@ -95,6 +113,15 @@ impl Group {
         match self {
             Group::Generic => "generic",
             Group::String => "string",
+            Group::List => "list",
+            Group::Set => "set",
+            Group::SortedSet => "sorted-set",
+            Group::Hash => "hash",
+            Group::Hyperloglog => "hyperloglog",
+            Group::Bitmap => "bitmap",
+            Group::Geo => "geo",
+            Group::Stream => "stream",
+            Group::Scripting => "scripting",
             Group::Connection => "connection",
             Group::Server => "server",
             Group::Cluster => "cluster",

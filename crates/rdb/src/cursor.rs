@@ -16,7 +16,7 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    fn corrupt(text: &'static str) -> Stop {
+    pub(crate) fn corrupt(text: &'static str) -> Stop {
         Stop::Bad(RdbErrorKind::Corrupt(text))
     }
 }

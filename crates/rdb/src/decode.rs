@@ -4,11 +4,13 @@
 use std::ops::Range;
 
 use baton_base::WallMs;
+use baton_values::{Collection, Limits, Str, Value};
 
 use crate::aux::SlotCounts;
+use crate::collection::{self, CollectionReader, Input};
 use crate::crc64::Crc64;
 use crate::cursor::{Cursor, RawStr, Stop};
-use crate::entry::{Entry, Str, Value};
+use crate::entry::Entry;
 use crate::error::{RdbError, RdbErrorKind};
 use crate::event::{Checksum, Event};
 use crate::format::{self, MAGIC_BYTES, VersionPolicy};
@@ -29,6 +31,8 @@ pub struct DecoderOptions {
     pub verify_checksum: bool,
     /// Longest string, in bytes (rdb 4.1: nothing above 2^32).
     pub string_bytes_max: u64,
+    /// When collections are packed.
+    pub limits: Limits,
 }
 
 impl Default for DecoderOptions {
@@ -38,6 +42,7 @@ impl Default for DecoderOptions {
             databases: 16,
             verify_checksum: true,
             string_bytes_max: 1 << 32,
+            limits: Limits::default(),
         }
     }
 }
@@ -72,11 +77,22 @@ pub struct Decoder {
     frequency: Option<u8>,
     /// Names and values that do not lie in the buffer as they are.
     scratch: [Vec<u8>; 2],
+    /// The collection that is being read, or was just read.
+    building: Option<Building>,
+}
+
+/// An entry whose value is read part by part, so that no more of it than one part has to be there at once.
+struct Building {
+    key: Vec<u8>,
+    reader: Box<dyn CollectionReader>,
+    collection: Option<Collection>,
 }
 
 enum Phase {
     Magic,
     Records,
+    /// Within the value of [`Decoder::building`].
+    Collection,
     Finished,
     Failed(RdbError),
 }
@@ -95,6 +111,7 @@ enum Step {
     SlotInfo(SlotCounts),
     Function(Span),
     Entry { key: Span, value: StrSpan },
+    Collection,
     End(Checksum),
 }
 
@@ -122,6 +139,7 @@ impl Decoder {
             idle_secs: None,
             frequency: None,
             scratch: [Vec::new(), Vec::new()],
+            building: None,
         }
     }
 
@@ -186,7 +204,7 @@ impl Decoder {
         match &self.phase {
             Phase::Finished => None,
             Phase::Failed(error) => Some(error.clone()),
-            Phase::Magic | Phase::Records => {
+            Phase::Magic | Phase::Records | Phase::Collection => {
                 let offset = self.base + self.buffer.len() as u64;
                 Some(RdbError { offset, key: None, kind: RdbErrorKind::ShortRead })
             }
@@ -217,7 +235,13 @@ impl Decoder {
             match &self.phase {
                 Phase::Failed(error) => return Err(error.clone()),
                 Phase::Finished => return Ok(None),
-                Phase::Magic | Phase::Records if self.buffer.len() - self.start < self.wanted => return Ok(None),
+                _ if self.buffer.len() - self.start < self.wanted => return Ok(None),
+                Phase::Collection => {
+                    if self.read_part()? {
+                        return Ok(Some(Step::Collection));
+                    }
+                    continue;
+                }
                 Phase::Magic => return self.magic().map(Some).map_err(|kind| self.error_here(None, kind)),
                 Phase::Records => {}
             }
@@ -240,6 +264,32 @@ impl Decoder {
             self.wanted = 1;
             if let Some(step) = step {
                 return Ok(Some(step));
+            }
+        }
+    }
+
+    /// Reads the next part of a collection, if all its bytes are there; tells whether the collection is complete.
+    fn read_part(&mut self) -> Result<bool, RdbError> {
+        let Some(building) = &mut self.building else { return Ok(false) };
+        let bytes = &self.buffer[self.start..];
+        let mut input = Input::new(bytes, &self.options.limits, self.options.string_bytes_max);
+        match building.reader.read_part(&mut input) {
+            Ok(is_last) => {
+                self.start += input.cursor.position();
+                self.wanted = 1;
+                if is_last {
+                    building.collection = Some(building.reader.take());
+                    self.phase = Phase::Records;
+                }
+                Ok(is_last)
+            }
+            Err(Stop::Missing(bytes)) => {
+                self.wanted = bytes;
+                Ok(false)
+            }
+            Err(Stop::Bad(kind)) => {
+                let key = std::mem::take(&mut building.key);
+                Err(self.error_here(Some(&key), kind))
             }
         }
     }
@@ -322,13 +372,19 @@ impl Decoder {
                 };
                 Step::Entry { key, value }
             }
-            Record::Unsupported { number, key } => {
+            Record::Collection { number, key } => {
                 let key = self.locate(0, &key, None)?;
-                let kind = match format::type_name(number) {
-                    Some(name) => RdbErrorKind::UnsupportedType { number, name },
-                    None => RdbErrorKind::UnknownType(number),
+                let key = self.bytes(&key).to_vec();
+                let Some(reader) = collection::reader_of(number) else {
+                    let kind = match format::type_name(number) {
+                        Some(name) => RdbErrorKind::UnsupportedType { number, name },
+                        None => RdbErrorKind::UnknownType(number),
+                    };
+                    return Err(self.error_here(Some(&key), kind));
                 };
-                return Err(self.error_here(Some(self.bytes(&key)), kind));
+                self.building = Some(Building { key, reader, collection: None });
+                self.phase = Phase::Collection;
+                return Ok(None);
             }
             Record::End { trailer } => self.end(trailer)?,
         }))
@@ -412,7 +468,18 @@ impl Decoder {
                 let key = self.bytes(&key);
                 Event::Entry(Entry { db: self.db, key, value: Value::Str(text), expire_at, idle_secs, frequency })
             }
+            Step::Collection => self.collection_event(),
             Step::End(checksum) => Event::End(checksum),
         }
+    }
+
+    fn collection_event(&mut self) -> Event<'_> {
+        let (expire_at, idle_secs, frequency) = (self.expire_at.take(), self.idle_secs.take(), self.frequency.take());
+        let built = self.building.as_ref().expect("a collection was read");
+        let (key, collection) = (&built.key[..], built.collection.as_ref().expect("it is complete"));
+        if collection.is_gone() {
+            return Event::EmptyEntry { key };
+        }
+        Event::Entry(Entry { db: self.db, key, value: collection.as_value(), expire_at, idle_secs, frequency })
     }
 }

@@ -1,10 +1,12 @@
 //! One value outside a file: what DUMP replies, RESTORE takes and MIGRATE sends (rdb 8). Unlike in files the checksum
 //! is always there and always compared; nothing is read before it was.
 
+use baton_values::{Collection, Limits, Str, Value};
+
+use crate::collection::{self, Input};
 use crate::crc64::checksum;
 use crate::cursor::{Cursor, RawStr};
 use crate::encode::StringEncoder;
-use crate::entry::{Str, Value};
 use crate::format::{self, TYPE_STRING, VERSION, VersionPolicy};
 use crate::lzf;
 
@@ -27,12 +29,8 @@ impl DumpEncoder {
     /// Appends the payload of a value.
     pub fn encode(&mut self, value: Value<'_>, out: &mut Vec<u8>) {
         let start = out.len();
-        match value {
-            Value::Str(text) => {
-                out.push(TYPE_STRING);
-                self.strings.string(out, text);
-            }
-        }
+        out.push(collection::type_number(&value));
+        collection::push_value(out, &mut self.strings, &value);
         out.extend_from_slice(&VERSION.to_le_bytes());
         let sum = checksum(&out[start..]);
         out.extend_from_slice(&sum.to_le_bytes());
@@ -57,7 +55,14 @@ pub enum RestoreError {
     UnsupportedType(u8),
 }
 
-/// Verifies a payload and reads its value. A compressed string is written to `scratch`, which is cleared first.
+/// Where a restored value lies that doesn't lie in its payload as it is.
+#[derive(Default)]
+pub struct RestoreScratch {
+    text: Vec<u8>,
+    collection: Option<Collection>,
+}
+
+/// Verifies a payload and reads its value. What was in `scratch` before is forgotten.
 ///
 /// # Errors
 /// As [`RestoreError`] says. Nothing is allocated before the checksum was found right, and then only in proportion to
@@ -65,7 +70,8 @@ pub enum RestoreError {
 pub fn restore<'a>(
     payload: &'a [u8],
     versions: VersionPolicy,
-    scratch: &'a mut Vec<u8>,
+    limits: &Limits,
+    scratch: &'a mut RestoreScratch,
 ) -> Result<Value<'a>, RestoreError> {
     let (covered, sum) = payload.split_last_chunk::<8>().ok_or(RestoreError::Footer)?;
     let (body, version) = covered.split_last_chunk::<2>().ok_or(RestoreError::Footer)?;
@@ -79,10 +85,23 @@ pub fn restore<'a>(
         return Err(RestoreError::ForeignType(number));
     }
     match number {
-        TYPE_STRING => Ok(Value::Str(string_of(value, scratch)?)),
+        TYPE_STRING => Ok(Value::Str(string_of(value, &mut scratch.text)?)),
+        _ if let Some(collection) = collection_of(number, value, limits)? => {
+            Ok(scratch.collection.insert(collection).as_value())
+        }
         _ if format::type_name(number).is_some() => Err(RestoreError::UnsupportedType(number)),
         _ => Err(RestoreError::Format),
     }
+}
+
+/// Reads a collection; none if the number is no type that can be held here. Upstream ignores what follows it, and takes no
+/// empty one.
+fn collection_of(number: u8, bytes: &[u8], limits: &Limits) -> Result<Option<Collection>, RestoreError> {
+    let Some(mut reader) = collection::reader_of(number) else { return Ok(None) };
+    let mut input = Input::new(bytes, limits, STRING_BYTES_MAX);
+    while !reader.read_part(&mut input).map_err(|_| RestoreError::Format)? {}
+    let collection = reader.take();
+    if collection.is_gone() { Err(RestoreError::Format) } else { Ok(Some(collection)) }
 }
 
 /// Reads a string. Upstream ignores what follows it, and so must this.
@@ -101,6 +120,7 @@ fn string_of<'a>(bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Str<'a>, R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use baton_values::List;
     use proptest::prelude::*;
 
     fn dump(value: Value<'_>) -> Vec<u8> {
@@ -110,9 +130,10 @@ mod tests {
     }
 
     fn restored(payload: &[u8], versions: VersionPolicy) -> Result<Vec<u8>, RestoreError> {
-        match restore(payload, versions, &mut Vec::new())? {
+        match restore(payload, versions, &Limits::default(), &mut RestoreScratch::default())? {
             Value::Str(Str::Int(n)) => Ok(n.to_string().into_bytes()),
             Value::Str(Str::Bytes(b)) => Ok(b.to_vec()),
+            _ => panic!("no string"),
         }
     }
 
@@ -153,8 +174,21 @@ mod tests {
             let error = restored(&payload, versions).expect_err(text);
             assert_eq!(error.to_string(), text, "{payload:x?}");
         }
-        assert_eq!(restored(&sealed(b"\x01\x01\x01a", 80), Strict), Err(RestoreError::UnsupportedType(1)));
+        assert_eq!(restored(&sealed(b"\x06\x01\x01a", 80), Strict), Err(RestoreError::UnsupportedType(6)));
         assert_eq!(restored(&sealed(hello, 12), Relaxed), Ok(b"hello".to_vec()));
+    }
+
+    /// A list as Valkey 9.1.2 dumps it: `RPUSH l a 1 hello`.
+    #[test]
+    fn a_list_as_the_real_server_dumps_it() {
+        let mut list = List::default();
+        [&b"a"[..], b"1", b"hello"].iter().for_each(|text| list.push_back(text));
+        let body = dump(Value::List(list.as_ref()));
+        let hex: String = body.iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, "1201021313000000030081610201018568656c6c6f06ff50006d3af134889d1aa5");
+        let mut scratch = RestoreScratch::default();
+        let value = restore(&body, VersionPolicy::Strict, &Limits::default(), &mut scratch);
+        assert_eq!(value, Ok(Value::List(list.as_ref())));
     }
 
     proptest! {
@@ -167,9 +201,10 @@ mod tests {
 
         #[test]
         fn a_sealed_body_of_any_bytes_never_panics(body in proptest::collection::vec(any::<u8>(), 0..60)) {
-            let mut scratch = Vec::new();
-            let _ = restore(&sealed(&body, 80), VersionPolicy::Strict, &mut scratch);
-            prop_assert!(scratch.capacity() <= 100 * 60);
+            let mut scratch = RestoreScratch::default();
+            let _ = restore(&sealed(&body, 80), VersionPolicy::Strict, &Limits::default(), &mut scratch);
+            let collection = scratch.collection.as_ref().map_or(0, Collection::heap_bytes);
+            prop_assert!(scratch.text.capacity() + collection <= 100 * 60);
         }
     }
 }

@@ -6,8 +6,11 @@ use baton_base::WallMs;
 
 use crate::aux::{Preamble, SlotCounts};
 use crate::crc64::Crc64;
-use crate::entry::{Entry, Str, Value};
-use crate::format::{TYPE_STRING, VersionTarget, opcode, string};
+use baton_values::Str;
+
+use crate::collection;
+use crate::entry::Entry;
+use crate::format::{VersionTarget, opcode, string};
 use crate::lzf::Compressor;
 
 /// A buffer that had to grow beyond this for a large value is given back once drained.
@@ -133,13 +136,9 @@ impl Encoder {
         if let Some(frequency) = entry.frequency {
             self.out.extend_from_slice(&[opcode::FREQ, frequency]);
         }
-        match entry.value {
-            Value::Str(text) => {
-                self.out.push(TYPE_STRING);
-                self.strings.bytes(&mut self.out, entry.key);
-                self.strings.string(&mut self.out, text);
-            }
-        }
+        self.out.push(collection::type_number(&entry.value));
+        self.strings.bytes(&mut self.out, entry.key);
+        collection::push_value(&mut self.out, &mut self.strings, &entry.value);
     }
 
     /// Ends the file. Nothing may follow.

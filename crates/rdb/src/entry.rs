@@ -1,31 +1,10 @@
-//! A key with its value and what a snapshot stores beside it, borrowed. This crate's own words, so that it depends on
-//! no dataset; nothing here knows how a value lies in memory.
+//! A key with its value and what a snapshot stores beside it, borrowed.
 
 use baton_base::WallMs;
-
-/// A string value. Encoders accept any integer as either variant; the decoder gives [`Str::Int`] exactly for strings
-/// that lay in the file as integers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Str<'a> {
-    /// The canonical decimal text of this integer.
-    Int(i64),
-    /// Any bytes.
-    Bytes(&'a [u8]),
-}
-
-/// A whole value of one entry.
-///
-/// Types that lie in the file as one string (all packed collections) become variants here. Types that lie there as many
-/// strings get events of their own that follow each other, so that neither side has to hold a large collection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Value<'a> {
-    /// A string.
-    Str(Str<'a>),
-}
+use baton_values::Value;
 
 /// One entry of a database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Entry<'a> {
     /// Number of its database.
     pub db: u32,

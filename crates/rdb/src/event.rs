@@ -4,7 +4,7 @@ use crate::aux::SlotCounts;
 use crate::entry::Entry;
 
 /// One thing found in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// The magic is known and the version accepted. Only from here on may old data be dropped (replication 1.7).
@@ -34,6 +34,11 @@ pub enum Event<'a> {
     Function(&'a [u8]),
     /// An entry.
     Entry(Entry<'a>),
+    /// An entry whose collection has no elements; keys never hold such (rdb 4.1).
+    EmptyEntry {
+        /// Its name.
+        key: &'a [u8],
+    },
     /// The file is complete. What follows it is in [`Decoder::rest`](crate::Decoder::rest).
     End(Checksum),
 }

@@ -5,6 +5,7 @@
 //! poll its events. Both speak of entries as [`Entry`], borrowed from wherever the bytes lie.
 
 mod aux;
+mod collection;
 mod crc64;
 mod cursor;
 mod decode;
@@ -19,11 +20,12 @@ pub mod lzf;
 mod record;
 
 pub use aux::{AuxFacts, Preamble, ReplicationPoint, SlotCounts};
+pub use baton_values::{Str, Value};
 pub use crc64::{Crc64, checksum};
 pub use decode::{Decoder, DecoderOptions};
-pub use dump::{DumpEncoder, RestoreError, restore};
+pub use dump::{DumpEncoder, RestoreError, RestoreScratch, restore};
 pub use encode::{Encoder, EncoderOptions};
-pub use entry::{Entry, Str, Value};
+pub use entry::Entry;
 pub use error::{RdbError, RdbErrorKind};
 pub use event::{Checksum, Event};
 pub use format::{VersionPolicy, VersionTarget};

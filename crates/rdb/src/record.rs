@@ -33,8 +33,8 @@ pub(crate) enum Record {
         key: RawStr,
         value: RawStr,
     },
-    /// An entry of another type, of which only the key was read.
-    Unsupported {
+    /// An entry of another type, of which only the key was read. The value follows.
+    Collection {
         number: u8,
         key: RawStr,
     },
@@ -77,7 +77,7 @@ pub(crate) fn read_record(
         TYPE_STRING => {
             Record::String { key: cursor.string(string_bytes_max)?, value: cursor.string(string_bytes_max)? }
         }
-        _ => Record::Unsupported { number, key: cursor.string(string_bytes_max)? },
+        _ => Record::Collection { number, key: cursor.string(string_bytes_max)? },
     })
 }
 

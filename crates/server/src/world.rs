@@ -293,6 +293,7 @@ impl World {
             lfu: false,
             cluster: hot.cluster,
             events: EventClass::of_setting(hot.events),
+            limits: crate::entries::limits(&self.settings, 0),
         });
         self.plain = self.role == Role::Primary
             && self.topology.is_none()

@@ -4,11 +4,12 @@
 //!
 //! No clock, no thread, no socket: time is handed in, and whoever wants the world to stand still brings the proof.
 //!
-//! Reading order: `value`, `key`, `store`, `view`, `writing`, `expiring`, `snapshot`, and beneath them `slot_data` and
+//! Reading order: `value`, `key`, `store`, `view`, `writing`, `editing`, `expiring`, `snapshot`, and beneath them `slot_data` and
 //! `raw`, the only module with `unsafe`.
 
 mod clock;
 mod counters;
+mod editing;
 mod expiring;
 mod hash;
 mod held;
@@ -24,10 +25,12 @@ mod walk;
 mod wholesale;
 mod writing;
 
+pub use baton_values::{Collection, CollectionType, Str, Value, ValueKind};
+pub use editing::{Missing, WrongType};
 pub use key::{DbIndex, Key, KeyHash};
 pub use scanning::Scanned;
 pub use snapshot::{SnapshotItem, SnapshotWalker};
 pub use store::{Store, StoreSettings};
-pub use value::{Entry, Expire, Str, Value, ValueKind};
+pub use value::{Entry, Expire};
 pub use view::{Expiry, View, ViewOutcome, WatchFlag};
 pub use wholesale::Garbage;

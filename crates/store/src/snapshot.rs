@@ -14,12 +14,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use baton_base::{Slot, WallMs};
+use baton_values::Value;
 
 use crate::key::DbIndex;
 use crate::raw::record::{Record, RecordRef};
 use crate::raw::table::{Spot, Table};
 use crate::store::Store;
-use crate::value::Value;
 use crate::view::entry_of;
 
 /// Entries visited before a slot is unlocked for others in between.

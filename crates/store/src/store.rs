@@ -31,6 +31,7 @@ pub struct StoreSettings {
 pub struct Store {
     pub(crate) cells: Box<[SlotCell]>,
     pub(crate) hasher: KeyHasher,
+    value_seed: u64,
     heap: Heap,
     pub(crate) walk: WalkWord,
     databases: u32,
@@ -49,9 +50,11 @@ impl Store {
 
     fn with_heap(settings: StoreSettings, heap: Heap) -> Store {
         assert!(settings.databases > 0, "a store has a database");
+        let hasher = KeyHasher::new(settings.seed);
         Store {
+            value_seed: hasher.hash(b"members and fields"),
             cells: (0..Slot::COUNT).map(|_| SlotCell::new(SlotData::new())).collect(),
-            hasher: KeyHasher::new(settings.seed),
+            hasher,
             heap,
             walk: WalkWord::new(),
             databases: settings.databases,
@@ -70,6 +73,11 @@ impl Store {
     /// Number of databases.
     pub fn databases(&self) -> u32 {
         self.databases
+    }
+
+    /// The seed for the hashes of large collections: theirs and that of keys have nothing in common.
+    pub fn value_seed(&self) -> u64 {
+        self.value_seed
     }
 
     /// A key with its slot and hash.

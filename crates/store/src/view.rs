@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use baton_base::{Slot, WallMs};
+use baton_values::{Str, Value};
 use smallvec::SmallVec;
 
 use crate::clock;
@@ -15,7 +16,7 @@ use crate::raw::record::{Record, RecordRef};
 use crate::raw::table::Spot;
 use crate::slot_data::Watcher;
 use crate::store::Store;
-use crate::value::{Entry, Str, Value};
+use crate::value::Entry;
 use crate::wholesale::Garbage;
 
 /// What happens to a key whose time has come, when it is reached (replication 3.3).
@@ -280,14 +281,16 @@ const TABLE_SHARE_BYTES: usize = 8;
 #[inline]
 pub(crate) fn entry_of(record: RecordRef<'_>, now: WallMs) -> Entry<'_> {
     let expire_at = record.expire_at();
-    let value = record.str();
+    let value = record.value();
     let encoding = match value {
-        Str::Int(_) => "int",
-        Str::Bytes(text) if record.is_raw() || !is_embedded(record.key(), expire_at, text) => "raw",
-        Str::Bytes(_) => "embstr",
+        Value::Str(Str::Int(_)) => "int",
+        Value::Str(Str::Bytes(text)) if record.is_raw() || !is_embedded(record.key(), expire_at, text) => "raw",
+        Value::Str(Str::Bytes(_)) => "embstr",
+        Value::List(list) => list.encoding(),
+        _ => value.kind().name(),
     };
     Entry {
-        value: Value::Str(value),
+        value,
         expire_at,
         encoding,
         idle_secs: clock::idle_secs(now, record.clock()),

@@ -1,6 +1,7 @@
 //! The writing half of a view: strings, expiry, access clock, and values that move between keys.
 
 use baton_base::WallMs;
+use baton_values::Str;
 
 use crate::clock;
 use crate::key::{DbIndex, Key};
@@ -10,15 +11,11 @@ use crate::raw::table::Spot;
 use crate::value::Expire;
 use crate::view::{Expiry, View};
 
-/// Longest text of a 64-bit integer.
-const INT_TEXT_MAX: usize = 20;
-
 impl View<'_> {
     /// Writes a string, replacing whatever was there. Text that is a canonical integer is kept as an integer.
     #[inline]
     pub fn set_str(&mut self, key: &Key<'_>, value: &[u8], expire: Expire) {
-        let number = if value.len() <= INT_TEXT_MAX { baton_base::num::parse_i64(value) } else { None };
-        self.put(key, number.map_or(NewValue::Text(value), NewValue::Int), false, expire);
+        self.put(key, NewValue::of_str(Str::of(value)), false, expire);
     }
 
     /// Writes an integer, keeping the expiry.
@@ -76,9 +73,15 @@ impl View<'_> {
 
     /// Removes a key; tells whether it was there.
     pub fn remove(&mut self, key: &Key<'_>) -> bool {
+        let is_there = self.remove_found(key);
+        self.count_changes(u64::from(is_there));
+        is_there
+    }
+
+    /// Removes a key without counting it as a change; tells whether it was there.
+    pub(crate) fn remove_found(&mut self, key: &Key<'_>) -> bool {
         let Some(spot) = self.locate(key) else { return false };
         self.remove_at(key, spot);
-        self.count_changes(1);
         true
     }
 
@@ -156,12 +159,12 @@ impl View<'_> {
     }
 
     /// Finds a key whatever its expiry says.
-    fn find(&mut self, key: &Key<'_>) -> Option<Spot> {
+    pub(crate) fn find(&mut self, key: &Key<'_>) -> Option<Spot> {
         let db = self.db;
         self.held.slot(key.slot).table(db)?.find(key.hash.0, key.bytes)
     }
 
-    fn record(&mut self, key: &Key<'_>, spot: Spot) -> RecordRef<'_> {
+    pub(crate) fn record(&mut self, key: &Key<'_>, spot: Spot) -> RecordRef<'_> {
         let db = self.db;
         self.held.slot(key.slot).table(db).expect("the key was found there").record(spot)
     }
@@ -172,7 +175,7 @@ impl View<'_> {
 
     /// Writes a value over whatever is there.
     #[inline]
-    fn put(&mut self, key: &Key<'_>, value: NewValue<'_>, raw: bool, expire: Expire) {
+    pub(crate) fn put(&mut self, key: &Key<'_>, value: NewValue<'_>, raw: bool, expire: Expire) {
         let spot = match self.locate(key) {
             // A key that is only hidden is overwritten like any other.
             None if self.expiry == Expiry::Hide => self.find(key),
@@ -198,7 +201,7 @@ impl View<'_> {
     }
 
     #[inline]
-    fn put_over(
+    pub(crate) fn put_over(
         &mut self,
         key: &Key<'_>,
         spot: Spot,
@@ -246,7 +249,7 @@ impl View<'_> {
 
     /// Makes a record safe to change in place: where a running snapshot has to see it as it is, the snapshot gets it and
     /// an equal one takes its place. A large value is shared by the two, and copied by the change.
-    fn make_own(&mut self, key: &Key<'_>, spot: Spot) {
+    pub(crate) fn make_own(&mut self, key: &Key<'_>, spot: Spot) {
         let old = self.record(key, spot);
         let (epoch, expire_at) = (old.epoch(), old.expire_at());
         if self.store.walk.keeps(epoch) {
@@ -260,7 +263,7 @@ impl View<'_> {
         let (epoch, pool) = (self.store.walk.epoch(), self.store.pool(key.slot));
         let old = self.record(key, spot);
         let header = Header { expire_at, epoch, clock: old.clock(), raw: old.is_raw() };
-        Record::new(key.bytes, old.value(), header, pool)
+        Record::new(key.bytes, old.new_value(), header, pool)
     }
 
     fn insert(&mut self, key: &Key<'_>, record: Record) {

@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use baton_base::{Rng, Slot, WallMs};
-use baton_store::{DbIndex, Entry, Expire, Expiry, SnapshotWalker, Store, StoreSettings, Str, Value, View, WatchFlag};
+use baton_store::{
+    DbIndex, Entry, Expire, Expiry, Missing, SnapshotWalker, Store, StoreSettings, Str, Value, View, WatchFlag,
+};
+use baton_values::{Limits, List};
 use naive::{Item, Naive, Name};
 use proptest::prelude::*;
 
@@ -20,6 +23,8 @@ enum Step {
     SetInt(Name, i64),
     Append(Name, Vec<u8>),
     SetRange(Name, u16, Vec<u8>),
+    Push(Name, u8, u16),
+    Cut(Name, u16, u16),
     Remove(Name),
     SetExpire(Name, Option<u16>),
     Read(Name, bool),
@@ -81,6 +86,8 @@ fn steps() -> impl Strategy<Value = Step> {
         2 => (names(), any::<i64>()).prop_map(|(n, v)| Step::SetInt(n, v)),
         3 => (names(), texts()).prop_map(|(n, t)| Step::Append(n, t)),
         2 => (names(), 0u16..3000, texts()).prop_map(|(n, o, t)| Step::SetRange(n, o, t)),
+        4 => (names(), any::<u8>(), 1u16..900).prop_map(|(n, t, times)| Step::Push(n, t, 1 + times % (4 + 200 * (times % 4)))),
+        2 => (names(), 0u16..20, 1u16..2000).prop_map(|(n, from, count)| Step::Cut(n, from, count)),
         3 => names().prop_map(Step::Remove),
         3 => (names(), prop::option::of(0u16..5000)).prop_map(|(n, e)| Step::SetExpire(n, e)),
         4 => (names(), any::<bool>()).prop_map(|(n, t)| Step::Read(n, t)),
@@ -125,11 +132,19 @@ struct Bench {
     rng: Rng,
 }
 
+fn text_of(value: Value<'_>) -> Vec<u8> {
+    match value {
+        Value::Str(text) => text.to_vec(),
+        Value::List(list) => list.iter_from(0).flat_map(|text| [&text.to_vec()[..], b"\n"].concat()).collect(),
+        _ => panic!("only strings and lists were written"),
+    }
+}
+
 fn item_of(entry: &Entry<'_>, now: WallMs) -> Item {
-    let Value::Str(text) = entry.value else { panic!("only strings were written") };
     Item {
-        text: text.bytes(&mut itoa::Buffer::new()).to_vec(),
-        int: matches!(text, Str::Int(_)),
+        text: text_of(entry.value),
+        int: matches!(entry.value, Value::Str(Str::Int(_))),
+        list: matches!(entry.value, Value::List(_)),
         raw: entry.encoding == "raw",
         expire_at: entry.expire_at,
         access_secs: now.as_secs() - entry.idle_secs,
@@ -140,7 +155,7 @@ fn item_of(entry: &Entry<'_>, now: WallMs) -> Item {
 fn shown(name: &Name, item: &Item) -> Item {
     let headers = if name.1.len() < 32 { 15 } else { 17 };
     let long = name.1.len() + item.text.len() + 8 * usize::from(item.expire_at.is_some()) + headers > 128;
-    Item { raw: !item.int && (item.raw || long), ..item.clone() }
+    Item { raw: !item.list && !item.int && (item.raw || long), ..item.clone() }
 }
 
 impl Bench {
@@ -186,6 +201,10 @@ impl Bench {
                 self.naive.set_str(name, rule, n.to_string().as_bytes(), Expire::Keep);
                 self.with_view(name, |v| v.set_int(&v.key(&name.1), *n));
             }
+            Step::Push(name, text, times) => self.push(name, *text, usize::from(*times)),
+            Step::Cut(name, from, count) => self.cut(name, usize::from(*from), usize::from(*count)),
+            // Commands ask for the type first.
+            Step::Append(name, _) | Step::SetRange(name, ..) if self.naive.is_list(name) => {}
             Step::Append(name, tail) => {
                 let expected = self.naive.append(name, rule, tail);
                 assert_eq!(self.with_view(name, |v| v.append(&v.key(&name.1), tail)), expected);
@@ -239,6 +258,31 @@ impl Bench {
             Step::EndWalk => self.walk = None,
             _ => unreachable!("the other half of `run`"),
         }
+    }
+
+    fn push(&mut self, name: &Name, text: u8, times: usize) {
+        let text = vec![b'a' + text % 20; usize::from(text)];
+        let expected = self.naive.push(name, self.rule, &text, times);
+        let got = self.with_view(name, |v| {
+            v.edit(&v.key(&name.1), Missing::Create, |list: &mut List| {
+                list.expect(times, times * text.len(), &Limits::default());
+                (0..times).for_each(|_| list.push_back(&text));
+                (times as u64, text_of(list.as_ref().into()).len())
+            })
+        });
+        assert_eq!(got.ok().flatten(), expected);
+    }
+
+    fn cut(&mut self, name: &Name, from: usize, count: usize) {
+        let expected = self.naive.cut(name, self.rule, from, count);
+        let got = self.with_view(name, |v| {
+            v.edit(&v.key(&name.1), Missing::Skip, |list: &mut List| {
+                let before = list.len();
+                list.remove(from as u64..(from + count) as u64, &Limits::default());
+                (before - list.len(), ())
+            })
+        });
+        assert_eq!(matches!(got, Ok(Some(()))), expected);
     }
 
     fn remove(&mut self, name: &Name) {
@@ -356,8 +400,7 @@ impl Bench {
         let Some(WalkCheck { walker, cut, given }) = &mut self.walk else { return };
         let more = walker.step(count, now, &mut |item| {
             assert_eq!(item.slot, Slot::of_key(item.key));
-            let Value::Str(text) = item.value else { panic!("only strings were written") };
-            let shown = (text.bytes(&mut itoa::Buffer::new()).to_vec(), item.expire_at);
+            let shown = (text_of(item.value), item.expire_at);
             let twice = given.insert((item.db.0, item.key.to_vec()), shown);
             assert!(twice.is_none(), "{item:?} was given twice");
         });

@@ -3,12 +3,13 @@
 use baton_store::{Expire, Key, Str};
 
 use super::options::{Dialect, ExpiryOption, Options};
-use super::{equals, string_of, write};
+use super::string_of;
 use crate::deadline;
 use crate::event::EventClass;
 use crate::exec::Exec;
 use crate::fail::Fail;
 use crate::number::int;
+use crate::reply::ReplyText as _;
 
 /// GET key.
 #[inline]
@@ -24,7 +25,7 @@ fn reply_string(x: &mut Exec<'_, '_>) -> Result<bool, Fail> {
         x.out.null();
         return Ok(false);
     };
-    write(x.out, string_of(&entry)?);
+    x.out.text(string_of(&entry)?);
     Ok(true)
 }
 
@@ -86,7 +87,7 @@ pub(crate) fn getex(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 pub(crate) fn delifeq(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let key = x.key(0, 1);
     let equal = match x.view.peek(&key) {
-        Some(entry) => equals(string_of(&entry)?, &x.args[2]),
+        Some(entry) => string_of(&entry)?.equals(&x.args[2]),
         None => false,
     };
     if equal {
@@ -102,7 +103,7 @@ pub(crate) fn mget(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     for i in 1..x.args.len() {
         let key = x.key(i - 1, i);
         match x.view.read(&key, x.touch).as_ref().map(string_of) {
-            Some(Ok(s)) => write(x.out, s),
+            Some(Ok(s)) => x.out.text(s),
             Some(Err(_)) | None => x.out.null(),
         }
     }

@@ -15,7 +15,6 @@ pub(crate) use lcs::lcs;
 pub(crate) use multi::{mset, msetex, msetnx};
 pub(crate) use set::{psetex, set, set_key_flags, setex, setnx};
 
-use baton_resp::Out;
 use baton_store::{Entry, Str, Value};
 
 use crate::fail::Fail;
@@ -27,18 +26,4 @@ fn string_of<'a>(entry: &Entry<'a>) -> Result<Str<'a>, Fail> {
         Value::Str(s) => Ok(s),
         _ => Err(Fail::WrongType),
     }
-}
-
-/// Replies a string.
-#[inline]
-fn write(out: &mut Out, s: Str<'_>) {
-    match s {
-        Str::Bytes(b) => out.bulk(b),
-        Str::Int(n) => out.bulk_int(n),
-    }
-}
-
-/// Whether the string reads like these bytes.
-fn equals(s: Str<'_>, bytes: &[u8]) -> bool {
-    s.bytes(&mut itoa::Buffer::new()) == bytes
 }

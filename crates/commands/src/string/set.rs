@@ -4,12 +4,13 @@ use baton_resp::Args;
 use baton_store::{Entry, Expire, Key};
 
 use super::options::{Condition, Dialect, Options};
-use super::{equals, string_of, write};
+use super::string_of;
 use crate::deadline::{self, Unit};
 use crate::event::EventClass;
 use crate::exec::Exec;
 use crate::fail::Fail;
 use crate::key_spec::{KeyFlags, key_flags};
+use crate::reply::ReplyText as _;
 
 /// SET key value [NX | XX | IFEQ value] [GET] [EX seconds | PX ms | EXAT time | PXAT time-ms | KEEPTTL].
 pub(crate) fn set(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
@@ -57,7 +58,7 @@ fn admit(x: &mut Exec<'_, '_>, key: &Key<'_>, options: &Options) -> Result<bool,
             }
         }
         None => x.out.null(),
-        Some(entry) => write(x.out, string_of(&entry)?),
+        Some(entry) => x.out.text(string_of(&entry)?),
     }
     Ok(admitted)
 }
@@ -68,7 +69,7 @@ fn holds(condition: Condition, present: Option<&Entry<'_>>, args: Args<'_>) -> R
         (Condition::Missing, present) => present.is_none(),
         (Condition::Exists, present) => present.is_some(),
         (Condition::Equals { .. }, None) => false,
-        (Condition::Equals { value_at }, Some(entry)) => equals(string_of(entry)?, &args[value_at]),
+        (Condition::Equals { value_at }, Some(entry)) => string_of(entry)?.equals(&args[value_at]),
     })
 }
 

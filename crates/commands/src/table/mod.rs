@@ -8,6 +8,7 @@ mod config;
 mod connection;
 mod expire;
 mod generic;
+mod list;
 mod pubsub;
 mod replication;
 mod server;
@@ -19,6 +20,7 @@ use crate::CommandSpec;
 /// All families; the order gives commands their numbers.
 pub(crate) static FAMILIES: &[&[CommandSpec]] = &[
     string::COMMANDS,
+    list::COMMANDS,
     generic::COMMANDS,
     expire::COMMANDS,
     connection::COMMANDS,

@@ -24,10 +24,9 @@ pub(super) const TABLE: &[Directive] = &[
         "-2",
         (i32::MIN as i64, i32::MAX as i64),
         Unit::Count,
-        "Most elements of a list node, or -1 to -5 for 4, 8, 16, 32, 64 KiB.",
+        "Most elements of a packed list, or -1 to -5 for 4, 8, 16, 32, 64 KiB.",
     )
-    .alias("list-max-ziplist-size")
-    .accepted(NOTE),
+    .alias("list-max-ziplist-size"),
     int(
         Id::ListCompressDepth,
         "list-compress-depth",
@@ -36,7 +35,7 @@ pub(super) const TABLE: &[Directive] = &[
         Unit::Count,
         "List nodes at both ends that are never compressed; 0 compresses none.",
     )
-    .accepted(NOTE),
+    .accepted("lists are never compressed"),
     entries(Id::SetMaxIntsetEntries, "set-max-intset-entries", "512", "Most members of a set of packed integers."),
     entries(Id::SetMaxListpackEntries, "set-max-listpack-entries", "128", "Most members of a packed set."),
     int(Id::SetMaxListpackValue, "set-max-listpack-value", "64", NAT64, Unit::Bytes, "Longest member of a packed set.")

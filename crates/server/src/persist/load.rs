@@ -132,7 +132,7 @@ pub fn read_file(
     let name = path.display().to_string();
     let system = |source| LoadError::System { path: name.clone(), source };
     let mut file = File::open(path).map_err(system)?;
-    let decoder = Decoder::new(entries::decoder_options(settings, store.databases()));
+    let decoder = Decoder::new(entries::decoder_options(settings, store));
     let mut reading =
         Reading { decoder, facts: AuxFacts::default(), began: false, loaded: Loaded::default(), last_key: Vec::new() };
     let mut buf = vec![0; READ_BYTES];
@@ -219,6 +219,7 @@ impl Reading {
                 Event::End(Checksum::Disabled) => {
                     listener.line("RDB file was saved with checksum disabled: no check performed.");
                 }
+                Event::EmptyEntry { key } => listener.line(&entries::empty_key_line(key)),
                 Event::Function(_) => listener.line("A function library in the RDB file is left out."),
                 _ => {}
             }

@@ -123,10 +123,8 @@ fn write_walk(
         more = walker.step(pace.step(), watch.clock.wall(), &mut |item| {
             let idle_secs = with_idle.then_some(item.idle_secs);
             let beside = Beside { db: item.db, expire_at: item.expire_at, idle_secs };
-            if let Some(entry) = entries::to_file(item.key, item.value, beside) {
-                encoder.entry(&entry);
-                visited += 1;
-            }
+            encoder.entry(&entries::to_file(item.key, item.value, beside));
+            visited += 1;
         });
         debug_assert!(visited == 0 || encoder.pending_bytes() > before, "an entry takes room");
         watch.keys_done.fetch_add(visited, Ordering::Relaxed);
@@ -149,9 +147,7 @@ fn write_still(
         for slot in Slot::all() {
             let visited = store.scan_slot(db, slot, WallMs(0), &mut |key, entry| {
                 let beside = Beside { db, expire_at: entry.expire_at, idle_secs: None };
-                if let Some(entry) = entries::to_file(key, entry.value, beside) {
-                    encoder.entry(&entry);
-                }
+                encoder.entry(&entries::to_file(key, entry.value, beside));
             });
             watch.keys_done.fetch_add(visited as u64, Ordering::Relaxed);
             if encoder.pending_bytes() >= PIECE_BYTES {

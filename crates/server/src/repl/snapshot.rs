@@ -189,9 +189,7 @@ fn announce_sizes(shared: &Shared, encoder: &mut Encoder) {
 fn encode_item(encoder: &mut Encoder, item: SnapshotItem<'_>, with_idle: bool) {
     let idle_secs = with_idle.then_some(item.idle_secs);
     let beside = Beside { db: item.db, expire_at: item.expire_at, idle_secs };
-    if let Some(entry) = entries::to_file(item.key, item.value, beside) {
-        encoder.entry(&entry);
-    }
+    encoder.entry(&entries::to_file(item.key, item.value, beside));
 }
 
 /// Slots on their way, as new replicas learn them: `<slot><` and the source, `<slot>>` and the target, a comma after

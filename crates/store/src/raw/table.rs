@@ -199,6 +199,23 @@ impl Table {
         Some(out)
     }
 
+    /// Changes a collection that lies in a box; none if it doesn't.
+    pub(crate) fn change_boxed<T>(
+        &mut self,
+        spot: Spot,
+        clock: u32,
+        change: impl FnOnce(&mut baton_values::Collection) -> T,
+    ) -> Option<T> {
+        let mut record = self.record_mut(spot);
+        let collection = record.boxed()?;
+        let before = collection.heap_bytes() as u64;
+        let out = change(collection);
+        let after = collection.heap_bytes() as u64;
+        record.set_clock(clock);
+        self.bytes = self.bytes - before + after;
+        Some(out)
+    }
+
     fn count_in(&mut self, record: RecordRef<'_>) {
         self.keys = self.keys.checked_add(1).expect("a slot holds fewer than 2^32 keys");
         self.expires += u32::from(record.expire_at().is_some());

@@ -9,12 +9,13 @@ use baton_store::{DbIndex, Expire, Expiry};
 /// A database and a key.
 pub(crate) type Name = (u32, Vec<u8>);
 
-/// What an entry shows.
+/// What an entry shows. The text of a list is that of its elements, each with a line feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Item {
     pub(crate) text: Vec<u8>,
     pub(crate) int: bool,
     pub(crate) raw: bool,
+    pub(crate) list: bool,
     pub(crate) expire_at: Option<WallMs>,
     pub(crate) access_secs: u64,
 }
@@ -70,7 +71,7 @@ impl Naive {
             Expire::Never => None,
             Expire::At(at) => Some(at),
         };
-        self.map.insert(name.clone(), Item { text, int, raw, expire_at, access_secs: self.now.as_secs() });
+        self.map.insert(name.clone(), Item { text, int, raw, list: false, expire_at, access_secs: self.now.as_secs() });
     }
 
     pub(crate) fn set_str(&mut self, name: &Name, rule: Expiry, text: &[u8], expire: Expire) {
@@ -99,6 +100,42 @@ impl Naive {
         let len = text.len();
         self.put(name, rule, (text, false, true), Expire::Keep);
         len
+    }
+
+    /// Adds an element so many times; gives the list's length in bytes, or none where there is a string.
+    pub(crate) fn push(&mut self, name: &Name, rule: Expiry, element: &[u8], times: usize) -> Option<usize> {
+        let old = if self.settle(name, rule) { Some(self.map[name].clone()) } else { None };
+        if old.as_ref().is_some_and(|item| !item.list) {
+            return None;
+        }
+        let mut text = old.map_or_else(Vec::new, |item| item.text);
+        (0..times).for_each(|_| text.extend([element, b"\n"].concat()));
+        let len = text.len();
+        self.put(name, rule, (text, false, false), Expire::Keep);
+        self.map.get_mut(name).unwrap().list = true;
+        Some(len)
+    }
+
+    /// Removes elements of a list from a rank on; tells whether there is a list.
+    pub(crate) fn cut(&mut self, name: &Name, rule: Expiry, from: usize, count: usize) -> bool {
+        if !self.settle(name, rule) || !self.map[name].list {
+            return false;
+        }
+        let old = self.map[name].text.clone();
+        let kept = old.split_inclusive(|b| *b == b'\n').enumerate().filter(|(i, _)| *i < from || *i >= from + count);
+        let text: Vec<u8> = kept.flat_map(|(_, element)| element.to_vec()).collect();
+        if text.is_empty() {
+            self.take(name);
+        } else if text.len() < old.len() {
+            self.put(name, rule, (text, false, false), Expire::Keep);
+            self.map.get_mut(name).unwrap().list = true;
+        }
+        true
+    }
+
+    /// Whether there is a list.
+    pub(crate) fn is_list(&self, name: &Name) -> bool {
+        self.map.get(name).is_some_and(|item| item.list)
     }
 
     pub(crate) fn remove(&mut self, name: &Name, rule: Expiry) -> bool {

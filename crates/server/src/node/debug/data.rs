@@ -5,7 +5,6 @@ use baton_rdb::DumpEncoder;
 use baton_resp::Args;
 use baton_store::{DbIndex, Expire, Expiry};
 
-use crate::entries;
 use crate::node::{NOT_INTEGER, Refusal};
 use crate::persist::{self, load, save};
 use crate::worker::client::Client;
@@ -21,11 +20,8 @@ pub(super) fn object(cx: &Context<'_>, client: &mut Client, name: &[u8]) -> Resu
     let key = store.key(name);
     let mut view = store.view(key.slot, client.db, cx.now.wall, Expiry::Hide);
     let entry = view.peek(&key).ok_or("ERR no such key")?;
-    let beside = entries::Beside { db: client.db, expire_at: None, idle_secs: None };
     let mut dump = Vec::new();
-    if let Some(in_file) = entries::to_file(name, entry.value, beside) {
-        DumpEncoder::new(true).encode(in_file.value, &mut dump);
-    }
+    DumpEncoder::new(true).encode(entry.value, &mut dump);
     let idle = entry.idle_secs;
     let clock = cx.now.wall.as_secs().saturating_sub(idle) & ((1 << 24) - 1);
     let text = format!(

@@ -30,9 +30,18 @@ impl Digest {
 
     /// Mixes in the type, the value and whether it expires.
     fn mix_value(&mut self, entry: &Entry<'_>) {
-        let Value::Str(text) = entry.value else { return };
-        self.mix(&0u32.to_be_bytes());
-        self.mix(text.bytes(&mut itoa::Buffer::new()));
+        let mut scratch = itoa::Buffer::new();
+        match entry.value {
+            Value::Str(text) => {
+                self.mix(&0u32.to_be_bytes());
+                self.mix(text.bytes(&mut scratch));
+            }
+            Value::List(list) => {
+                self.mix(&1u32.to_be_bytes());
+                list.iter_from(0).for_each(|text| self.mix(text.bytes(&mut itoa::Buffer::new())));
+            }
+            _ => unreachable!("every kind of value has a signature"),
+        }
         if entry.expire_at.is_some() {
             self.add(EXPIRES);
         }

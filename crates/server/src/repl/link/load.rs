@@ -103,7 +103,7 @@ struct Loading {
 impl Loading {
     fn new(shared: &Arc<Shared>) -> Loading {
         let world = shared.world.peek();
-        let options = entries::decoder_options(&world.settings, shared.store.databases());
+        let options = entries::decoder_options(&world.settings, &shared.store);
         let loaded = Loaded { store: shared.store.sibling(), facts: AuxFacts::default(), open_slots: Vec::new() };
         let delay = Duration::from_micros(u64::try_from(world.settings.int(Id::KeyLoadDelay)).unwrap_or(0));
         Loading { shared: Arc::clone(shared), decoder: Decoder::new(options), loaded, keys: 0, delay }
@@ -159,6 +159,7 @@ fn note(loaded: &mut Loaded, keys: &mut u64, event: &Event<'_>, now: WallMs) -> 
         Event::Aux { name: b"valkey-ver" | b"redis-ver", value } => {
             Some(format!("Loading RDB produced by Valkey version {}", String::from_utf8_lossy(value)))
         }
+        Event::EmptyEntry { key } => Some(entries::empty_key_line(key)),
         Event::Aux { name: b"cluster-slot-states", value } => {
             loaded.open_slots = open_slots(value);
             None

@@ -96,10 +96,10 @@ fn back_length(bytes: &[u8]) -> Option<(usize, usize)> {
 #[inline]
 fn back_bytes(len: usize) -> usize {
     match len {
-        ..0x80 => 1,
-        ..0x4000 => 2,
-        ..0x20_0000 => 3,
-        ..0x1000_0000 => 4,
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        0x4000..0x20_0000 => 3,
+        0x20_0000..0x1000_0000 => 4,
         _ => 5,
     }
 }
@@ -113,9 +113,8 @@ pub(super) fn checked(bytes: &[u8], at: usize) -> Option<(Str<'_>, usize, bool)>
     rest.get(..len)?;
     let text = value(rest, head, data);
     // Some writers take a byte more at the limits, so how long the length is has to be read, not computed.
-    let back = (1..=5).find(|back| {
-        rest.get(..len + back).is_some_and(|bytes| back_length(bytes) == Some((len, *back)))
-    })?;
+    let back =
+        (1..=5).find(|back| rest.get(..len + back).is_some_and(|bytes| back_length(bytes) == Some((len, *back))))?;
     // Each size has one encoding of integers, and one of texts.
     let canonical = text.to_canonical();
     let is_canonical = std::mem::discriminant(&canonical) == std::mem::discriminant(&text);
@@ -144,8 +143,8 @@ pub(super) fn size(text: Str<'_>) -> usize {
             _ => 9,
         },
         Str::Bytes(text) => match text.len() {
-            ..0x40 => 1 + text.len(),
-            ..0x1000 => 2 + text.len(),
+            0..0x40 => 1 + text.len(),
+            0x40..0x1000 => 2 + text.len(),
             _ => 5 + text.len(),
         },
     };

@@ -33,7 +33,7 @@ impl<'a> Str<'a> {
     }
 
     /// The text in memory of its own.
-    pub fn to_vec(&self) -> Vec<u8> {
+    pub fn to_vec(self) -> Vec<u8> {
         self.bytes(&mut itoa::Buffer::new()).to_vec()
     }
 

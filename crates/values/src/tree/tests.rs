@@ -144,6 +144,7 @@ proptest! {
                 7 => kept = Some((tree.clone(), twin.clone())),
                 8 => {
                     let found = tree.find_ranked(|separator| *separator < n);
+                    prop_assert_eq!(&found.leaf.0, &tree.find(|separator| *separator < n).0);
                     let rank = found.start + found.leaf.0.partition_point(|m| *m < n) as u64;
                     prop_assert_eq!(rank, twin.partition_point(|m| *m < n) as u64);
                 }

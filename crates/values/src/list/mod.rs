@@ -8,6 +8,7 @@ use crate::limits::Limits;
 use crate::listpack::{Listpack, ListpackRef};
 use crate::text::Str;
 use crate::tree::{Leaf as _, Tree};
+use crate::value::Value;
 
 use leaf::ListLeaf;
 
@@ -187,7 +188,7 @@ impl<'a> ListRef<'a> {
     }
 
     /// A list of its own with the same elements; nothing of a large one is copied.
-    pub fn to_owned(self) -> List {
+    pub fn to_list(self) -> List {
         match self {
             ListRef::Packed(pack) => List::Packed(Listpack::trusted(pack.bytes().to_vec())),
             ListRef::Large(large) => List::Large(large.clone()),
@@ -260,6 +261,24 @@ impl<'a> ListRef<'a> {
             })
         });
         small.chain(large)
+    }
+}
+
+impl<'a> From<ListRef<'a>> for Value<'a> {
+    fn from(list: ListRef<'a>) -> Value<'a> {
+        Value::List(list)
+    }
+}
+
+impl PartialEq for ListRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter_from(0).eq(other.iter_from(0))
+    }
+}
+
+impl std::fmt::Debug for ListRef<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter_from(0)).finish()
     }
 }
 

@@ -1,0 +1,126 @@
+//! Records of the list commands.
+
+use crate::flags::{acl, flags};
+use crate::key_spec::key_flags;
+use crate::{Arg, CommandSpec, Group, KeySpec, Run, list};
+
+pub(super) static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "llen",
+        arity: 2,
+        flags: flags!(READONLY | FAST),
+        acl: acl!(LIST),
+        keys: &[KeySpec::one(1, key_flags!(RO))],
+        group: Group::List,
+        summary: "Replies the number of elements of a list; a missing key counts as empty.",
+        since: "1.0.0",
+        complexity: "O(1)",
+        args: &[Arg::key("key", 0)],
+        run: Run::Keyspace(list::llen),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "lpop",
+        arity: -2,
+        flags: flags!(WRITE | FAST),
+        acl: acl!(LIST),
+        keys: &[KeySpec::one(1, key_flags!(RW | ACCESS | DELETE))],
+        group: Group::List,
+        summary: "Removes elements from the head of a list and replies them.",
+        since: "1.0.0",
+        complexity: "O(N) where N is the number of elements taken",
+        history: &[("6.2.0", "Added the count.")],
+        args: &[Arg::key("key", 0), Arg::integer("count").since("6.2.0").optional()],
+        run: Run::Keyspace(list::lpop),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "lpush",
+        arity: -3,
+        flags: flags!(WRITE | DENYOOM | FAST),
+        acl: acl!(LIST),
+        keys: &[KeySpec::one(1, key_flags!(RW | INSERT))],
+        group: Group::List,
+        summary: "Adds elements before the head of a list, one after the other; a missing key starts out empty.",
+        since: "1.0.0",
+        complexity: "O(N) where N is the number of elements",
+        history: &[("2.4.0", "Takes several elements.")],
+        args: &[Arg::key("key", 0), Arg::string("element").multiple()],
+        run: Run::Keyspace(list::lpush),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "lpushx",
+        arity: -3,
+        flags: flags!(WRITE | DENYOOM | FAST),
+        acl: acl!(LIST),
+        keys: &[KeySpec::one(1, key_flags!(RW | INSERT))],
+        group: Group::List,
+        summary: "Adds elements before the head of a list that exists.",
+        since: "2.2.0",
+        complexity: "O(N) where N is the number of elements",
+        history: &[("4.0.0", "Takes several elements.")],
+        args: &[Arg::key("key", 0), Arg::string("element").multiple()],
+        run: Run::Keyspace(list::lpushx),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "lrange",
+        arity: 4,
+        flags: flags!(READONLY),
+        acl: acl!(LIST),
+        keys: &[KeySpec::one(1, key_flags!(RO | ACCESS))],
+        group: Group::List,
+        summary: "Replies the elements between two ranks.",
+        since: "1.0.0",
+        complexity: "O(log(L)+N) where L is the length and N the number of elements replied",
+        args: &[Arg::key("key", 0), Arg::integer("start"), Arg::integer("stop")],
+        run: Run::Keyspace(list::lrange),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "rpop",
+        arity: -2,
+        flags: flags!(WRITE | FAST),
+        acl: acl!(LIST),
+        keys: &[KeySpec::one(1, key_flags!(RW | ACCESS | DELETE))],
+        group: Group::List,
+        summary: "Removes elements from the tail of a list and replies them, the last one first.",
+        since: "1.0.0",
+        complexity: "O(N) where N is the number of elements taken",
+        history: &[("6.2.0", "Added the count.")],
+        args: &[Arg::key("key", 0), Arg::integer("count").since("6.2.0").optional()],
+        run: Run::Keyspace(list::rpop),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "rpush",
+        arity: -3,
+        flags: flags!(WRITE | DENYOOM | FAST),
+        acl: acl!(LIST),
+        keys: &[KeySpec::one(1, key_flags!(RW | INSERT))],
+        group: Group::List,
+        summary: "Adds elements behind the tail of a list; a missing key starts out empty.",
+        since: "1.0.0",
+        complexity: "O(N) where N is the number of elements",
+        history: &[("2.4.0", "Takes several elements.")],
+        args: &[Arg::key("key", 0), Arg::string("element").multiple()],
+        run: Run::Keyspace(list::rpush),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "rpushx",
+        arity: -3,
+        flags: flags!(WRITE | DENYOOM | FAST),
+        acl: acl!(LIST),
+        keys: &[KeySpec::one(1, key_flags!(RW | INSERT))],
+        group: Group::List,
+        summary: "Adds elements behind the tail of a list that exists.",
+        since: "2.2.0",
+        complexity: "O(N) where N is the number of elements",
+        history: &[("4.0.0", "Takes several elements.")],
+        args: &[Arg::key("key", 0), Arg::string("element").multiple()],
+        run: Run::Keyspace(list::rpushx),
+        ..CommandSpec::BASE
+    },
+];
