@@ -1,4 +1,4 @@
-//! Reading lists.
+//! Reading lists, never changing them.
 
 use super::list_of;
 use crate::exec::Exec;

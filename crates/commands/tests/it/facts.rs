@@ -182,7 +182,7 @@ fn names_are_found_in_any_case_and_nothing_else_is() {
             assert!(sub.name.starts_with(&format!("{}|", spec.name)));
         }
     }
-    for name in ["", "g", "gett", "ge", "lpush", "object|encoding", "SET\0", &"x".repeat(1000)] {
+    for name in ["", "g", "gett", "ge", "lpushes", "object|encoding", "SET\0", &"x".repeat(1000)] {
         assert!(lookup(name.as_bytes()).is_none(), "{name:?}");
     }
 }

@@ -1,3 +1,5 @@
+//! Lists against a vector, and the limits between their forms.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Listpacks against a vector, against the specification's bytes, and against bytes that are none.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The tree against a sorted vector, with its invariants checked node by node.
+
 use proptest::prelude::*;
 
 use super::node::{CHILDREN_MAX, node_bytes};

@@ -1,3 +1,5 @@
+//! Records of all shapes: sizes, changes in place, shared blocks.
+
 use baton_values::Str;
 
 use super::*;
