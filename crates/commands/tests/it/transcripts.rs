@@ -41,4 +41,4 @@ macro_rules! transcripts {
     };
 }
 
-transcripts!(set get multi edit incr lcs generic expire keyspace);
+transcripts!(list set get multi edit incr lcs generic expire keyspace);
