@@ -21,6 +21,8 @@ pub struct Exec<'a, 's> {
     pub out: &'a mut Out,
     /// What it leaves for the journal.
     pub effects: &'a mut Effects,
+    /// Chance, for commands whose effects say what it decided.
+    pub rng: &'a mut Rng,
     /// Facts of the configuration.
     pub env: &'a Env,
     /// Whether reads renew the access time (off after CLIENT NO-TOUCH).

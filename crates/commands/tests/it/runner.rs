@@ -97,8 +97,8 @@ impl Client {
         slots.sort_unstable();
         slots.dedup();
         let mut view = self.store.view_many(&slots, self.db, self.now, self.expiry);
-        let mut x =
-            Exec { view: &mut view, args, keys: &keys, out: &mut self.out, effects, env: &self.env, touch: self.touch };
+        let (out, rng, env, touch) = (&mut self.out, &mut self.rng, &self.env, self.touch);
+        let mut x = Exec { view: &mut view, args, keys: &keys, out, effects, rng, env, touch };
         let result = run(&mut x);
         let outcome = view.take_outcome();
         self.log_expired(&outcome, log);

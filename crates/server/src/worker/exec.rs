@@ -97,8 +97,8 @@ pub(super) fn on_view(
     cx.local.effects.clear();
     let out = &mut client.out;
     let before = out.buf.len();
-    let mut exec =
-        Exec { view, args, keys, out, effects: &mut cx.local.effects, env: &cx.world.env, touch: !client.no_touch };
+    let (effects, rng) = (&mut cx.local.effects, &mut cx.local.rng);
+    let mut exec = Exec { view, args, keys, out, effects, rng, env: &cx.world.env, touch: !client.no_touch };
     if let Err(fail) = run(&mut exec) {
         client.out.buf.truncate(before);
         cx.fail(client, spec, &fail.text());

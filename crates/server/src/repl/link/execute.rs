@@ -254,9 +254,9 @@ impl Turn<'_> {
         args: Args<'_>,
         keys: &[Key<'_>],
     ) {
-        let Applier { out, effects, .. } = &mut *self.applier;
+        let Applier { out, effects, rng, .. } = &mut *self.applier;
         effects.clear();
-        let failed = run(&mut Exec { view, args, keys, out, effects, env: &self.env, touch: true }).err();
+        let failed = run(&mut Exec { view, args, keys, out, effects, rng, env: &self.env, touch: true }).err();
         let dirty = view.take_outcome().dirty;
         self.finish(spec, failed, dirty);
     }
