@@ -7,6 +7,7 @@ use crate::capabilities::Capabilities;
 use crate::cluster::{Cluster, Turn};
 use crate::effect::LogLevel;
 use crate::node::Node;
+use crate::state::WRITABLE_DELAY;
 use crate::topology::SyncGrant;
 use baton_base::{Mono, NodeId, Offset};
 use std::collections::BTreeSet;
@@ -20,8 +21,7 @@ const SAY_IT_FOR: Duration = Duration::from_secs(3);
 #[derive(Debug, Default)]
 pub(crate) struct Homecoming {
     stage: Stage,
-    /// Nodes of the shard that were alive when this node was last: they are waited for, and their offsets count the same
-    /// stream.
+    /// Nodes of the shard when this node was last: they are waited for, and their offsets count the same stream.
     awaited: BTreeSet<NodeId>,
     /// Where the dataset stood in the stream when it was saved; 0 without one.
     own: Offset,
@@ -34,8 +34,8 @@ enum Stage {
     Settled,
     /// Nothing was compared yet.
     Started,
-    /// Replicas are waited for until then.
-    Listening { until: Mono },
+    /// Replicas are waited for until then; those that failed, for a moment.
+    Listening { since: Mono, until: Mono },
     /// Somebody has more. Nobody is served until it has taken over.
     Behind { since: Mono, alive_at: Mono, by: NodeId },
     /// It serves, but has nothing that could be lost: whoever has anything may still take over.
@@ -77,8 +77,8 @@ impl Cluster {
         // All of the shard, as whoever just won knows its replicas still as those of the primary that it replaced, and that
         // one as a primary.
         let shard = self.myself().shard;
-        let alive = |n: &&Node| n.shard == shard && !n.is_myself() && !n.failed() && !n.in_handshake();
-        let awaited = self.nodes.values().filter(alive).map(|n| n.id).collect();
+        let others = |n: &&Node| n.shard == shard && !n.is_myself() && !n.in_handshake();
+        let awaited = self.nodes.values().filter(others).map(|n| n.id).collect();
         self.homecoming = Homecoming { stage: Stage::Started, awaited, own: Offset(0) };
     }
 
@@ -92,7 +92,7 @@ impl Cluster {
 
     fn listen(&mut self, turn: &Turn<'_>) {
         let wait = Duration::from_millis(self.settings.restart_wait_ms);
-        self.homecoming.stage = Stage::Listening { until: turn.now + wait };
+        self.homecoming.stage = Stage::Listening { since: turn.now, until: turn.now + wait };
         if !self.homecoming.awaited.is_empty() {
             let text = format!(
                 "Started as a primary with data up to offset {}: hearing first whether a replica has more, for {} ms at the \
@@ -117,7 +117,7 @@ impl Cluster {
                 self.homecoming.own = turn.facts.offset;
                 self.listen(turn);
             }
-            Stage::Listening { until } => self.compare(turn, turn.now >= until),
+            Stage::Listening { since, until } => self.compare(turn, since, turn.now >= until),
             Stage::Behind { since, alive_at, .. } => self.await_takeover(turn, since, alive_at),
             // Signs of life move the offset and are nothing to lose.
             Stage::Empty if !turn.facts.keys.is_empty() => self.enter_stage(Stage::Settled),
@@ -130,8 +130,12 @@ impl Cluster {
     }
 
     /// Decides once everybody was heard, or the time for that is over.
-    fn compare(&mut self, turn: &Turn<'_>, time_is_over: bool) {
-        let missing: Vec<NodeId> = self.homecoming.awaited.iter().copied().filter(|id| !self.was_heard(id)).collect();
+    fn compare(&mut self, turn: &Turn<'_>, since: Mono, time_is_over: bool) {
+        // The file may be older than their return. Who is alive is heard before this node may write at all.
+        let dead =
+            |id: &NodeId| turn.now.since(since) >= WRITABLE_DELAY && self.nodes.get(id).is_some_and(Node::failed);
+        let awaited = self.homecoming.awaited.iter().copied();
+        let missing: Vec<NodeId> = awaited.filter(|id| !self.was_heard(id) && !dead(id)).collect();
         if !missing.is_empty() && !time_is_over {
             return;
         }
@@ -207,8 +211,9 @@ impl Cluster {
     /// one has the most data and the other voters are enough to elect it.
     pub(crate) fn plays_dead(&self, now: Mono) -> bool {
         let Stage::Behind { since, by, .. } = self.homecoming.stage else { return false };
-        let understands = self.nodes.get(&by).is_some_and(|n| n.capabilities.has(Capabilities::STEPS_IN));
-        !understands && now.since(since) >= SAY_IT_FOR && self.majority_without_me()
+        // For one that is gone for good, or forgotten, silence would do nothing.
+        let waits = |n: &Node| !n.failed() && !n.capabilities.has(Capabilities::STEPS_IN);
+        self.nodes.get(&by).is_some_and(waits) && now.since(since) >= SAY_IT_FOR && self.majority_without_me()
     }
 
     /// Whether my primary says that it knows less than I do, and it does.

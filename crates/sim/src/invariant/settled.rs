@@ -110,7 +110,9 @@ pub fn is_hopeless(world: &World) -> bool {
         let slot = baton_base::Slot::new(slot).expect("slots that are used exist");
         cores.iter().any(|core| {
             let Some(owner) = core.topology.owner(slot) else { return true };
-            let heir = |c: &&Core| c.topology.myself().primary == Some(owner.id) && c.complete;
+            // Data of unknown age, as that of one that has not followed anybody since it was started, stands for nobody.
+            let may_stand = |c: &Core| c.complete && c.has_followed();
+            let heir = |c: &&Core| c.topology.myself().primary == Some(owner.id) && may_stand(c);
             !ids.contains(&owner.id) && !cores.iter().any(heir)
         })
     })

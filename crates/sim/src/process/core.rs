@@ -348,6 +348,11 @@ impl Core {
         self.following.link.is_up()
     }
 
+    /// Whether the stream of a primary ever flowed into this process.
+    pub fn has_followed(&self) -> bool {
+        self.is_linked() || self.following.down_since.is_some()
+    }
+
     /// Whether it serves in peace: nothing is handed over, nothing is held.
     pub fn is_at_rest(&self) -> bool {
         self.node.phase() == Phase::Idle && self.gate.is_open() && self.inputs.is_empty()

@@ -105,3 +105,27 @@ fn s6_of_all_shards_at_once() {
         act 1300 100 crash machine primary 1";
     play(scenario, |_| {});
 }
+
+/// S6. Who waits for a replica that has more, and does not speak this release's words, falls silent so that it is replaced.
+/// When that one is gone for good, it speaks again, and serves what there is.
+#[test]
+fn nobody_waits_for_ever_for_one_that_is_gone_for_good() {
+    let scenario = "profile chaos
+        shards 1
+        witnesses 1
+        node-timeout-ms 2000
+        delay-min-us 20
+        delay-max-us 240
+        sync-max-us 0
+        snapshot-max-us 0
+        save-period-ms 3000
+        clients 1
+        think-max-us 2000
+        op-bytes-max 1000
+        act 558 50 crash machine primary 0
+        act 1843 50 failover default replica 0
+        act 2374 1000 crash machine replica 0
+        act 2624 37 crash process primary 0
+        act 3872 39 crash disk replica 0";
+    play(scenario, |report| assert!(report.recovery_ms < 30_000, "{report:?}"));
+}

@@ -52,6 +52,22 @@ fn who_won_a_moment_ago_asks_whom_it_replaced() {
     prove(&scenario, &Without::Remedy("restart-wait-ms 0"), |report| report.lost == 0);
 }
 
+/// S6. A replica that was away is back for a moment when its primary fails, whose file still says that it is dead. That file
+/// does not decide who is asked.
+#[test]
+fn a_replica_that_just_came_back_is_asked() {
+    let scenario = format!(
+        "{QUORUM}
+        save-period-ms 500
+        delay-min-us 50
+        delay-max-us 100
+        snapshot-max-us 0
+        act 1500 300 stop plain primary 0
+        act 1870 0 crash process primary 0"
+    );
+    prove(&scenario, &Without::Remedy("restart-wait-ms 0"), |report| report.lost == 0);
+}
+
 /// S6. A replica is stopped, and its primary comes back with an old snapshot and waits for so long that it takes the replica
 /// for dead. When that one is there again, it has more.
 #[test]
