@@ -233,3 +233,36 @@ def test_replica_serves_the_password(start):
         connection("AUTH", "secret")
         connection("SET", "k", "v")
     eventually(lambda: replica("GET", "k") == b"v", "the write to arrive")
+
+
+def test_keys_that_clients_wrote_on_a_replica_expire_there(start):
+    primary, replica = start("baton"), start("baton", "--replica-read-only", "no")
+    attach(replica, primary)
+    replica("SET", "short", "x", "PX", 100)
+    replica("SET", "long", "x", "EX", 1000)
+    replica("SET", "ever", "x")
+    eventually(lambda: replica("DBSIZE") == 2, "the key to be deleted, not only hidden")
+    assert replica("MGET", "short", "long", "ever") == [None, b"x", b"x"]
+
+
+def test_a_write_on_a_replica_replaces_what_is_due(start):
+    primary = start("baton", "--enable-debug-command", "yes")
+    replica = start("baton", "--replica-read-only", "no", "--enable-debug-command", "yes")
+    attach(replica, primary)
+    primary("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+    primary("SET", "counted", 5, "PX", 10)
+    primary("SET", "read", 5, "PX", 10)
+    in_step(primary, replica)
+    eventually(lambda: replica("EXISTS", "counted", "read") == 0, "their time to come")
+    assert (replica("INCR", "counted"), replica("TTL", "counted")) == (1, -1)
+    # A read hides the key; deleting it is the primary's to say.
+    assert (replica("GET", "read"), replica("DBSIZE")) == (None, 2)
+    assert b"encoding:int" in replica("DEBUG", "OBJECT", "read")
+
+
+def test_a_shorter_delay_counts_for_replicas_that_wait(start):
+    primary, replica = start("baton", "--repl-diskless-sync-delay", "1000"), start("baton")
+    replica("REPLICAOF", "127.0.0.1", primary.port)
+    eventually(lambda: "state=wait_bgsave" in str(primary.info("replication")), "the replica to wait", 30)
+    primary("CONFIG", "SET", "repl-diskless-sync-delay", 0)
+    linked(replica)

@@ -157,3 +157,33 @@ def test_what_cluster_scan_refuses(node, args, error):
     with pytest.raises(ErrorReply) as refused:
         node("CLUSTERSCAN", *args)
     assert str(refused.value) == f"ERR {error}"
+
+
+def test_the_keys_of_a_slot_are_deleted_together(node):
+    for n in range(100):
+        node("SET", f"{{06S}}{n}", "x")
+    node("SET", "{Qi}", "x")
+    for option in ("SYNC", "async"):
+        assert node("CLUSTER", "FLUSHSLOT", 0, option) == b"OK"
+        assert (node("CLUSTER", "COUNTKEYSINSLOT", 0), node("DBSIZE")) == (0, 1)
+    for args, error in [
+        ((SLOTS,), "Invalid or out of range slot"),
+        ((0, "NOW"), "syntax error"),
+        ((0, "SYNC", "SYNC"), "unknown subcommand or wrong number of arguments for 'FLUSHSLOT'. Try CLUSTER HELP."),
+    ]:
+        with pytest.raises(ErrorReply) as refused:
+            node("CLUSTER", "FLUSHSLOT", *args)
+        assert str(refused.value) == f"ERR {error}"
+
+
+def test_replicas_delete_the_keys_of_a_slot_too(node, start):
+    replica = start("baton", "--cluster-enabled", "yes")
+    replica("CLUSTER", "MEET", "127.0.0.1", node.port)
+    eventually(lambda: replica("CLUSTER", "REPLICATE", node("CLUSTER", "MYID")), "the replica to know its primary")
+    node("SET", "{06S}", "x")
+    node("SET", "{Qi}", "x")
+    eventually(lambda: replica("DBSIZE") == 2, "the keys to arrive", 30)
+    node("CLUSTER", "FLUSHSLOT", 0)
+    eventually(lambda: replica("DBSIZE") == 1, "the keys to go")
+    with pytest.raises(ErrorReply, match="^READONLY"):
+        replica("CLUSTER", "FLUSHSLOT", 1)

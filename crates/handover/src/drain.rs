@@ -72,8 +72,11 @@ impl Run {
             return;
         }
         let unsynced = cx.facts.replicas.iter().filter(|r| r.acked < self.final_offset()).count();
-        let wanted = self.promotion != Promotion::Nobody && self.drained(cx, cx.now).is_none();
-        if wanted || unsynced > 0 {
+        let hands_over = self.promotion != Promotion::Nobody;
+        let wanted = hands_over && self.drained(cx, cx.now).is_none();
+        // Where nothing is waited for, nobody hears the answer; the question would only move the end of the stream.
+        let waits = hands_over || self.deadline > cx.now;
+        if wanted || (unsynced > 0 && waits) {
             self.ask(cx, cx.facts.replicas.len());
         }
     }

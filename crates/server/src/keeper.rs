@@ -178,11 +178,15 @@ impl Keeper {
         while visited < Slot::COUNT {
             let pass = shared.gate.enter(shared.keeper_lane());
             let world = shared.world.peek();
-            if world.role.is_replica()
-                || world.holds.scope().is_some()
-                || !world.active_expire
-                || world.loading.is_some()
-            {
+            if world.role.is_replica() {
+                if world.active_expire {
+                    let deleted = shared.written_here.delete_due(&shared.store, shared.clock.wall());
+                    shared.stats.lanes[shared.keeper_lane().0].expired.add(deleted);
+                }
+                return;
+            }
+            shared.written_here.forget();
+            if world.holds.scope().is_some() || !world.active_expire || world.loading.is_some() {
                 return;
             }
             // A bounded number of slots under one pass: looking at an idle slot costs one comparison and no lock.

@@ -35,3 +35,4 @@ pub mod stats;
 pub mod worker;
 pub mod world;
 pub mod write_acks;
+pub mod written_here;

@@ -30,6 +30,7 @@ use crate::stats::Stats;
 use crate::worker::WorkerMessage;
 use crate::world::{World, WorldCell};
 use crate::write_acks::WriteAcks;
+use crate::written_here::WrittenHere;
 
 /// The threads that can be written to.
 pub struct Threads {
@@ -93,6 +94,8 @@ pub struct Shared {
     pub shutdown_deadline: ArcSwap<Option<Mono>>,
     /// Serialises CONFIG SET and REWRITE.
     pub config_write: Mutex<()>,
+    /// Keys that clients wrote while this node is a replica.
+    pub written_here: WrittenHere,
     /// Connections that are carried on to another node.
     pub carried: AtomicUsize,
     /// Where clients connect.

@@ -34,6 +34,7 @@ use crate::stats::Stats;
 use crate::worker::{self, Worker};
 use crate::world::{World, WorldCell};
 use crate::write_acks::WriteAcks;
+use crate::written_here::WrittenHere;
 
 pub use crate::listen::listen_tcp;
 
@@ -365,6 +366,7 @@ fn make_shared(
         waiters: AtomicUsize::new(0),
         lease: LeaseEnd::default(),
         good_replicas: AtomicU64::new(0),
+        written_here: WrittenHere::default(),
         carried: AtomicUsize::new(0),
         write_acks: WriteAcks::new(workers, settings.uint(Id::WriteAckReplicas)),
         run_id: ReplId::random(&mut rng).to_string(),

@@ -314,6 +314,16 @@ impl World {
         if self.role.is_replica() || self.holds.scope().is_some() { Expiry::Hide } else { Expiry::Delete }
     }
 
+    /// The same for a command that writes or not. Where a client writes on a replica, its keys take the place of those
+    /// whose time has come; what its reads don't see stays until the primary deletes it.
+    #[inline]
+    pub fn expiry_rule_of(&self, writes: bool) -> Expiry {
+        match self.expiry_rule() {
+            Expiry::Hide if writes && self.role.is_replica() => Expiry::Delete,
+            rule => rule,
+        }
+    }
+
     /// Takes changed settings over.
     pub fn set_settings(&mut self, settings: Arc<Settings>) {
         self.hot = Arc::new(Hot::of(&settings));

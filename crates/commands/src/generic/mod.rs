@@ -14,4 +14,4 @@ pub(crate) use expire::{expire, expireat, persist, pexpire, pexpireat};
 pub(crate) use keyspace::{dbsize, keys, randomkey, scan};
 pub(crate) use object::{memory_usage, object_encoding, object_freq, object_idletime, object_refcount};
 pub(crate) use ttl::{expiretime, pexpiretime, pttl, ttl};
-pub(crate) use world::{flushall, flushdb, swapdb};
+pub(crate) use world::{flushall, flushdb, flushslot, swapdb};

@@ -1,7 +1,7 @@
 //! Records of the subcommands of CLUSTER.
 
-use crate::flags::flags;
-use crate::{Arg, CommandSpec, DocFlags, Group, NodeCommand, Run, docs};
+use crate::flags::{acl, flags};
+use crate::{Arg, CommandSpec, DocFlags, Group, NodeCommand, Run, docs, generic};
 
 pub(super) static SUBCOMMANDS: &[CommandSpec] = &[
     CommandSpec {
@@ -113,6 +113,22 @@ pub(super) static SUBCOMMANDS: &[CommandSpec] = &[
         tips: &["nondeterministic_output"],
         args: &[Arg::integer("count").token("COUNT").optional()],
         run: Run::Node(NodeCommand::ClusterFailovers),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "cluster|flushslot",
+        arity: -3,
+        flags: flags!(WRITE | ADMIN | NO_ASYNC_LOADING),
+        acl: acl!(KEYSPACE),
+        group: Group::Cluster,
+        summary: "Deletes all keys of a slot.",
+        since: "9.0.0",
+        complexity: "O(N), N being the number of keys in the slot",
+        args: &[
+            Arg::integer("slot"),
+            Arg::oneof("flush-type", &[Arg::word("async", "ASYNC"), Arg::word("sync", "SYNC")]).optional(),
+        ],
+        run: Run::World(generic::flushslot),
         ..CommandSpec::BASE
     },
     CommandSpec {

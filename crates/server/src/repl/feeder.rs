@@ -17,6 +17,7 @@ use baton_base::{Mono, Offset, Rng};
 use baton_config::Id;
 use baton_journal::Reader;
 use baton_node::{Resync, Sight};
+use baton_replication::group::SyncSettings;
 use baton_replication::reply_holds::Rounds;
 use baton_replication::session::ReplconfEnv;
 use baton_replication::sync::{SyncDecision, SyncRequest};
@@ -90,6 +91,8 @@ struct Feeder {
     sync: Option<FullSync>,
     /// When the next snapshot may begin, if one is wanted later.
     sync_at: Option<Mono>,
+    /// What that was planned by.
+    sync_settings: SyncSettings,
     rng: Rng,
     periods: Periods,
     news: News,
@@ -114,6 +117,7 @@ impl Feeder {
             replicas: BTreeMap::new(),
             sync: None,
             sync_at: None,
+            sync_settings: SyncSettings::default(),
             rng: Rng::new(super::random_seed()),
             periods: Periods::new(now),
             news: News::default(),

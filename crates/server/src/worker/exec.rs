@@ -1,7 +1,7 @@
 //! Keyspace commands: lock the slots of the declared keys, run the command on a view of them, and append its effects to
 //! the journal before the locks are given back. That order makes the journal a history that every replica can follow.
 
-use baton_commands::{CommandSpec, Exec, Fail, Propagate, StoreExec, WorldExec, key_positions};
+use baton_commands::{CommandSpec, Exec, Fail, Flags, Propagate, StoreExec, WorldExec, key_positions};
 use baton_resp::Args;
 use baton_store::{DbIndex, Expiry, Key, Store, View};
 use smallvec::SmallVec;
@@ -24,7 +24,8 @@ pub(super) fn keyspace(
     args: Args<'_>,
     key: Option<Key<'_>>,
 ) -> Flow {
-    let (rule, wall, db) = (cx.world.expiry_rule(), cx.now.wall, client.db);
+    let rule = cx.world.expiry_rule_of(spec.flags.contains(Flags::WRITE));
+    let (wall, db) = (cx.now.wall, client.db);
     let store = &cx.shared.store;
     if let Some(key) = key.or_else(|| Some(store.key(args.get(spec.single_key()?)?))) {
         let mut view = store.view(key.slot, db, wall, rule);
@@ -130,7 +131,9 @@ pub(super) fn finish(
     }
     lane.dirty.add(outcome.dirty);
     lane.expired.add(outcome.expired.len() as u64 + cx.local.effects.deadlines_passed());
-    if cx.shared.journal.is_active() && !cx.world.role.is_replica() {
+    if cx.world.role.is_replica() {
+        cx.shared.written_here.note(client.db, keys);
+    } else if cx.shared.journal.is_active() {
         record(cx, client, view, args, propagate);
         if append {
             client.last_write = cx.append_unit();

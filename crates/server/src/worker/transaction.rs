@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use baton_base::Slot;
-use baton_commands::{CommandSpec, NodeCommand, Run};
+use baton_commands::{CommandSpec, Flags, NodeCommand, Run};
 use baton_resp::{Args, OwnedArgs};
 use baton_store::View;
 
@@ -167,7 +167,8 @@ fn run_on_slots(
     watches: Option<&Watches>,
 ) -> Flow {
     let shared = Arc::clone(cx.shared);
-    let mut view = shared.store.view_many(slots, client.db, cx.now.wall, cx.world.expiry_rule());
+    let writes = queue.iter().any(|(spec, _)| spec.flags.contains(Flags::WRITE));
+    let mut view = shared.store.view_many(slots, client.db, cx.now.wall, cx.world.expiry_rule_of(writes));
     if end_watches(cx, client.meta.id, &mut view, watches) {
         client.out.null_array();
         if cx.holds_replies {
@@ -246,7 +247,8 @@ fn run_one(
                     view.take_outcome();
                 }
                 None => {
-                    let mut view = shared.store.view_all(client.db, cx.now.wall, cx.world.expiry_rule());
+                    let rule = cx.world.expiry_rule_of(spec.flags.contains(Flags::WRITE));
+                    let mut view = shared.store.view_all(client.db, cx.now.wall, rule);
                     exec::on_view(cx, client, spec, &mut view, run, args, &keys);
                     exec::finish(cx, client, spec, &mut view, args, &keys, false);
                 }

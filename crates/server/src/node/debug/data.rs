@@ -18,7 +18,8 @@ const NOT_POSITIVE: &str = "ERR value is out of range, must be positive";
 pub(super) fn object(cx: &Context<'_>, client: &mut Client, name: &[u8]) -> Result<(), Refusal> {
     let store = &cx.shared.store;
     let key = store.key(name);
-    let mut view = store.view(key.slot, client.db, cx.now.wall, Expiry::Hide);
+    // What is there is shown, its time come or not.
+    let mut view = store.view(key.slot, client.db, cx.now.wall, Expiry::Ignore);
     let entry = view.peek(&key).ok_or("ERR no such key")?;
     let mut dump = Vec::new();
     DumpEncoder::new(true).encode(entry.value, &mut dump);

@@ -85,11 +85,13 @@ impl Feeder {
         if self.sync.is_some() {
             self.distribute(now);
         }
-        if self.sync.is_some() || self.sync_at.is_some_and(|at| at > now) && !self.news.members {
+        let settings = sync_settings(&self.shared.world.peek().settings);
+        let planned = self.sync_at.is_some_and(|at| at > now) && settings == self.sync_settings;
+        if self.sync.is_some() || planned && !self.news.members {
             return;
         }
         self.sync_at = None;
-        let settings = sync_settings(&self.shared.world.peek().settings);
+        self.sync_settings = settings;
         let sessions = self.replicas.iter().map(|(id, r)| (*id, &r.session));
         let Some(plan) = group::plan(sessions, &settings) else { return };
         if plan.starts_at > now {

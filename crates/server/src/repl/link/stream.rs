@@ -59,8 +59,10 @@ impl Stream {
             let first = self.ranges.len();
             match self.parser.next(&self.buf[self.parsed..], &Limits::primary_link(), &mut self.ranges) {
                 Step::Complete { consumed, .. } => {
-                    let name = Args::new(&self.buf[self.parsed..], &self.ranges[first..]).name();
-                    let spec = baton_commands::lookup(name);
+                    let args = Args::new(&self.buf[self.parsed..], &self.ranges[first..]);
+                    // How a subcommand is to run counts, not its container.
+                    let sub = |spec: &'static CommandSpec| spec.subcommand(args.get(1)?);
+                    let spec = baton_commands::lookup(args.name()).map(|spec| sub(spec).unwrap_or(spec));
                     self.add(consumed, first, spec);
                 }
                 Step::Empty { consumed } => self.add(consumed, first, None),
