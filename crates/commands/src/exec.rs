@@ -1,6 +1,7 @@
 //! What a running command has in its hands.
 
 use baton_base::{Rng, WallMs};
+use baton_rdb::VersionPolicy;
 use baton_resp::{Args, Out};
 use baton_store::{DbIndex, Garbage, Key, Store, View};
 use baton_values::Limits;
@@ -108,6 +109,10 @@ pub struct Env {
     pub events: EventClass,
     /// When collections are packed; the seed is the store's.
     pub limits: Limits,
+    /// Whether DUMP compresses long strings (`rdbcompression`).
+    pub rdb_compress: bool,
+    /// Which versions of payloads RESTORE takes (`rdb-version-check`).
+    pub rdb_versions: VersionPolicy,
 }
 
 impl Default for Env {
@@ -119,6 +124,8 @@ impl Default for Env {
             cluster: false,
             events: EventClass::empty(),
             limits: Limits::default(),
+            rdb_compress: true,
+            rdb_versions: VersionPolicy::default(),
         }
     }
 }

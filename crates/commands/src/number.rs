@@ -21,10 +21,25 @@ pub(crate) fn int32(arg: &[u8]) -> Result<i32, Fail> {
     i32::try_from(int(arg)?).map_err(|_| Fail::Text(out_of_range))
 }
 
+/// A 64-bit integer, not below `min`.
+pub(crate) fn int_from(arg: &[u8], min: i64) -> Result<i64, Fail> {
+    let value = int(arg)?;
+    if value < min {
+        let max = i64::MAX;
+        return Err(Fail::Bytes(format!("ERR value is out of range, value must between {min} and {max}").into_bytes()));
+    }
+    Ok(value)
+}
+
+/// A number from `min` on; `refusal` for whatever is none.
+pub(crate) fn count_or(arg: &[u8], min: u64, refusal: &'static str) -> Result<u64, Fail> {
+    let count = num::parse_i64(arg).and_then(|n| u64::try_from(n).ok()).filter(|n| *n >= min);
+    count.ok_or(Fail::Text(refusal))
+}
+
 /// How many elements are asked for: not negative.
 pub(crate) fn count(arg: &[u8]) -> Result<u64, Fail> {
-    let count = num::parse_i64(arg).and_then(|n| u64::try_from(n).ok());
-    count.ok_or(Fail::Text("ERR value is out of range, must be positive"))
+    count_or(arg, 0, "ERR value is out of range, must be positive")
 }
 
 /// The ranks from `start` to `stop`, both included; negative ones count from the end of what has `len` elements.

@@ -71,14 +71,18 @@ pub fn limits(settings: &Settings, seed: u64) -> Limits {
     }
 }
 
-/// Which snapshots are read.
-pub fn decoder_options(settings: &Settings, store: &Store) -> DecoderOptions {
-    let versions = match settings.choice() {
+/// Which versions of snapshots and payloads are read.
+pub fn versions(settings: &Settings) -> VersionPolicy {
+    match settings.choice() {
         RdbVersionCheck::Strict => VersionPolicy::Strict,
         RdbVersionCheck::Relaxed => VersionPolicy::Relaxed,
-    };
+    }
+}
+
+/// Which snapshots are read.
+pub fn decoder_options(settings: &Settings, store: &Store) -> DecoderOptions {
     DecoderOptions {
-        versions,
+        versions: versions(settings),
         databases: store.databases(),
         verify_checksum: settings.bool(Id::RdbChecksum),
         limits: limits(settings, store.value_seed()),

@@ -294,6 +294,8 @@ impl World {
             cluster: hot.cluster,
             events: EventClass::of_setting(hot.events),
             limits: crate::entries::limits(&self.settings, 0),
+            rdb_compress: self.settings.bool(Id::RdbCompression),
+            rdb_versions: crate::entries::versions(&self.settings),
         });
         self.plain = self.role == Role::Primary
             && self.topology.is_none()

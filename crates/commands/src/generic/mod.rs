@@ -2,6 +2,7 @@
 
 mod copy;
 mod delete;
+mod dump;
 mod expire;
 mod keyspace;
 mod object;
@@ -10,6 +11,7 @@ mod world;
 
 pub(crate) use copy::{copy, move_, rename, renamenx};
 pub(crate) use delete::{del, exists, touch, type_, unlink};
+pub(crate) use dump::{dump, restore};
 pub(crate) use expire::{expire, expireat, persist, pexpire, pexpireat};
 pub(crate) use keyspace::{dbsize, keys, randomkey, scan};
 pub(crate) use object::{memory_usage, object_encoding, object_freq, object_idletime, object_refcount};

@@ -3,11 +3,11 @@
 use baton_store::{Key, Missing};
 use baton_values::{Limits, List};
 
+use super::change::notify_removal;
 use super::{End, list_of};
-use crate::event::EventClass;
 use crate::exec::Exec;
 use crate::fail::Fail;
-use crate::number::count;
+use crate::number::{count, count_or};
 use crate::reply::ReplyText as _;
 
 /// LPOP key [count].
@@ -23,7 +23,7 @@ pub(crate) fn rpop(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 fn pop(x: &mut Exec<'_, '_>, end: End) -> Result<(), Fail> {
     let key = x.key(0, 1);
     if x.args.len() > 3 {
-        return Err(Fail::Arity(if end == End::Left { "lpop" } else { "rpop" }));
+        return Err(Fail::Arity(end.pop_name()));
     }
     let wanted = x.args.get(2).map(count).transpose()?;
     let len = match x.view.read(&key, x.touch) {
@@ -63,15 +63,42 @@ fn take(x: &mut Exec<'_, '_>, key: &Key<'_>, end: End, count: u64) -> Result<(),
         let len = list.len();
         let removed = count.min(len);
         list.remove(if end == End::Left { 0..removed } else { len - removed..len }, &limits);
-        (removed, (removed, list.len()))
+        (removed, (removed, list.is_empty()))
     })?;
-    if let Some((removed, left)) = left
+    if let Some((removed, is_gone)) = left
         && removed > 0
     {
-        x.notify(EventClass::LIST, if end == End::Left { "lpop" } else { "rpop" }, key);
-        if left == 0 {
-            x.notify(EventClass::GENERIC, "del", key);
-        }
+        notify_removal(x, end.pop_name(), key, is_gone);
     }
+    Ok(())
+}
+
+/// LMPOP numkeys key [key ...] LEFT|RIGHT [COUNT count].
+pub(crate) fn lmpop(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    let keys = count_or(&x.args[1], 1, "ERR numkeys should be greater than 0")?;
+    // A number so large that the words can't follow is as wrong as a word that isn't there.
+    let end_at = usize::try_from(keys).ok().and_then(|keys| keys.checked_add(2)).ok_or(Fail::Syntax)?;
+    let end = End::parse(x.args.get(end_at).ok_or(Fail::Syntax)?)?;
+    let wanted = match (x.args.len() - end_at - 1, x.args.get(end_at + 1)) {
+        (0, _) => 1,
+        (2, Some(word)) if word.eq_ignore_ascii_case(b"COUNT") => {
+            count_or(&x.args[end_at + 2], 1, "ERR count should be greater than 0")?
+        }
+        _ => return Err(Fail::Syntax),
+    };
+    for nth in 0..end_at - 2 {
+        let key = x.key(nth, nth + 2);
+        let Some(entry) = x.view.peek(&key) else { continue };
+        let taken = wanted.min(list_of(&entry)?.len());
+        x.out.array(2);
+        x.out.bulk(key.bytes);
+        x.out.array(taken as usize);
+        reply_ends(x, &key, end, taken)?;
+        take(x, &key, end, taken)?;
+        let name: &[u8] = if end == End::Left { b"LPOP" } else { b"RPOP" };
+        x.effects.replace(&[name, key.bytes, itoa::Buffer::new().format(taken).as_bytes()]);
+        return Ok(());
+    }
+    x.out.null_array();
     Ok(())
 }

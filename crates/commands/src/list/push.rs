@@ -35,16 +35,11 @@ fn push(x: &mut Exec<'_, '_>, end: End, missing: Missing) -> Result<(), Fail> {
     }
     let len = x.view.edit(&key, missing, |list: &mut List| {
         list.expect(elements.len(), elements.iter().map(<[u8]>::len).sum(), &limits);
-        for element in elements.iter() {
-            match end {
-                End::Left => list.insert(0, element),
-                End::Right => list.push_back(element),
-            }
-        }
+        elements.iter().for_each(|element| end.push(list, element));
         (elements.len() as u64, list.len())
     })?;
     if len.is_some() {
-        x.notify(EventClass::LIST, if end == End::Left { "lpush" } else { "rpush" }, &key);
+        x.notify(EventClass::LIST, end.push_name(), &key);
     }
     x.out.int(len.unwrap_or(0) as i64);
     Ok(())

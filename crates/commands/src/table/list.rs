@@ -6,6 +6,39 @@ use crate::{Arg, CommandSpec, Group, KeySpec, Run, list};
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
+        name: "lindex",
+        arity: 3,
+        flags: flags!(READONLY),
+        acl: acl!(LIST),
+        keys: &[KeySpec::one(1, key_flags!(RO | ACCESS))],
+        group: Group::List,
+        summary: "Replies the element at a rank.",
+        since: "1.0.0",
+        complexity: "O(log(L)), L being the length",
+        args: &[Arg::key("key", 0), Arg::integer("index")],
+        run: Run::Keyspace(list::lindex),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "linsert",
+        arity: 5,
+        flags: flags!(WRITE | DENYOOM),
+        acl: acl!(LIST),
+        keys: &[KeySpec::one(1, key_flags!(RW | INSERT))],
+        group: Group::List,
+        summary: "Adds an element before or behind another one.",
+        since: "2.2.0",
+        complexity: "O(N), N being the number of elements before the other one",
+        args: &[
+            Arg::key("key", 0),
+            Arg::oneof("where", &[Arg::word("before", "BEFORE"), Arg::word("after", "AFTER")]),
+            Arg::string("pivot"),
+            Arg::string("element"),
+        ],
+        run: Run::Keyspace(list::linsert),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
         name: "llen",
         arity: 2,
         flags: flags!(READONLY | FAST),
@@ -17,6 +50,44 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         complexity: "O(1)",
         args: &[Arg::key("key", 0)],
         run: Run::Keyspace(list::llen),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "lmove",
+        arity: 5,
+        flags: flags!(WRITE | DENYOOM),
+        acl: acl!(LIST),
+        keys: &[KeySpec::one(1, key_flags!(RW | ACCESS | DELETE)), KeySpec::one(2, key_flags!(RW | INSERT))],
+        group: Group::List,
+        summary: "Moves an element from an end of a list to an end of another or of the same.",
+        since: "6.2.0",
+        complexity: "O(log(L)), L being the longer length",
+        args: &[
+            Arg::key("source", 0),
+            Arg::key("destination", 1),
+            Arg::oneof("wherefrom", &[Arg::word("left", "LEFT"), Arg::word("right", "RIGHT")]),
+            Arg::oneof("whereto", &[Arg::word("left", "LEFT"), Arg::word("right", "RIGHT")]),
+        ],
+        run: Run::Keyspace(list::lmove),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "lmpop",
+        arity: -4,
+        flags: flags!(WRITE | MOVABLEKEYS),
+        acl: acl!(LIST),
+        keys: &[KeySpec::counted(1, 0, 1, 1, key_flags!(RW | ACCESS | DELETE))],
+        group: Group::List,
+        summary: "Removes elements from an end of the first of several lists that has any, and replies them.",
+        since: "7.0.0",
+        complexity: "O(N+M), N being the number of keys and M that of elements taken",
+        args: &[
+            Arg::integer("numkeys"),
+            Arg::key("key", 0).multiple(),
+            Arg::oneof("where", &[Arg::word("left", "LEFT"), Arg::word("right", "RIGHT")]),
+            Arg::integer("count").token("COUNT").optional(),
+        ],
+        run: Run::Keyspace(list::lmpop),
         ..CommandSpec::BASE
     },
     CommandSpec {
@@ -32,6 +103,26 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         history: &[("6.2.0", "Added the count.")],
         args: &[Arg::key("key", 0), Arg::integer("count").since("6.2.0").optional()],
         run: Run::Keyspace(list::lpop),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "lpos",
+        arity: -3,
+        flags: flags!(READONLY),
+        acl: acl!(LIST),
+        keys: &[KeySpec::one(1, key_flags!(RO | ACCESS))],
+        group: Group::List,
+        summary: "Replies the ranks of elements with a text.",
+        since: "6.0.6",
+        complexity: "O(N), N being the number of elements looked at",
+        args: &[
+            Arg::key("key", 0),
+            Arg::string("element"),
+            Arg::integer("rank").token("RANK").optional(),
+            Arg::integer("num-matches").token("COUNT").optional(),
+            Arg::integer("len").token("MAXLEN").optional(),
+        ],
+        run: Run::Keyspace(list::lpos),
         ..CommandSpec::BASE
     },
     CommandSpec {
@@ -79,6 +170,48 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         ..CommandSpec::BASE
     },
     CommandSpec {
+        name: "lrem",
+        arity: 4,
+        flags: flags!(WRITE),
+        acl: acl!(LIST),
+        keys: &[KeySpec::one(1, key_flags!(RW | DELETE))],
+        group: Group::List,
+        summary: "Removes elements with a text.",
+        since: "1.0.0",
+        complexity: "O(N+M*log(N)), N being the length and M the number of elements removed",
+        args: &[Arg::key("key", 0), Arg::integer("count"), Arg::string("element")],
+        run: Run::Keyspace(list::lrem),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "lset",
+        arity: 4,
+        flags: flags!(WRITE | DENYOOM),
+        acl: acl!(LIST),
+        keys: &[KeySpec::one(1, key_flags!(RW | UPDATE))],
+        group: Group::List,
+        summary: "Puts another element in the place of one.",
+        since: "1.0.0",
+        complexity: "O(log(L)), L being the length",
+        args: &[Arg::key("key", 0), Arg::integer("index"), Arg::string("element")],
+        run: Run::Keyspace(list::lset),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "ltrim",
+        arity: 4,
+        flags: flags!(WRITE),
+        acl: acl!(LIST),
+        keys: &[KeySpec::one(1, key_flags!(RW | DELETE))],
+        group: Group::List,
+        summary: "Keeps the elements between two ranks and removes all others.",
+        since: "1.0.0",
+        complexity: "O(N), N being the number of elements removed",
+        args: &[Arg::key("key", 0), Arg::integer("start"), Arg::integer("stop")],
+        run: Run::Keyspace(list::ltrim),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
         name: "rpop",
         arity: -2,
         flags: flags!(WRITE | FAST),
@@ -91,6 +224,20 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         history: &[("6.2.0", "Added the count.")],
         args: &[Arg::key("key", 0), Arg::integer("count").since("6.2.0").optional()],
         run: Run::Keyspace(list::rpop),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "rpoplpush",
+        arity: 3,
+        flags: flags!(WRITE | DENYOOM),
+        acl: acl!(LIST),
+        keys: &[KeySpec::one(1, key_flags!(RW | ACCESS | DELETE)), KeySpec::one(2, key_flags!(RW | INSERT))],
+        group: Group::List,
+        summary: "Moves the last element of a list to the head of another or of the same.",
+        since: "1.2.0",
+        complexity: "O(log(L)), L being the longer length",
+        args: &[Arg::key("source", 0), Arg::key("destination", 1)],
+        run: Run::Keyspace(list::rpoplpush),
         ..CommandSpec::BASE
     },
     CommandSpec {

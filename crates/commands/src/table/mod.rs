@@ -6,6 +6,7 @@ mod cluster_node;
 mod command;
 mod config;
 mod connection;
+mod dump;
 mod expire;
 mod generic;
 mod list;
@@ -22,6 +23,7 @@ pub(crate) static FAMILIES: &[&[CommandSpec]] = &[
     string::COMMANDS,
     list::COMMANDS,
     generic::COMMANDS,
+    dump::COMMANDS,
     expire::COMMANDS,
     connection::COMMANDS,
     server::COMMANDS,

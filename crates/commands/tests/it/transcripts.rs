@@ -41,4 +41,4 @@ macro_rules! transcripts {
     };
 }
 
-transcripts!(list set get multi edit incr lcs generic expire keyspace);
+transcripts!(list list_middle set get multi edit incr lcs generic dump expire keyspace);

@@ -78,8 +78,8 @@ impl List {
         }
     }
 
-    /// Goes back to the packed form where at most half of its limit is used.
-    fn pack_if_small(&mut self, limits: &Limits) {
+    /// Goes back to the packed form where at most half of its limit is used: after elements were made shorter.
+    pub fn settle(&mut self, limits: &Limits) {
         let List::Large(large) = self else { return };
         let half = limits.list_node.half();
         if large.0.len() > half.entries as u64 || large.0.heap_bytes() > 2 * half.bytes + 1024 {
@@ -140,7 +140,41 @@ impl List {
             }
             List::Large(large) => large.0.remove_range(ranks),
         }
-        self.pack_if_small(limits);
+        self.settle(limits);
+    }
+
+    /// Removes elements with this text, `count` at most, beginning at the end if told so; gives their number.
+    pub fn remove_equal(&mut self, text: &[u8], count: u64, from_end: bool, limits: &Limits) -> u64 {
+        let wanted = Str::of(text);
+        let found = self.as_ref().iter_from(0).filter(|element| *element == wanted).count() as u64;
+        let removed = found.min(count);
+        if removed == 0 {
+            return 0;
+        }
+        let skipped = if from_end { found - removed } else { 0 };
+        let mut seen = 0..found;
+        let mut is_chosen = |element: Str<'_>| {
+            element == wanted && seen.next().is_some_and(|nth| (skipped..skipped + removed).contains(&nth))
+        };
+        match self {
+            List::Packed(pack) => {
+                pack.retain(|element| !is_chosen(element));
+            }
+            List::Large(large) => {
+                let places = (0..).zip(ListRef::Large(large).iter_from(0));
+                let mut runs: Vec<Range<u64>> = Vec::new();
+                for (rank, _) in places.filter(|(_, element)| is_chosen(*element)) {
+                    match runs.last_mut() {
+                        Some(run) if run.end == rank => run.end += 1,
+                        _ => runs.push(rank..rank + 1),
+                    }
+                }
+                // From the end, so that the ranks before stay what they are.
+                runs.into_iter().rev().for_each(|run| large.0.remove_range(run));
+            }
+        }
+        self.settle(limits);
+        removed
     }
 
     /// Adds a whole listpack behind the last element: for loading.

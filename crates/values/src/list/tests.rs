@@ -113,4 +113,39 @@ proptest! {
             prop_assert_eq!(texts(list.as_ref()), twin);
         }
     }
+
+    #[test]
+    fn equal_elements_are_removed_from_the_right_end(
+        fill in proptest::collection::vec(0u8..4, 0..3000),
+        count in prop_oneof![0u64..20, Just(u64::MAX)],
+        from_end in any::<bool>(),
+    ) {
+        let limits = limits();
+        let (mut list, mut twin) = (List::default(), Vec::new());
+        for n in fill {
+            let text = vec![b'0' + n; 1 + 3 * n as usize];
+            list.expect(1, text.len(), &limits);
+            list.push_back(&text);
+            twin.push(text);
+        }
+        let before = list.clone();
+        let mut left = count;
+        let mut keep = |text: &Vec<u8>| {
+            let goes = text == b"1111" && left > 0;
+            left -= u64::from(goes);
+            !goes
+        };
+        let mut kept: Vec<_> = if from_end {
+            twin.iter().rev().filter(|text| keep(text)).cloned().collect()
+        } else {
+            twin.iter().filter(|text| keep(text)).cloned().collect()
+        };
+        if from_end {
+            kept.reverse();
+        }
+        let removed = list.remove_equal(b"1111", count, from_end, &limits);
+        prop_assert_eq!(removed, (twin.len() - kept.len()) as u64);
+        prop_assert_eq!(texts(list.as_ref()), kept);
+        prop_assert_eq!(texts(before.as_ref()), twin);
+    }
 }

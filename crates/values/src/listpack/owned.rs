@@ -111,6 +111,26 @@ impl Listpack {
         self.finish(-(removed as isize));
     }
 
+    /// Removes the elements that `is_kept` says no to, in one pass; gives their number.
+    pub fn retain(&mut self, mut is_kept: impl FnMut(Str<'_>) -> bool) -> usize {
+        let (mut from, mut to, mut removed) = (HEADER_BYTES, HEADER_BYTES, 0);
+        while self.0[from] != END {
+            let (text, next) = element::read(&self.0, from);
+            if is_kept(text) {
+                self.0.copy_within(from..next, to);
+                to += next - from;
+            } else {
+                removed += 1;
+            }
+            from = next;
+        }
+        self.0.truncate(to);
+        self.0.push(END);
+        self.give_room_back();
+        self.finish(-(removed as isize));
+        removed
+    }
+
     /// Takes the elements from a place on off.
     pub fn split_off(&mut self, place: Place) -> Listpack {
         let mut right = Listpack::new();
