@@ -5,6 +5,7 @@ use baton_resp::{ArgRange, Args};
 use baton_store::DbIndex;
 
 use crate::event::Event;
+use crate::wait::WaitFor;
 
 /// The effects of one command. A worker keeps one and reuses it: its buffers keep their memory.
 #[derive(Debug, Default)]
@@ -16,6 +17,7 @@ pub struct Effects {
     ops: Vec<Op>,
     events: Vec<Event>,
     passed: u64,
+    wait: Option<Box<WaitFor>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,6 +74,19 @@ impl Effects {
             self.passed = 0;
             self.events.clear();
         }
+        self.wait = None;
+    }
+
+    /// Asks to be run again when a key changed.
+    #[cold]
+    pub(crate) fn wait_for(&mut self, wait: WaitFor) {
+        self.wait = Some(Box::new(wait));
+    }
+
+    /// What the command waits for, if it does: it has neither replied nor changed anything.
+    #[inline]
+    pub fn take_wait(&mut self) -> Option<Box<WaitFor>> {
+        self.wait.take()
     }
 
     /// Adds a keyspace event.

@@ -8,6 +8,7 @@ use baton_values::Limits;
 
 use crate::effects::Effects;
 use crate::event::EventClass;
+use crate::wait::Waits;
 
 /// Everything a command that runs on keys may use. Nothing else reaches it: no lock, no clock, no configuration object.
 pub struct Exec<'a, 's> {
@@ -28,6 +29,8 @@ pub struct Exec<'a, 's> {
     pub env: &'a Env,
     /// Whether reads renew the access time (off after CLIENT NO-TOUCH).
     pub touch: bool,
+    /// Whether it may wait for its keys.
+    pub waits: Waits,
 }
 
 impl<'a> Exec<'a, '_> {

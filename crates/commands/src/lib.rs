@@ -30,6 +30,7 @@ mod scan_filter;
 mod spec;
 mod string;
 mod table;
+mod wait;
 
 pub use arg::{Arg, ArgFlags, ArgKind};
 pub use effects::{Effects, Propagate};
@@ -44,3 +45,4 @@ pub use number::db_index;
 pub use registry::{CommandId, Found, all, by_id, count, find, lookup};
 pub use scan_filter::{KeyNames, ScanFilter};
 pub use spec::{CommandSpec, DocFlags, Group, Run};
+pub use wait::{Nothing, WaitFor, Waits};

@@ -5,6 +5,7 @@
 //! (files), [`start`] (from the command line to running threads).
 
 pub mod apply;
+pub mod blocked;
 pub mod clients;
 pub mod clock;
 pub mod conn;

@@ -11,6 +11,7 @@ use baton_journal::Journal;
 use baton_store::{Garbage, Store};
 use parking_lot::Mutex;
 
+use crate::blocked::Blocked;
 use crate::clients::{ClientId, Clients};
 use crate::clock::Clock;
 use crate::control::ControlMessage;
@@ -80,6 +81,8 @@ pub struct Shared {
     pub lease: LeaseEnd,
     /// Replicas that are in sync enough to count for `min-replicas-to-write`.
     pub good_replicas: AtomicU64,
+    /// Commands that wait for keys.
+    pub blocked: Blocked,
     /// Writes that replicas have to acknowledge before their replies are sent.
     pub write_acks: WriteAcks,
     /// Forty characters that name this process.
@@ -138,12 +141,16 @@ impl Shared {
     /// Changes the world, has clients told what they asked to be told, and lets held commands run again where the change
     /// ended their hold.
     pub fn change_world<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
-        let (out, released, news, moved) = self.world.update(|w| {
+        let (out, released, news, moved, rerouted) = self.world.update(|w| {
             let before = w.clone();
             let out = change(w);
             let news = notices::note(&before, w, self.clock.mono(), self.clock.wall());
-            (out, before.holds.scope() > w.holds.scope(), news, slot_stats::moved(&before, w))
+            let rerouted = self.blocked.any() && before.is_routed_otherwise(w);
+            (out, before.holds.scope() > w.holds.scope(), news, slot_stats::moved(&before, w), rerouted)
         });
+        if rerouted {
+            self.tell_workers(|| WorkerMessage::Rerouted);
+        }
         if let Some(slots) = moved {
             slot_stats::reset(&self.stats, &slots);
         }

@@ -16,6 +16,7 @@ use mio::Poll;
 use parking_lot::Mutex;
 
 use crate::apply::OTHER_FILES;
+use crate::blocked::Blocked;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::control;
@@ -369,6 +370,7 @@ fn make_shared(
         written_here: WrittenHere::default(),
         carried: AtomicUsize::new(0),
         write_acks: WriteAcks::new(workers, settings.uint(Id::WriteAckReplicas)),
+        blocked: Blocked::default(),
         run_id: ReplId::random(&mut rng).to_string(),
         config_file,
         executable: program.to_owned(),

@@ -311,6 +311,14 @@ impl World {
         self
     }
 
+    /// Whether commands may be served elsewhere in this other version of the world.
+    pub fn is_routed_otherwise(&self, other: &World) -> bool {
+        match (&self.topology, &other.topology) {
+            (Some(before), Some(after)) => !Arc::ptr_eq(before, after),
+            (before, after) => before.is_some() != after.is_some(),
+        }
+    }
+
     /// How a command of a client treats keys whose time has come (replication 3.3).
     pub fn expiry_rule(&self) -> Expiry {
         if self.role.is_replica() || self.holds.scope().is_some() { Expiry::Hide } else { Expiry::Delete }

@@ -1,5 +1,6 @@
 //! Commands on lists.
 
+mod block;
 mod change;
 mod find;
 mod pop;
@@ -7,6 +8,7 @@ mod push;
 mod range;
 mod transfer;
 
+pub(crate) use block::{blpop, brpop};
 pub(crate) use change::{linsert, lrem, lset, ltrim};
 pub(crate) use find::{lindex, lpos};
 pub(crate) use pop::{lmpop, lpop, rpop};

@@ -45,7 +45,7 @@ fn pop(x: &mut Exec<'_, '_>, end: End) -> Result<(), Fail> {
 }
 
 /// Replies elements from an end of a list inwards, without a header.
-fn reply_ends(x: &mut Exec<'_, '_>, key: &Key<'_>, end: End, count: u64) -> Result<(), Fail> {
+pub(super) fn reply_ends(x: &mut Exec<'_, '_>, key: &Key<'_>, end: End, count: u64) -> Result<(), Fail> {
     let Some(entry) = x.view.peek(key) else { return Ok(()) };
     let list = list_of(&entry)?;
     let count = usize::try_from(count).unwrap_or(usize::MAX);
@@ -57,7 +57,7 @@ fn reply_ends(x: &mut Exec<'_, '_>, key: &Key<'_>, end: End, count: u64) -> Resu
 }
 
 /// Removes elements from an end of a list, and tells listeners.
-fn take(x: &mut Exec<'_, '_>, key: &Key<'_>, end: End, count: u64) -> Result<(), Fail> {
+pub(super) fn take(x: &mut Exec<'_, '_>, key: &Key<'_>, end: End, count: u64) -> Result<(), Fail> {
     let limits: Limits = x.limits();
     let left = x.view.edit(key, Missing::Skip, |list: &mut List| {
         let len = list.len();

@@ -2,9 +2,39 @@
 
 use crate::flags::{acl, flags};
 use crate::key_spec::key_flags;
-use crate::{Arg, CommandSpec, Group, KeySpec, Run, list};
+use crate::{Arg, ArgKind, CommandSpec, Group, KeySpec, Run, list};
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "blpop",
+        arity: -3,
+        flags: flags!(WRITE | BLOCKING),
+        acl: acl!(LIST),
+        keys: &[KeySpec::range(1, -2, 1, key_flags!(RW | ACCESS | DELETE))],
+        group: Group::List,
+        summary: "Removes the first element of the first list that has one, waiting for one if none has.",
+        since: "2.0.0",
+        complexity: "O(N) where N is the number of keys",
+        history: &[("6.0.0", "The timeout may be a fraction.")],
+        args: &[Arg::key("key", 0).multiple(), Arg::new("timeout", ArgKind::Double)],
+        run: Run::Keyspace(list::blpop),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "brpop",
+        arity: -3,
+        flags: flags!(WRITE | BLOCKING),
+        acl: acl!(LIST),
+        keys: &[KeySpec::range(1, -2, 1, key_flags!(RW | ACCESS | DELETE))],
+        group: Group::List,
+        summary: "Removes the last element of the first list that has one, waiting for one if none has.",
+        since: "2.0.0",
+        complexity: "O(N) where N is the number of keys",
+        history: &[("6.0.0", "The timeout may be a fraction.")],
+        args: &[Arg::key("key", 0).multiple(), Arg::new("timeout", ArgKind::Double)],
+        run: Run::Keyspace(list::brpop),
+        ..CommandSpec::BASE
+    },
     CommandSpec {
         name: "lindex",
         arity: 3,

@@ -4,7 +4,7 @@
 use baton_base::quote::split_words;
 use baton_base::{Rng, Slot, WallMs};
 use baton_commands::{
-    CommandSpec, Effects, Env, Exec, Fail, LazyFree, Propagate, Run, StoreExec, WorldExec, db_index, find,
+    CommandSpec, Effects, Env, Exec, Fail, LazyFree, Propagate, Run, StoreExec, Waits, WorldExec, db_index, find,
     key_positions,
 };
 use baton_resp::{Args, Out, OwnedArgs, Proto};
@@ -98,7 +98,7 @@ impl Client {
         slots.dedup();
         let mut view = self.store.view_many(&slots, self.db, self.now, self.expiry);
         let (out, rng, env, touch) = (&mut self.out, &mut self.rng, &self.env, self.touch);
-        let mut x = Exec { view: &mut view, args, keys: &keys, out, effects, rng, env, touch };
+        let mut x = Exec { view: &mut view, args, keys: &keys, out, effects, rng, env, touch, waits: Waits::Never };
         let result = run(&mut x);
         let outcome = view.take_outcome();
         self.log_expired(&outcome, log);

@@ -9,6 +9,7 @@ use baton_commands::CommandSpec;
 use baton_resp::{Limits, Out, OwnedArgs, Proto, RequestParser};
 use baton_store::{DbIndex, WatchFlag};
 
+use crate::blocked::Waiter;
 use crate::clients::{ClientFlags, ClientMeta};
 use crate::conn::{Conn, Moved};
 use crate::node::notices::Listener;
@@ -100,6 +101,11 @@ pub enum Waiting {
     Control,
     /// Room for more replies that wait for acknowledgements.
     Acks,
+    /// Keys to change ([`Client::blocked`]).
+    Keys {
+        /// When to answer anyway; none is never.
+        deadline: Option<Mono>,
+    },
 }
 
 impl Waiting {
@@ -164,6 +170,8 @@ pub struct Client {
     pub subscriptions: Option<Box<Subscriptions>>,
     /// What it waits for.
     pub waiting: Waiting,
+    /// Its command that waits for keys.
+    pub blocked: Option<Arc<Waiter>>,
     /// Close it once its replies are written.
     pub closing: bool,
     /// Since when it has been over its soft output limit.
@@ -206,6 +214,7 @@ impl Client {
             watches: None,
             subscriptions: None,
             waiting: Waiting::No,
+            blocked: None,
             closing: false,
             over_soft_since: None,
             last_write: Offset(0),
@@ -232,6 +241,13 @@ impl Client {
     /// Whether RESP2 forbids it everything but subscription commands.
     pub fn in_subscribed_mode(&self) -> bool {
         self.out.proto == Proto::V2 && self.subscriptions.as_ref().is_some_and(|s| !s.is_empty())
+    }
+
+    /// Writes the reply of a command that waited, unless it said that it wants none.
+    pub fn write_late(&mut self, reply: &[u8]) {
+        if self.reply_mode == ReplyMode::On {
+            self.out.buf.extend_from_slice(reply);
+        }
     }
 
     /// Writes what fits of the waiting replies, as far as they may go. An error if the peer is gone.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use arc_swap::Guard;
 use baton_base::{Offset, Rng, Slot};
@@ -14,6 +15,7 @@ use super::client::Waiting;
 use super::count::Oddity;
 use super::hold::Revealed;
 use super::input::BatchBuffers;
+use crate::blocked::Name;
 use crate::clients::ClientId;
 use crate::gate::{Lane, Pass, Stillness};
 use crate::pubsub::Push;
@@ -44,6 +46,8 @@ pub struct Local {
     pub request: usize,
     /// Requests of the batch that don't count like the others.
     pub oddities: Vec<Oddity>,
+    /// Keys that were changed and that somebody waits for.
+    pub ready: Vec<Name>,
     /// What the running command looked at, while replies wait for acknowledgements.
     pub revealed: Revealed,
     /// The largest offset that a reply of the batch waits for.
@@ -67,6 +71,7 @@ impl Local {
             appended_bytes: 0,
             request: 0,
             oddities: Vec::new(),
+            ready: Vec::new(),
             revealed: Revealed::default(),
             wanted: Offset(0),
             batch: BatchBuffers::default(),
@@ -107,6 +112,8 @@ pub struct Context<'a> {
     pub leased: bool,
     /// A transaction is being executed: nothing may wait.
     pub in_transaction: bool,
+    /// When it was entered.
+    pub began: Instant,
 }
 
 impl<'a> Context<'a> {
@@ -127,6 +134,7 @@ impl<'a> Context<'a> {
             now,
             leased: true,
             in_transaction: false,
+            began: Instant::now(),
         }
     }
 

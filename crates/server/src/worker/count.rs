@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use baton_commands::{CommandSpec, Flags, Group};
-use baton_resp::Args;
+use baton_resp::{Args, Out};
 
 use super::Worker;
 use super::client::Client;
@@ -80,6 +80,14 @@ impl Context<'_> {
     #[cold]
     pub(super) fn fail(&mut self, client: &mut Client, spec: &CommandSpec, text: &[u8]) {
         self.write_error(client, text);
+        self.lane_stats().by_command[spec.id().index()].failed.add(1);
+    }
+
+    /// As [`Context::fail`], where only the output of the client is at hand.
+    #[cold]
+    pub(super) fn fail_to(&mut self, out: &mut Out, spec: &CommandSpec, text: &[u8]) {
+        out.error_bytes(text);
+        self.shared.stats.count_error(self.local.lane.0, text);
         self.lane_stats().by_command[spec.id().index()].failed.add(1);
     }
 

@@ -1,11 +1,13 @@
 //! Keyspace commands: lock the slots of the declared keys, run the command on a view of them, and append its effects to
 //! the journal before the locks are given back. That order makes the journal a history that every replica can follow.
 
-use baton_commands::{CommandSpec, Exec, Fail, Flags, Propagate, StoreExec, WorldExec, key_positions};
-use baton_resp::Args;
+use baton_base::Offset;
+use baton_commands::{CommandSpec, Exec, Fail, Flags, Propagate, StoreExec, Waits, WorldExec, key_positions};
+use baton_resp::{Args, Out};
 use baton_store::{DbIndex, Expiry, Key, Store, View};
 use smallvec::SmallVec;
 
+use super::blocking;
 use super::client::Client;
 use super::context::{Context, Flow};
 use crate::clients::ClientId;
@@ -13,6 +15,37 @@ use crate::clients::ClientId;
 type RunOnView = fn(&mut Exec<'_, '_>) -> Result<(), Fail>;
 type RunOnStore = fn(&mut StoreExec<'_>) -> Result<(), Fail>;
 type RunOnWorld = fn(&mut WorldExec<'_>) -> Result<(), Fail>;
+
+/// On whose behalf a command runs.
+pub(super) struct Caller<'c> {
+    /// The connection.
+    pub(super) id: ClientId,
+    /// Its database.
+    pub(super) db: DbIndex,
+    /// Whether its reads renew access clocks.
+    pub(super) touch: bool,
+    /// Whether the command may wait for its keys.
+    pub(super) may_wait: bool,
+    /// Where its reply goes.
+    pub(super) out: &'c mut Out,
+    /// Where the stream ended behind its latest write.
+    pub(super) last_write: &'c mut Offset,
+}
+
+impl Client {
+    /// The connection as a caller.
+    #[inline]
+    pub(super) fn caller(&mut self, may_wait: bool) -> Caller<'_> {
+        Caller {
+            id: self.meta.id,
+            db: self.db,
+            touch: !self.no_touch,
+            may_wait,
+            out: &mut self.out,
+            last_write: &mut self.last_write,
+        }
+    }
+}
 
 /// Runs a command on a view of the slots of its keys.
 #[inline]
@@ -29,13 +62,13 @@ pub(super) fn keyspace(
     let store = &cx.shared.store;
     if let Some(key) = key.or_else(|| Some(store.key(args.get(spec.single_key()?)?))) {
         let mut view = store.view(key.slot, db, wall, rule);
-        on_view(cx, client, spec, &mut view, run, args, &[key]);
-        finish(cx, client, spec, &mut view, args, &[key], true);
+        let flow = on_keys(cx, client, spec, &mut view, run, args, &[key]);
         drop(view);
         if cx.holds_replies {
             cx.reveals(&[key.slot]);
         }
-        return Flow::Next;
+        cx.serve_ready();
+        return flow;
     }
     let keys = declared_keys(cx, spec, args);
     prefetch(&cx.shared.store, db, &keys);
@@ -44,21 +77,42 @@ pub(super) fn keyspace(
     cx.local.slots.sort_unstable();
     cx.local.slots.dedup();
     let slots = std::mem::take(&mut cx.local.slots);
-    if !slots.is_empty() {
+    let flow = if !slots.is_empty() {
         let mut view = cx.shared.store.view_many(&slots, db, wall, rule);
-        on_view(cx, client, spec, &mut view, run, args, &keys);
-        finish(cx, client, spec, &mut view, args, &keys, true);
+        on_keys(cx, client, spec, &mut view, run, args, &keys)
     } else {
         // Such a command only refuses its arguments. Should it look at keys all the same, it may look at any.
         let mut view = cx.shared.store.view_all(db, wall, rule);
-        on_view(cx, client, spec, &mut view, run, args, &keys);
-        finish(cx, client, spec, &mut view, args, &keys, true);
-    }
+        on_keys(cx, client, spec, &mut view, run, args, &keys)
+    };
     if cx.holds_replies {
         cx.reveals(&slots);
     }
     cx.local.slots = slots;
-    Flow::Next
+    cx.serve_ready();
+    flow
+}
+
+/// Runs a command on a view of its slots and appends what it did to the journal. A command that found nothing gets in line
+/// before the slots are given back.
+#[inline]
+fn on_keys(
+    cx: &mut Context<'_>,
+    client: &mut Client,
+    spec: &'static CommandSpec,
+    view: &mut View<'_>,
+    run: RunOnView,
+    args: Args<'_>,
+    keys: &[Key<'_>],
+) -> Flow {
+    let mut caller = client.caller(true);
+    on_view(cx, &mut caller, spec, view, run, args, keys);
+    let wait = cx.local.effects.take_wait();
+    finish(cx, &mut caller, spec, view, args, keys, true);
+    match wait {
+        None => Flow::Next,
+        Some(wait) => blocking::enter(cx, client, spec, args, keys, *wait),
+    }
 }
 
 /// Brings the cache lines of several keys on their way, stage by stage, so that the waits for memory overlap.
@@ -88,7 +142,7 @@ pub(super) fn declared_keys<'k>(cx: &Context<'_>, spec: &CommandSpec, args: Args
 #[inline]
 pub(super) fn on_view(
     cx: &mut Context<'_>,
-    client: &mut Client,
+    caller: &mut Caller<'_>,
     spec: &'static CommandSpec,
     view: &mut View<'_>,
     run: RunOnView,
@@ -96,13 +150,21 @@ pub(super) fn on_view(
     keys: &[Key<'_>],
 ) {
     cx.local.effects.clear();
-    let out = &mut client.out;
-    let before = out.buf.len();
-    let (effects, rng) = (&mut cx.local.effects, &mut cx.local.rng);
-    let mut exec = Exec { view, args, keys, out, effects, rng, env: &cx.world.env, touch: !client.no_touch };
+    let before = caller.out.buf.len();
+    let mut exec = Exec {
+        view,
+        args,
+        keys,
+        out: caller.out,
+        effects: &mut cx.local.effects,
+        rng: &mut cx.local.rng,
+        env: &cx.world.env,
+        touch: caller.touch,
+        waits: if caller.may_wait { Waits::May } else { Waits::Never },
+    };
     if let Err(fail) = run(&mut exec) {
-        client.out.buf.truncate(before);
-        cx.fail(client, spec, &fail.text());
+        caller.out.buf.truncate(before);
+        cx.fail_to(caller.out, spec, &fail.text());
     }
 }
 
@@ -111,7 +173,7 @@ pub(super) fn on_view(
 #[inline]
 pub(super) fn finish(
     cx: &mut Context<'_>,
-    client: &mut Client,
+    caller: &mut Caller<'_>,
     spec: &'static CommandSpec,
     view: &mut View<'_>,
     args: Args<'_>,
@@ -119,7 +181,7 @@ pub(super) fn finish(
     append: bool,
 ) {
     if !cx.world.env.events.is_empty() {
-        cx.publish_events(client.meta.id, spec, view, keys);
+        cx.publish_events(caller.id, spec, view, keys);
     }
     let outcome = &view.outcome;
     let lane = &cx.shared.stats.lanes[cx.local.lane.0];
@@ -131,14 +193,17 @@ pub(super) fn finish(
     }
     lane.dirty.add(outcome.dirty);
     lane.expired.add(outcome.expired.len() as u64 + cx.local.effects.deadlines_passed());
+    if cx.shared.blocked.any() {
+        cx.note_ready(keys);
+    }
     if cx.world.role.is_replica() {
-        cx.shared.written_here.note(client.db, keys);
+        cx.shared.written_here.note(caller.db, keys);
     } else if cx.shared.journal.is_active() {
-        record(cx, client, view, args, propagate);
+        record(cx, caller.db, view, args, propagate);
         if append {
-            client.last_write = cx.append_unit();
+            *caller.last_write = cx.append_unit();
             if cx.holds_replies {
-                let end = client.last_write;
+                let end = *caller.last_write;
                 keys.iter().for_each(|key| cx.shared.write_acks.note_write(key.slot, end));
             }
         }
@@ -163,7 +228,7 @@ pub(super) fn propagate_expired(cx: &mut Context<'_>, me: ClientId, view: &mut V
 }
 
 /// Adds what the command did to the unit: expired keys first, then the command or what stands for it.
-fn record(cx: &mut Context<'_>, client: &Client, view: &View<'_>, args: Args<'_>, propagate: Propagate) {
+fn record(cx: &mut Context<'_>, own: DbIndex, view: &View<'_>, args: Args<'_>, propagate: Propagate) {
     let verb: &[u8] = if cx.world.hot.lazy_expire { b"UNLINK" } else { b"DEL" };
     let (unit, effects) = (&mut cx.local.unit, &cx.local.effects);
     for (db, key) in &view.outcome.expired {
@@ -171,10 +236,10 @@ fn record(cx: &mut Context<'_>, client: &Client, view: &View<'_>, args: Args<'_>
     }
     match propagate {
         Propagate::Nothing => {}
-        Propagate::Verbatim => unit.push(client.db.0, &words(args)),
+        Propagate::Verbatim => unit.push(own.0, &words(args)),
         Propagate::Ops => {
             for (db, op) in effects.ops() {
-                unit.push(db.unwrap_or(client.db).0, &words(op));
+                unit.push(db.unwrap_or(own).0, &words(op));
             }
         }
     }
@@ -241,6 +306,7 @@ pub(super) fn world(
     args: Args<'_>,
 ) -> Flow {
     cx.stop_world(|cx| on_world(cx, client, spec, run, args));
+    cx.serve_ready();
     if spec.name == "flushall" {
         // A transaction keeps the world standing still: it can't wait for a file, so the keeper sees to it.
         if cx.in_transaction {
@@ -274,6 +340,9 @@ fn on_world(cx: &mut Context<'_>, client: &mut Client, spec: &'static CommandSpe
         cx.fail(client, spec, &fail.text());
     }
     cx.shared.stats.lanes[cx.local.lane.0].dirty.add(dirty);
+    if cx.shared.blocked.any() {
+        cx.note_all_ready();
+    }
     let propagate = cx.local.effects.propagate(dirty);
     if propagate != Propagate::Nothing && cx.shared.journal.is_active() && !cx.world.role.is_replica() {
         let (unit, effects) = (&mut cx.local.unit, &cx.local.effects);

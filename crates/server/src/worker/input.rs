@@ -226,7 +226,7 @@ impl Worker {
         let metered = cx.world.hot.slot_stats;
         let all_timed = many && cx.world.hot.slow_nanos < TIMED_ALL_BELOW_NANOS;
         let dirty = shared.stats.lanes[cx.local.lane.0].dirty.value();
-        let (began, told_from) = (Instant::now(), client.out.buf.len());
+        let (began, told_from) = (cx.began, client.out.buf.len());
         cx.leased = !shared.lease.is_over(shared.clock.mono_of(began));
         let mut outcome = (None, Flow::Next);
         let mut count = 0;

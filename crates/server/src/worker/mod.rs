@@ -5,6 +5,7 @@
 //! [`exec`] (keyspace commands on a view), [`transaction`], [`count`], [`meter`] (what slots cost), [`waiting`] (commands that wait), [`held`] and [`hold`]
 //! (replies that wait), then the loop below.
 
+mod blocking;
 pub mod client;
 pub mod context;
 pub mod count;
@@ -29,6 +30,7 @@ use std::time::Duration;
 use baton_base::{Mono, Slot, WallMs};
 use mio::{Events, Poll, Token};
 
+use crate::blocked::Name;
 use crate::clients::{ClientId, ClientMeta, UnblockHow};
 use crate::conn::Conn;
 use crate::control::Answer;
@@ -37,6 +39,7 @@ use crate::mailbox::{Inbox, Mailbox, mailbox};
 use crate::pubsub::Push;
 use crate::shared::Shared;
 use crate::slot_stats::SlotCost;
+pub use blocking::Served;
 use client::{Client, Waiting};
 use context::Local;
 
@@ -67,6 +70,12 @@ pub enum WorkerMessage {
     HoldsChanged,
     /// Replicas acknowledged more of the stream.
     Acknowledged,
+    /// A command that waited was run.
+    Served(Box<Served>),
+    /// A key changed that a command of this worker waits for, by somebody who can't run it.
+    Ready(Name),
+    /// Commands that wait may have to go elsewhere.
+    Rerouted,
     /// CLIENT UNBLOCK.
     Unblock {
         /// Whom.
@@ -87,6 +96,8 @@ pub enum WorkerMessage {
 const INBOX: Token = Token(usize::MAX);
 /// Timer granularity of what waits with a deadline, and of idle connections.
 const TICK: Duration = Duration::from_millis(100);
+/// Polls end up to a millisecond early or late; a deadline is looked at when it is surely over.
+const ROUNDING: Duration = Duration::from_millis(1);
 /// How long a worker computes before it lets another thread of the same core in, where the kernel can be asked.
 const TURN: Duration = Duration::from_micros(500);
 const READ_BYTES: usize = 64 * 1024;
@@ -110,6 +121,8 @@ pub struct Worker {
     /// Connections with replies that wait for the lease to be back.
     unleased: Vec<ClientId>,
     last_idle_check: Mono,
+    /// When the first of those that wait for keys may have waited long enough.
+    next_deadline: Option<Mono>,
 }
 
 /// The two times of one turn of the loop.
@@ -152,6 +165,7 @@ impl Worker {
             releases: hold::ReleaseQueue::new(),
             unleased: Vec::new(),
             last_idle_check: now,
+            next_deadline: None,
             shared,
         }
     }
@@ -191,10 +205,14 @@ impl Worker {
 
     fn tick(&self, shared: &Shared) -> Duration {
         let idle_limit = shared.world.peek().settings.int(baton_config::Id::Timeout);
-        if self.waiting + self.over_soft + self.releases.len() > 0 || idle_limit > 0 {
+        let tick = if self.waiting + self.over_soft + self.releases.len() > 0 || idle_limit > 0 {
             TICK
         } else {
             Duration::from_secs(60)
+        };
+        match self.next_deadline {
+            Some(deadline) => tick.min(deadline.since(shared.clock.mono()) + ROUNDING),
+            None => tick,
         }
     }
 
@@ -252,6 +270,14 @@ impl Worker {
         let (was, is) = (client.waiting != Waiting::No, next != Waiting::No);
         self.waiting = self.waiting + usize::from(is) - usize::from(was);
         self.shared.stats.blocked.fetch_add(i64::from(is) - i64::from(was), Ordering::Relaxed);
+        if !matches!(next, Waiting::Keys { .. })
+            && let Some(waiter) = client.blocked.take()
+        {
+            // Whoever is running it right now gets no further than a message to nobody.
+            waiter.claim();
+            self.shared.blocked.leave(&waiter);
+        }
+        self.note_deadline(&next);
         for (state, on) in [(client.waiting, false), (next, true)] {
             if state.is_for_replicas() {
                 if on {
@@ -290,6 +316,9 @@ impl Worker {
                 }
                 WorkerMessage::Notices => self.on_notices(shared),
                 WorkerMessage::Acknowledged => self.on_acknowledged(shared, now),
+                WorkerMessage::Served(served) => self.on_served(shared, *served, now),
+                WorkerMessage::Ready(name) => self.on_ready(shared, name, now),
+                WorkerMessage::Rerouted => self.on_rerouted(shared, now),
                 WorkerMessage::Unblock { client, how } => self.on_unblock(shared, client, how, now),
                 WorkerMessage::Demoted => {
                     self.on_demoted(shared, now);
@@ -356,6 +385,7 @@ impl Worker {
     }
 
     fn check_deadlines(&mut self, shared: &Arc<Shared>, now: Now) {
+        self.expire_keys(shared, now);
         if now.mono.since(self.last_idle_check) < TICK {
             return;
         }

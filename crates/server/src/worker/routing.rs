@@ -10,7 +10,9 @@ use smallvec::SmallVec;
 
 use super::client::Client;
 use super::context::Context;
+use crate::blocked::Waiter;
 use crate::node::Refusal;
+use crate::world::World;
 
 type Names<'a> = SmallVec<[&'a [u8]; 4]>;
 
@@ -40,6 +42,16 @@ pub(super) fn check(
     let mut query = about(spec, args, client, asking);
     add_slots(&mut query, &names);
     decide(cx, topology, client, &query, &names)
+}
+
+/// Where a command that waits is served now, as an error; none if it is here.
+pub(super) fn redirect_waiter(world: &World, client: &Client, waiter: &Waiter) -> Option<String> {
+    let topology = world.topology.as_ref()?;
+    let names: Names<'_> = waiter.names.iter().map(|(_, name)| &**name).collect();
+    let mut query = about(waiter.spec, waiter.args.as_args(), client, false);
+    add_slots(&mut query, &names);
+    let missing = Presence { missing: names.len(), ..Presence::default() };
+    baton_cluster::route(topology, &query, || missing).error_text(topology, audience(client))
 }
 
 /// Refuses EXEC whose commands are not all served here.

@@ -124,6 +124,7 @@ pub fn exec_command(cx: &mut Context<'_>, client: &mut Client) -> Outcome {
         None => run_on_world(cx, client, &transaction.queue, watches.as_deref()),
     };
     cx.in_transaction = false;
+    cx.serve_ready();
     Ok(flow)
 }
 
@@ -241,16 +242,18 @@ fn run_one(
             match view {
                 Some(view) => {
                     view.select(client.db);
-                    exec::on_view(cx, client, spec, view, run, args, &keys);
-                    exec::finish(cx, client, spec, view, args, &keys, false);
+                    let mut caller = client.caller(false);
+                    exec::on_view(cx, &mut caller, spec, view, run, args, &keys);
+                    exec::finish(cx, &mut caller, spec, view, args, &keys, false);
                     // The view goes on to the next command, which counts for itself.
                     view.take_outcome();
                 }
                 None => {
                     let rule = cx.world.expiry_rule_of(spec.flags.contains(Flags::WRITE));
                     let mut view = shared.store.view_all(client.db, cx.now.wall, rule);
-                    exec::on_view(cx, client, spec, &mut view, run, args, &keys);
-                    exec::finish(cx, client, spec, &mut view, args, &keys, false);
+                    let mut caller = client.caller(false);
+                    exec::on_view(cx, &mut caller, spec, &mut view, run, args, &keys);
+                    exec::finish(cx, &mut caller, spec, &mut view, args, &keys, false);
                 }
             }
             Flow::Next

@@ -3,12 +3,16 @@
 
 use std::sync::Arc;
 
+use super::blocking::FORCED_UNBLOCK;
 use super::client::{Client, Waiting};
 use super::{Now, Worker};
 use crate::clients::{ClientId, UnblockHow};
 use crate::control::Answer;
 use crate::shared::Shared;
 use crate::stats::{CommandStats, Count};
+
+/// What CLIENT UNBLOCK ... ERROR has a client told.
+const UNBLOCKED: &str = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
 
 impl Worker {
     /// Ends a wait and goes on with the requests behind it. False if the connection is to end.
@@ -76,19 +80,25 @@ impl Worker {
 
     pub(super) fn on_unblock(&mut self, shared: &Arc<Shared>, id: ClientId, how: UnblockHow, now: Now) {
         self.with(shared, id, |worker, client| {
+            if matches!(client.waiting, Waiting::Keys { .. }) {
+                return match how {
+                    UnblockHow::Timeout => worker.give_up_keys(shared, client, now),
+                    UnblockHow::Error => worker.refuse_keys(shared, client, UNBLOCKED, now),
+                };
+            }
             if !client.waiting.is_for_replicas() {
                 return true;
             }
             if how == UnblockHow::Timeout {
                 return worker.give_up_waiting(shared, client, now);
             }
-            worker.end_wait_with(shared, client, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
+            worker.end_wait_with(shared, client, UNBLOCKED);
             worker.resume(shared, client, now)
         });
     }
 
     /// Answers a command that waited with an error.
-    fn end_wait_with(&self, shared: &Shared, client: &mut Client, text: &str) {
+    pub(super) fn end_wait_with(&self, shared: &Shared, client: &mut Client, text: &str) {
         let before = client.out.buf.len();
         client.out.error(text);
         self.count_late_error(shared, client, before, |counts| &counts.rejected);
@@ -111,13 +121,10 @@ impl Worker {
     }
 
     pub(super) fn on_demoted(&mut self, shared: &Arc<Shared>, now: Now) {
+        self.send_waiters_on(shared, now);
         for id in self.waiters(|c| c.waiting.is_for_replicas() && !c.readonly) {
             self.with(shared, id, |worker, client| {
-                worker.end_wait_with(
-                    shared,
-                    client,
-                    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
-                );
+                worker.end_wait_with(shared, client, FORCED_UNBLOCK);
                 client.closing = true;
                 worker.resume(shared, client, now)
             });

@@ -94,8 +94,8 @@ pub(super) fn clients(view: &View<'_>, lines: &mut Lines) {
     lines.put("watching_clients", watching.len());
     lines.put("clients_in_timeout_table", shared.waiters.load(Ordering::Relaxed));
     lines.put("total_watched_keys", watching.iter().sum::<u32>());
-    lines.put("total_blocking_keys", 0);
-    lines.put("total_blocking_keys_on_nokey", 0);
+    lines.put("total_blocking_keys", shared.blocked.key_count());
+    lines.put("total_blocking_keys_on_nokey", shared.blocked.key_count_even_gone());
     let now = shared.clock.mono();
     let (reason, actions, ms) = match view.world.holds.shown() {
         Some((reason, scope, until)) => {

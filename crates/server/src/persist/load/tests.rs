@@ -243,7 +243,7 @@ fn damaged_files_are_refused_with_place_and_key() {
         ("other magic", with(0, b'X'), &["Wrong signature trying to load DB from file: XALKEY080"]),
         ("newer", with(8, b'1'), &["Can't handle RDB format version 81"]),
         ("unknown type", with(19, 0x55), &["offset 19 of file ", "Unknown type or opcode when loading DB."]),
-        ("a list", with(19, 1), &["offset 19 of file ", "key \"l\"", "(LIST)"]),
+        ("an old module", with(19, 6), &["offset 19 of file ", "key \"l\"", "(MODULE_PRE_GA)"]),
         ("database 33", with(10, 33), &["to handle more than 16 databases"]),
         ("checksum", with(25, 0xEE), &["Wrong RDB checksum expected: (", "RDB CRC error"]),
         ("twice", doubled, &["RDB has duplicated key \"k\" in DB 0"]),

@@ -9,15 +9,17 @@ use std::time::Instant;
 
 use baton_base::{Rng, WallMs};
 use baton_cluster::{ClusterCommand, FailoverMode, SetSlot};
-use baton_commands::{CommandSpec, Effects, Env, Exec, NodeCommand, Run, StoreExec, WorldExec, key_positions};
+use baton_commands::{CommandSpec, Effects, Env, Exec, NodeCommand, Run, StoreExec, Waits, WorldExec, key_positions};
 use baton_config::{Id, PropagationError};
 use baton_resp::{Args, Out, Proto};
 use baton_store::{DbIndex, Expiry, Garbage, Key, View};
 use smallvec::SmallVec;
 
 use super::stream::{Command, Stream};
+use crate::blocked::Name;
 use crate::shared::Shared;
 use crate::slot_stats::SlotCost;
+use crate::worker::WorkerMessage;
 use crate::worker::count::nanos_since;
 
 /// Whom this node follows changed while bytes of the former primary waited: they are void.
@@ -128,7 +130,7 @@ impl Applier {
         let counts_slots = world.hot.slot_stats;
         let now = self.shared.clock.wall();
         let db_before = self.db;
-        Ok(Turn { applier: self, env, now, db_before, counts_slots })
+        Ok(Turn { applier: self, env, now, db_before, counts_slots, ready: Vec::new() })
     }
 }
 
@@ -140,6 +142,18 @@ struct Turn<'a> {
     db_before: DbIndex,
     /// What a unit costs is counted for the slot of its keys.
     counts_slots: bool,
+    /// Keys that were changed and that somebody waits for.
+    ready: Vec<Name>,
+}
+
+impl Drop for Turn<'_> {
+    /// Workers run what waits for these keys: they have the connections.
+    fn drop(&mut self) {
+        for (at, name) in self.ready.drain(..).enumerate() {
+            let workers = &self.applier.shared.threads().workers;
+            workers[at % workers.len()].send(WorkerMessage::Ready(name));
+        }
+    }
 }
 
 impl Turn<'_> {
@@ -256,8 +270,15 @@ impl Turn<'_> {
     ) {
         let Applier { out, effects, rng, .. } = &mut *self.applier;
         effects.clear();
-        let failed = run(&mut Exec { view, args, keys, out, effects, rng, env: &self.env, touch: true }).err();
+        let env = &self.env;
+        let mut exec = Exec { view, args, keys, out, effects, rng, env, touch: true, waits: Waits::Never };
+        let failed = run(&mut exec).err();
         let dirty = view.take_outcome().dirty;
+        let blocked = &self.applier.shared.blocked;
+        if dirty > 0 && blocked.any() {
+            let ready = keys.iter().flat_map(|key| blocked.names_of(key));
+            self.ready.extend(ready);
+        }
         self.finish(spec, failed, dirty);
     }
 

@@ -1,0 +1,78 @@
+//! Commands that wait for keys: what they ask for when what they want is not there. Waiting itself is the caller's.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use baton_base::num;
+use baton_resp::Out;
+use baton_store::ValueKind;
+
+use crate::exec::Exec;
+use crate::fail::Fail;
+
+/// Whether a command may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// It answers at once, as if its time had run out: in transactions and scripts, and where nobody waits for the reply.
+    Never,
+    /// It may ask to be run again.
+    May,
+}
+
+/// What a command waits for. It is run again, as if it had just arrived, when one of its keys changed and holds the kind of
+/// value that it wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitFor {
+    /// Which of the declared keys, in the order of their wishes.
+    pub keys: Range<usize>,
+    /// What the value must be.
+    pub kind: ValueKind,
+    /// Whether it is run again also when the key is gone or holds something else.
+    pub even_gone: bool,
+    /// How long; none is for ever.
+    pub timeout: Option<Duration>,
+    /// What it answers when the time has run out.
+    pub nothing: Nothing,
+}
+
+/// How a command says that there was nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nothing {
+    /// As a missing value.
+    Null,
+    /// As a missing array.
+    NullArray,
+}
+
+impl Nothing {
+    /// Writes it.
+    pub fn write(self, out: &mut Out) {
+        match self {
+            Nothing::Null => out.null(),
+            Nothing::NullArray => out.null_array(),
+        }
+    }
+}
+
+impl Exec<'_, '_> {
+    /// Asks to be run again when a key changed; nothing may have been replied or changed yet.
+    pub(crate) fn wait(&mut self, wait: WaitFor) {
+        match self.waits {
+            Waits::Never => wait.nothing.write(self.out),
+            Waits::May => self.effects.wait_for(wait),
+        }
+    }
+}
+
+/// A time to wait in seconds, to the millisecond; none is for ever.
+pub(crate) fn timeout_secs(arg: &[u8]) -> Result<Option<Duration>, Fail> {
+    let secs = num::parse_f64(arg).ok_or(Fail::Text("ERR timeout is not a float or out of range"))?;
+    if secs < 0.0 {
+        return Err(Fail::Text("ERR timeout is negative"));
+    }
+    let ms = (secs * 1000.0).ceil();
+    if ms > i64::MAX as f64 / 2.0 {
+        return Err(Fail::Text("ERR timeout is out of range"));
+    }
+    Ok((ms > 0.0).then(|| Duration::from_millis(ms as u64)))
+}

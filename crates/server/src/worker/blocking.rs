@@ -1,0 +1,288 @@
+//! Commands that wait for keys: getting in line, being run by whoever changed a key, and every other end of a wait.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use baton_base::Offset;
+use baton_commands::{CommandSpec, Flags, Run, WaitFor};
+use baton_resp::{Args, Out, OwnedArgs};
+use baton_store::{Key, View};
+
+use super::client::{Client, Waiting};
+use super::context::{Context, Flow};
+use super::exec::{self, Caller};
+use super::hold::Revealed;
+use super::unleased::Told;
+use super::{Now, Worker, WorkerMessage, routing};
+use crate::blocked::{Name, Waiter};
+use crate::clients::ClientId;
+use crate::shared::Shared;
+
+/// The reply of a command that waited, on its way to its connection.
+pub struct Served {
+    /// Whose it is.
+    pub client: ClientId,
+    /// What to write.
+    pub reply: Vec<u8>,
+    /// Where the stream ended behind what it changed; none if it changed nothing.
+    pub wrote: Option<Offset>,
+    /// What it looked at.
+    pub revealed: Revealed,
+    /// When the batch began that it was run in.
+    pub began: Instant,
+}
+
+/// Gets a command in line that found nothing. The slots of its keys are locked.
+pub(super) fn enter(
+    cx: &Context<'_>,
+    client: &mut Client,
+    spec: &'static CommandSpec,
+    args: Args<'_>,
+    keys: &[Key<'_>],
+    wait: WaitFor,
+) -> Flow {
+    let mut names: Vec<Name> = Vec::new();
+    for key in &keys[wait.keys.clone()] {
+        if !names.iter().any(|(_, name)| **name == *key.bytes) {
+            names.push((client.db, key.bytes.into()));
+        }
+    }
+    let deadline = wait.timeout.map(|timeout| cx.now.mono + timeout);
+    let waiter = Arc::new(Waiter::new(
+        client.meta.id,
+        cx.local.index,
+        client.db,
+        client.out.proto,
+        !client.no_touch,
+        spec,
+        OwnedArgs::from(args),
+        wait,
+        names,
+    ));
+    cx.shared.blocked.enter(&waiter);
+    client.blocked = Some(waiter);
+    Flow::Wait(Waiting::Keys { deadline })
+}
+
+impl Context<'_> {
+    /// Notes which of these keys, just changed, somebody waits for. Their slots are locked.
+    #[cold]
+    pub(super) fn note_ready(&mut self, keys: &[Key<'_>]) {
+        keys.iter().for_each(|key| self.local.ready.extend(self.shared.blocked.names_of(key)));
+    }
+
+    /// Notes all keys that somebody waits for: after a change of whole databases.
+    #[cold]
+    pub(super) fn note_all_ready(&mut self) {
+        let names = self.shared.blocked.names();
+        self.local.ready.extend(names);
+    }
+
+    /// Runs what waits for the keys that were noted, and for those that this changes in turn. The caller holds no slot.
+    #[inline]
+    pub(super) fn serve_ready(&mut self) {
+        if !self.local.ready.is_empty() && !self.in_transaction {
+            self.serve_noted();
+        }
+    }
+
+    #[cold]
+    fn serve_noted(&mut self) {
+        let revealed = std::mem::take(&mut self.local.revealed);
+        let mut next = 0;
+        while let Some(name) = self.local.ready.get(next).cloned() {
+            next += 1;
+            self.serve_line(&name);
+        }
+        self.local.ready.clear();
+        self.local.revealed = revealed;
+    }
+
+    /// Runs those in line for a key, one after the other, until it has nothing more for them.
+    fn serve_line(&mut self, name: &Name) {
+        for waiter in self.shared.blocked.line(name) {
+            if !waiter.claim() {
+                continue;
+            }
+            match self.serve(&waiter, name) {
+                Some(served) => {
+                    self.shared.blocked.leave(&waiter);
+                    self.shared.threads().workers[waiter.worker as usize].send(WorkerMessage::Served(Box::new(served)));
+                }
+                None => waiter.give_back(),
+            }
+        }
+    }
+
+    /// Runs a command again, if its key has what it waits for; none if it has to wait on.
+    fn serve(&mut self, waiter: &Waiter, name: &Name) -> Option<Served> {
+        let Run::Keyspace(run) = waiter.spec.run else { return None };
+        let args = waiter.args.as_args();
+        let keys = exec::declared_keys(self, waiter.spec, args);
+        let mut slots: Vec<_> = keys.iter().map(|key| key.slot).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        let shared = Arc::clone(self.shared);
+        let rule = self.world.expiry_rule_of(waiter.spec.flags.contains(Flags::WRITE));
+        let mut view = shared.store.view_many(&slots, waiter.db, self.now.wall, rule);
+        if !is_ready(&mut view, waiter, name) {
+            exec::propagate_expired(self, waiter.client, &mut view);
+            return None;
+        }
+        let mut out = Out::new(waiter.proto);
+        let mut last_write = Offset::default();
+        let mut caller = Caller {
+            id: waiter.client,
+            db: waiter.db,
+            touch: waiter.touch,
+            may_wait: true,
+            out: &mut out,
+            last_write: &mut last_write,
+        };
+        exec::on_view(self, &mut caller, waiter.spec, &mut view, run, args, &keys);
+        let waits_on = self.local.effects.take_wait().is_some();
+        exec::finish(self, &mut caller, waiter.spec, &mut view, args, &keys, true);
+        drop(view);
+        if waits_on {
+            return None;
+        }
+        if self.holds_replies {
+            self.reveals(&slots);
+        }
+        let revealed = std::mem::take(&mut self.local.revealed);
+        let wrote = (last_write > Offset::default()).then_some(last_write);
+        Some(Served { client: waiter.client, reply: out.buf, wrote, revealed, began: self.began })
+    }
+}
+
+/// Whether the key holds what a command waits for.
+fn is_ready(view: &mut View<'_>, waiter: &Waiter, name: &Name) -> bool {
+    let key = view.key(&name.1);
+    let fits = view.peek(&key).map(|entry| entry.value.kind() == waiter.wait.kind);
+    waiter.wait.even_gone || fits == Some(true)
+}
+
+impl Worker {
+    /// A command of one of our connections was run by whoever changed its key.
+    pub(super) fn on_served(&mut self, shared: &Arc<Shared>, served: Served, now: Now) {
+        self.with(shared, served.client, |worker, client| {
+            let start = client.out.buf.len();
+            client.write_late(&served.reply);
+            if served.wrote.is_some() || !served.reply.is_empty() {
+                let before = client.last_write;
+                client.last_write = served.wrote.unwrap_or(before);
+                let mut cx = Context::enter(shared, &mut worker.local, now);
+                if cx.holds_replies {
+                    cx.local.revealed = served.revealed;
+                    cx.hold_reply(client, start, before);
+                }
+                drop(cx);
+                worker.local.ask_for_acks(shared);
+                let told = Told { start, began: served.began, took: served.began.elapsed() };
+                if served.wrote.is_some() {
+                    worker.hold_unleased(shared, client, &told);
+                }
+            }
+            worker.resume(shared, client, now)
+        });
+    }
+
+    /// Ends the wait of a connection whose command nobody is running right now; false if somebody is.
+    fn claim_wait(&self, client: &Client) -> bool {
+        client.blocked.as_ref().is_some_and(|waiter| waiter.claim())
+    }
+
+    /// The time of a wait for keys has run out, or somebody says so.
+    pub(super) fn give_up_keys(&mut self, shared: &Arc<Shared>, client: &mut Client, now: Now) -> bool {
+        let Some(nothing) = client.blocked.as_ref().map(|waiter| waiter.wait.nothing) else { return true };
+        if !self.claim_wait(client) {
+            return true;
+        }
+        let mut out = Out::new(client.out.proto);
+        nothing.write(&mut out);
+        client.write_late(&out.buf);
+        self.resume(shared, client, now)
+    }
+
+    /// Ends a wait for keys with an error.
+    pub(super) fn refuse_keys(&mut self, shared: &Arc<Shared>, client: &mut Client, text: &str, now: Now) -> bool {
+        if !self.claim_wait(client) {
+            return true;
+        }
+        self.end_wait_with(shared, client, text);
+        self.resume(shared, client, now)
+    }
+
+    /// Commands that wait for keys are answered with the node that serves these now, if that is another one; where nobody
+    /// can say which, they are told that this one does not, and disconnected.
+    pub(super) fn send_waiters_on(&mut self, shared: &Arc<Shared>, now: Now) {
+        for id in self.waiters(|c| matches!(c.waiting, Waiting::Keys { .. }) && !c.readonly) {
+            self.with(shared, id, |worker, client| {
+                let redirect = worker.redirect_of(shared, client);
+                let text = redirect.as_deref().unwrap_or(FORCED_UNBLOCK);
+                client.closing = redirect.is_none();
+                worker.refuse_keys(shared, client, text, now)
+            });
+        }
+    }
+
+    /// The cluster changed: commands whose slots are served elsewhere by now are sent there.
+    pub(super) fn on_rerouted(&mut self, shared: &Arc<Shared>, now: Now) {
+        for id in self.waiters(|c| matches!(c.waiting, Waiting::Keys { .. })) {
+            self.with(shared, id, |worker, client| match worker.redirect_of(shared, client) {
+                Some(text) => worker.refuse_keys(shared, client, &text, now),
+                None => true,
+            });
+        }
+    }
+
+    /// A key changed by somebody who has no connections: what waits for it is run here.
+    pub(super) fn on_ready(&mut self, shared: &Arc<Shared>, name: Name, now: Now) {
+        let mut cx = Context::enter(shared, &mut self.local, now);
+        cx.local.ready.push(name);
+        cx.serve_ready();
+        drop(cx);
+        self.local.ask_for_acks(shared);
+    }
+
+    /// Remembers when a wait is to be ended.
+    pub(super) fn note_deadline(&mut self, next: &Waiting) {
+        if let Waiting::Keys { deadline: Some(deadline) } = *next {
+            self.next_deadline = Some(self.next_deadline.map_or(deadline, |first| first.min(deadline)));
+        }
+    }
+
+    /// Ends the waits for keys whose time has run out.
+    pub(super) fn expire_keys(&mut self, shared: &Arc<Shared>, now: Now) {
+        if self.next_deadline.is_none_or(|first| first > now.mono) {
+            return;
+        }
+        self.next_deadline = None;
+        let over = |c: &Client| matches!(c.waiting, Waiting::Keys { deadline: Some(deadline) } if deadline <= now.mono);
+        for id in self.waiters(over) {
+            self.with(shared, id, |worker, client| worker.give_up_keys(shared, client, now));
+        }
+        for at in 0..self.clients.len() {
+            if let Some(waiting) = self.clients[at].as_ref().map(|client| client.waiting) {
+                self.note_deadline(&waiting);
+            }
+        }
+    }
+
+    fn redirect_of(&self, shared: &Shared, client: &Client) -> Option<String> {
+        let world = shared.world.peek();
+        if world.topology.is_some() {
+            return routing::redirect_waiter(&world, client, client.blocked.as_deref()?);
+        }
+        match &world.role {
+            crate::world::Role::Replica { host, port } if client.capa_redirect => {
+                Some(format!("REDIRECT {host}:{port}"))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What a blocked client is told when its node is no primary any more.
+pub(super) const FORCED_UNBLOCK: &str =
+    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";

@@ -1,0 +1,143 @@
+"""Commands that wait for keys: fair, alone to see what is meant for them, and never forgotten when something else happens to
+their key, their connection or their node."""
+
+import signal
+
+import pytest
+import resp
+
+from servers import Server, eventually
+from test_cluster import make_cluster  # noqa: F401 (a fixture)
+
+
+@pytest.fixture
+def server():
+    one = Server("baton", "--worker-threads", "3")
+    one.start()
+    yield one
+    one.remove()
+
+
+def count(server, name="blocked_clients"):
+    return int(server.info("clients")[name])
+
+
+class Waiting:
+    """A connection whose command is known to wait."""
+
+    def __init__(self, server, *command):
+        before = count(server)
+        self.connection = server.connect()
+        self.id = self.connection("CLIENT", "ID")
+        self.connection.send(resp.encode(*command))
+        eventually(lambda: count(server) > before, f"{command} to wait")
+
+    def read(self):
+        return self.connection.read()
+
+
+def test_those_who_came_first_are_served_first(server):
+    waiting = [Waiting(server, "BLPOP", "list", 0) for _ in range(6)]
+    assert server("RPUSH", "list", *range(4)) == 4
+    assert server("LLEN", "list") == 0
+    assert [one.read() for one in waiting[:4]] == [[b"list", str(n).encode()] for n in range(4)]
+    server("RPUSH", "list", "x")
+    assert waiting[4].read() == [b"list", b"x"]
+    assert count(server) == 1
+
+
+def test_the_first_of_several_keys_that_has_something(server):
+    one = Waiting(server, "BRPOP", "a", "b", "c", 0)
+    assert count(server, "total_blocking_keys") == 3
+    with server.connect() as connection:
+        connection("MULTI")
+        connection("RPUSH", "c", "3")
+        connection("RPUSH", "b", "1", "2")
+        connection("EXEC")
+    assert one.read() == [b"b", b"2"]
+    assert count(server, "total_blocking_keys") == 0
+
+
+def test_what_a_transaction_took_back_was_never_there(server):
+    one = Waiting(server, "BLPOP", "list", 0)
+    with server.connect() as connection:
+        for command in (["MULTI"], ["LPUSH", "list", "gone"], ["DEL", "list"], ["SET", "list", "no list"], ["EXEC"]):
+            connection(*command)
+    server("DEL", "list")
+    server("LPUSH", "other", "renamed")
+    server("RENAME", "other", "list")
+    assert one.read() == [b"list", b"renamed"]
+
+
+def test_a_wait_ends_with_its_time(server):
+    with server.connect() as connection:
+        assert connection("BLPOP", "none", "0.05") is None
+        connection("MULTI")
+        connection("BLPOP", "none", 0)
+        assert connection("EXEC") == [None]
+
+
+def test_others_can_end_a_wait(server):
+    one, two = (Waiting(server, "BLPOP", "list", 0) for _ in range(2))
+    assert server("CLIENT", "UNBLOCK", one.id) == 1
+    assert server("CLIENT", "UNBLOCK", two.id, "ERROR") == 1
+    assert one.read() is None
+    assert str(two.read()) == "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+
+
+def test_what_waits_behind_a_wait_runs_after_it(server):
+    one = Waiting(server, "BLPOP", "list", 0)
+    one.connection.send(resp.encode("PING"))
+    server("RPUSH", "list", "x")
+    assert [one.read(), one.read()] == [[b"list", b"x"], b"PONG"]
+
+
+def test_who_left_gets_nothing(server):
+    gone, there = Waiting(server, "BLPOP", "list", 0), Waiting(server, "BLPOP", "list", 0)
+    gone.connection.close()
+    eventually(lambda: count(server) == 1, "the connection to be forgotten")
+    server("RPUSH", "list", "x")
+    assert there.read() == [b"list", b"x"]
+
+
+def test_replicas_hear_of_the_element_that_was_taken(server):
+    replica = Server("baton", "--replicaof", f"127.0.0.1 {server.port}", "--repl-diskless-sync-delay", "0")
+    replica.start()
+    try:
+        eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the replica")
+        one = Waiting(server, "BLPOP", "list", 0)
+        server("RPUSH", "list", "a", "b", "c")
+        one.read()
+        server("WAIT", 1, 5000)
+        assert replica("LRANGE", "list", 0, -1) == [b"b", b"c"]
+    finally:
+        replica.remove()
+
+
+def test_who_waits_at_a_primary_that_hands_over_is_sent_to_its_successor(make_cluster):  # noqa: F811
+    cluster = make_cluster(*["baton"] * 6)
+    old = cluster.a_primary()
+    heir = cluster.replicas_of(old)[0]
+    key = next(key for key in (f"key:{n}" for n in range(100_000)) if serves(old, key))
+    eventually(lambda: heir.info("replication")["master_link_status"] == "up", "a replica in sync")
+    one = Waiting(old, "BLPOP", key, 0)
+    heir("CLUSTER", "FAILOVER")
+    answer = one.read()
+    assert isinstance(answer, resp.ErrorReply) and str(answer).startswith("MOVED "), answer
+    assert str(answer).endswith(f":{heir.port}")
+    assert heir("RPUSH", key, "x") == 1
+
+
+def serves(node, key):
+    try:
+        node("EXISTS", key)
+    except resp.ErrorReply:
+        return False
+    return True
+
+
+def test_a_waiting_connection_does_not_hold_up_a_stop(server):
+    Waiting(server, "BLPOP", "list", 0)
+    server.send_signal(signal.SIGTERM)
+    eventually(lambda: server.process.poll() is not None, "the server to end")
+    assert server.process.returncode == 0
