@@ -43,6 +43,11 @@ impl Readable {
         self.promised.keys().any(|(slot, _)| slots.contains(slot))
     }
 
+    /// Whether something was promised in these slots, and no fault excuses that it is gone.
+    pub fn is_owed(&self, slots: &[u16]) -> bool {
+        self.has_any(slots) && slots.iter().all(|slot| self.counts(*slot))
+    }
+
     /// No process of the shard with these slots has everything any more. The one that ended last had it, or not: then it
     /// wasn't a fault that took it.
     pub fn no_copy_left(&mut self, slots: &[u16], fault: bool) -> Result<(), String> {

@@ -50,6 +50,8 @@ pub struct Core {
     pub(super) replicas_changed: bool,
     pub(super) gate: Gate,
     pub(super) holds: Holds,
+    /// Those of its shard at the start that clients use.
+    slots: Vec<u16>,
     pub(super) bus: BTreeMap<LinkId, ConnNo>,
     pub(super) bus_links: BTreeMap<ConnNo, LinkId>,
     pub(super) accepted: u64,
@@ -116,6 +118,7 @@ impl Core {
             replicas_changed: false,
             gate: Gate::new(),
             holds,
+            slots: boot::slots_used_by(&io.plan, no),
             bus: BTreeMap::new(),
             bus_links: BTreeMap::new(),
             accepted: 0,
@@ -313,7 +316,10 @@ impl Core {
         // While a snapshot replaces the data in place there is none to speak of.
         if self.complete {
             let strict = io.watch.strict;
-            let verdict = io.watch.histories.note(id, self.data.end(), !self.data.keys().is_empty(), strict);
+            let verdict = io.watch.histories.note(id, self.data.end(), strict);
+            io.watch.judge(io.now, verdict);
+            let keep = strict || (io.plan.keeps_writes() && io.watch.readable.is_owed(&self.slots));
+            let verdict = io.watch.histories.note_keys(id, !self.data.keys().is_empty(), keep);
             io.watch.judge(io.now, verdict);
         }
     }

@@ -5,6 +5,7 @@ mod data;
 mod elections;
 mod handovers;
 mod quorum;
+mod witnesses;
 
 use baton_sim::{Options, Report, Sabotage, plan_text, run};
 
