@@ -152,7 +152,7 @@ impl Cluster {
         if turn.now < self.listen_until {
             // Its votes may be as old as its reasons: somebody else may have won since, or the primary be back.
             self.note_reason(turn, CantFailover::WaitingDelay);
-        } else if !asked && !self.acknowledged_writes_allow(turn) {
+        } else if !manual && !self.acknowledged_writes_allow(turn) {
             // The reason is in the log.
         } else if !self.election.sent {
             self.stand_when_free(turn, primary, manual);

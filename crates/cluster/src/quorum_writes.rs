@@ -17,8 +17,9 @@
 //!    frozen, nor stands.
 //!
 //! Nodes of the shard that are down count, a former primary, too: one that is not known to lack a write may have it. A
-//! failover that a user forces asks for none of this. A planned one has everything by other means, and where a primary
-//! that was started again has less than its replicas it has compared them itself (`homecoming`).
+//! failover that a user forces asks for none of this, and a planned one has everything by other means. Where a primary that
+//! was started again has less than a replica (`homecoming`), it takes no writes and so nothing more is acknowledged: what
+//! siblings say of their offsets after that counts as if they were frozen.
 
 use crate::capabilities::Capabilities;
 use crate::cluster::{Cluster, Turn};
@@ -39,6 +40,8 @@ pub(crate) struct QuorumWrites {
     primary: Option<NodeId>,
     /// Its stream flowed into this process.
     followed: bool,
+    /// Since when I know that my primary has less than I do.
+    surpassed_at: Option<Mono>,
     /// Acknowledgements end here at the earliest.
     frozen_until: Mono,
     /// The data plane sends none.
@@ -62,7 +65,9 @@ impl Cluster {
             return;
         }
         let (primary, failed) = (self.my_primary().map(|n| n.id), self.my_primary().is_some_and(Node::failed));
+        let surpasses = self.surpasses_primary(turn);
         let known = &mut self.quorum_writes;
+        known.surpassed_at = known.surpassed_at.or(Some(turn.now)).filter(|_| surpasses);
         if known.primary != primary {
             *known = QuorumWrites { primary, frozen: known.frozen, ..QuorumWrites::default() };
         }
@@ -132,17 +137,18 @@ impl Cluster {
         let shard = self.myself().shard;
         let members = self.nodes.values().filter(|n| n.shard == shard && !n.in_handshake()).count();
         let needed = members.saturating_sub(replicas.saturating_add(1));
-        if !self.says_frozen(turn) {
+        let surpassed_at = self.quorum_writes.surpassed_at;
+        if !self.says_frozen(turn) && surpassed_at.is_none() {
             return Err((needed, 0));
         }
         let (mine, primary) = (self.own_offset(turn), self.myself().primary);
-        let behind = |n: &&Node| {
-            let offset = self.quorum_writes.siblings.get(&n.id).map(|(_, offset)| *offset);
-            !n.is_myself()
-                && n.primary == primary
-                && self.knows_frozen(turn, &n.id)
-                && offset.is_some_and(|offset| offset <= mine)
+        let still = |n: &Node| surpassed_at.is_some_and(|since| n.data_received.is_some_and(|at| at >= since));
+        let known = |n: &Node| match self.quorum_writes.siblings.get(&n.id) {
+            Some((_, offset)) if self.knows_frozen(turn, &n.id) => Some(*offset),
+            _ => still(n).then_some(n.offset),
         };
+        let behind =
+            |n: &&Node| !n.is_myself() && n.primary == primary && known(n).is_some_and(|offset| offset <= mine);
         let confirmed = self.nodes.values().filter(|n| n.shard == shard).filter(behind).count();
         if confirmed >= needed { Ok(()) } else { Err((needed, confirmed)) }
     }
