@@ -1,7 +1,6 @@
 //! Elections that come late, collide or are lost.
 
-use crate::{Without, play, prove};
-use baton_sim::Sabotage;
+use crate::play;
 use baton_sim::figures::{Subject, measure};
 use baton_sim::{Options, Plan};
 
@@ -51,16 +50,6 @@ fn a_voter_that_fails_during_an_election_votes_once() {
         act 1000 3000 crash process primary 0
         act 1105 100 crash machine primary 1";
     play(scenario, |_| {});
-}
-
-/// S1. Upstream: a primary that is cut off, or stood still, acknowledges writes when another one serves. Here its lease is over
-/// before that one is elected.
-#[test]
-fn s1_a_primary_that_was_replaced_acknowledges_nothing() {
-    for fault in ["partition 65 0", "pause primary 0"] {
-        let scenario = format!("profile chaos\nnode-timeout-ms 2000\nclients 8\nact 1000 4000 {fault}");
-        prove(&scenario, &Without::Rule(Sabotage::NoLease), |_| true);
-    }
 }
 
 /// S2, S4. Upstream: a sibling that died with its primary counts among the ranks, and holds the living one up. Here it
