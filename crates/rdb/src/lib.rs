@@ -17,6 +17,7 @@ mod event;
 pub mod format;
 pub mod frame;
 pub mod lzf;
+mod old;
 mod record;
 
 pub use aux::{AuxFacts, Preamble, ReplicationPoint, SlotCounts};

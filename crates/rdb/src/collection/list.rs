@@ -1,12 +1,15 @@
-//! Lists (rdb 4: types 1 and 18; 5.1).
+//! Lists (rdb 4: types 1, 10, 14 and 18; 5.1, 5.3).
 
 use baton_values::{Collection, CollectionType as _, List, ListRef, Listpack};
 
 use super::{CollectionReader, Input, Left};
 use crate::cursor::Stop;
 use crate::encode::{StringEncoder, push_length};
+use crate::old::ziplist;
 
 const LIST: u8 = 1;
+const LIST_ZIPLIST: u8 = 10;
+const LIST_QUICKLIST: u8 = 14;
 const LIST_QUICKLIST_2: u8 = 18;
 
 /// What lists are written as.
@@ -18,12 +21,14 @@ const PLAIN: u64 = 1;
 const PACKED: u64 = 2;
 
 pub(super) fn reader_of(number: u8) -> Option<Box<dyn CollectionReader>> {
-    let parts = match number {
-        LIST => Parts::Elements,
-        LIST_QUICKLIST_2 => Parts::Nodes,
+    let (parts, left) = match number {
+        LIST => (Parts::Elements, Left::default()),
+        LIST_ZIPLIST => (Parts::Ziplists, Left::of(1)),
+        LIST_QUICKLIST => (Parts::Ziplists, Left::default()),
+        LIST_QUICKLIST_2 => (Parts::Nodes, Left::default()),
         _ => return None,
     };
-    Some(Box::new(Reader { parts, left: Left::default(), list: List::default() }))
+    Some(Box::new(Reader { parts, left, list: List::default() }))
 }
 
 pub(super) fn push(out: &mut Vec<u8>, strings: &mut StringEncoder, list: ListRef<'_>) {
@@ -37,6 +42,7 @@ pub(super) fn push(out: &mut Vec<u8>, strings: &mut StringEncoder, list: ListRef
 #[derive(Clone, Copy)]
 enum Parts {
     Elements,
+    Ziplists,
     Nodes,
 }
 
@@ -53,6 +59,11 @@ impl CollectionReader for Reader {
         }
         match self.parts {
             Parts::Elements => self.push(&input.text()?, input),
+            Parts::Ziplists => {
+                let pack = ziplist::to_listpack(&input.text()?);
+                let pack = pack.ok_or_else(|| Stop::corrupt("Ziplist integrity check failed."))?;
+                self.list.append_pack(pack, input.limits);
+            }
             Parts::Nodes => self.read_node(input)?,
         }
         self.left.count_down();

@@ -86,6 +86,11 @@ impl<'a> Input<'a> {
 pub(crate) struct Left(Option<u64>);
 
 impl Left {
+    /// So many parts, with no count before them.
+    pub(crate) fn of(parts: u64) -> Left {
+        Left(Some(parts))
+    }
+
     /// Reads the count if it was not read yet; gives whether it was read just now.
     pub(crate) fn is_count(&mut self, input: &mut Input<'_>) -> Result<bool, Stop> {
         let is_new = self.0.is_none();
