@@ -317,6 +317,12 @@ impl Cluster {
         self.open_outbound(id).is_some() || self.nodes.get(id).is_some_and(|n| n.inbound.is_some())
     }
 
+    /// Whether the peer of a link is a known node: one that I met or was told of, and not only one that wants to meet me.
+    pub fn knows_peer(&self, link: LinkId) -> bool {
+        let node = self.links.get(&link).and_then(|l| l.node).and_then(|id| self.nodes.get(&id));
+        node.is_some_and(|n| !n.in_handshake())
+    }
+
     /// Whether a replica of this node that has data is there: connected in both directions and not suspected.
     pub fn has_living_replica(&self) -> bool {
         let lives = |n: &Node| n.healthy() && n.inbound.is_some() && self.open_outbound(&n.id).is_some();

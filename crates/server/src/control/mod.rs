@@ -4,7 +4,8 @@
 //!
 //! Reading order: [`message`] (what others tell it), [`boot`] (what it starts with), [`run`] (its loop: events to inputs
 //! of the machines), [`perform`] (effects of the machines to deeds), [`stop`] (signals and shutdown), [`standalone`] and
-//! [`siblings`] (roles outside of clusters), [`bus`], [`nodes_file`] and [`saver`] (sockets and files of the cluster).
+//! [`siblings`] (roles outside of clusters), [`bus`], `shed`, [`nodes_file`] and [`saver`] (sockets
+//! and files of the cluster).
 
 pub mod boot;
 pub mod bus;
@@ -13,6 +14,7 @@ pub mod nodes_file;
 pub mod perform;
 pub mod run;
 pub mod saver;
+mod shed;
 pub mod siblings;
 pub mod standalone;
 pub mod stop;

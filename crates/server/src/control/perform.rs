@@ -77,7 +77,7 @@ impl Control {
             }
             Effect::Send { link, bytes } => {
                 if let (Some(bus), false) = (&mut self.bus, self.persist.drop_sends) {
-                    bus.send(link, &bytes, &mut self.events);
+                    bus.send(self.poll.registry(), link, &bytes, &mut self.events);
                 }
             }
             Effect::SaveConfig { text, sync: true } => self.save(|saver| saver.save_now(&text)),

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use baton_base::{Mono, Offset, Slot};
-use baton_cluster::{ClusterCommand, Facts, KeyCounts, Origin, Token};
+use baton_cluster::{ClusterCommand, Facts, KeyCounts, LinkId, Origin, Token};
 use baton_config::Id;
 use baton_node::{Input, Node};
 use baton_store::{DbIndex, Store};
@@ -20,6 +20,7 @@ use super::boot;
 use super::bus::{Bus, BusEvent};
 use super::message::{Answer, ControlMessage, ReplyTo, ShutdownRequest};
 use super::saver::Saver;
+use super::shed::ShedLog;
 use super::siblings::Place;
 use crate::mailbox::{Inbox, Mailbox, mailbox};
 use crate::repl::LinkMessage;
@@ -68,6 +69,7 @@ pub struct Control {
     pub(super) waiting: BTreeMap<Token, ReplyTo>,
     next_token: u64,
     pub(super) events: Vec<BusEvent>,
+    shed_log: ShedLog,
     /// The shutdown that is going on.
     pub(super) stopping: Option<ShutdownRequest>,
     /// The roles have flipped while stopping: clients are counted until they are gone.
@@ -164,6 +166,7 @@ impl Control {
             waiting: BTreeMap::new(),
             next_token: 0,
             events: Vec::new(),
+            shed_log: ShedLog::default(),
             stopping: None,
             lingering: false,
             exit: None,
@@ -225,6 +228,9 @@ impl Control {
         let world = self.shared.world.peek();
         let holds = world.holds.next_end().unwrap_or(Mono::NEVER);
         let notices = world.notices.next_due().unwrap_or(Mono::NEVER);
+        if self.bus.as_ref().is_some_and(Bus::has_unfinished) {
+            return Duration::ZERO;
+        }
         let wait = self.node.next_wake().min(holds).min(notices).since(now).min(Duration::from_secs(1));
         // Rounding up to the poll's granularity: waking before the deadline would spin.
         let wait = wait + Duration::from_millis(u64::from(!wait.is_zero()));
@@ -264,6 +270,7 @@ impl Control {
     /// Turns what sockets did into inputs.
     fn hear_bus(&mut self, events: &Events) {
         let Some(bus) = &mut self.bus else { return };
+        bus.begin_turn(self.poll.registry(), &mut self.events);
         for event in events {
             if event.token() != INBOX {
                 bus.on_event(self.poll.registry(), event, &mut self.events);
@@ -281,10 +288,30 @@ impl Control {
                     BusEvent::Accepted { link, peer_ip, local_ip } => Input::LinkAccepted { link, peer_ip, local_ip },
                     BusEvent::Failed { link, why } => Input::LinkFailed { link, why },
                     BusEvent::Closed { link } => Input::LinkClosed { link },
-                    BusEvent::Packet { link, bytes } => Input::Received { link, bytes },
+                    BusEvent::Shed { link, why, peer } => {
+                        if let Some(line) = self.shed_log.line(self.shared.clock.mono(), why, &peer) {
+                            self.shared.log.warning(&line);
+                        }
+                        Input::LinkClosed { link }
+                    }
+                    BusEvent::Packet { link, bytes } => {
+                        self.feed_one(Input::Received { link, bytes });
+                        self.introduce(link);
+                        continue;
+                    }
                 };
                 self.feed_one(input);
             }
+        }
+    }
+
+    /// Whoever turned out to be a known node is bounded as such.
+    fn introduce(&mut self, link: LinkId) {
+        let known = |node: &Node| node.cluster().is_some_and(|c| c.knows_peer(link));
+        if let Some(bus) = self.bus.as_mut().filter(|bus| bus.is_stranger(link))
+            && known(&self.node)
+        {
+            bus.introduce(link);
         }
     }
 
