@@ -208,3 +208,21 @@ def test_who_has_another_shards_data_never_stands(make_cluster):  # noqa: F811
     cluster.settled()
     holder = primary if cluster.is_primary(primary) else replica
     assert cluster.is_primary(holder)
+
+
+def test_a_new_node_at_the_old_address_empties_nobody(patient_cluster):
+    """The machine of a primary lost its disk and is back at its address at once, as a node that nobody knows."""
+    primary, replica = one_shard(patient_cluster)
+    keys = slot_keys(primary)
+    write(primary, keys, "kept")
+    caught_up(primary, replica)
+    old = primary("CLUSTER", "MYID")
+    primary.kill()
+    for file in primary.folder.glob("*"):
+        if file.name.startswith(("nodes.conf", "dump.rdb")):
+            file.unlink()
+    primary.start()
+    assert primary("CLUSTER", "MYID") != old
+    eventually(lambda: "there is another node now" in replica.log(), "the replica to see who is there")
+    eventually(lambda: patient_cluster.is_primary(replica), "the replica to take over", 30)
+    assert values(replica, keys) == {b"kept"}

@@ -1,8 +1,15 @@
 //! What a node of this kind can do beyond upstream's protocol, said in the header's private room (cluster-bus 1.9). A node
 //! that says nothing is taken for one that follows upstream's rules alone.
+//!
+//! The room holds, in this order: a byte of abilities; the eight bytes of the newest electorate, zero for upstream's rule; in
+//! a vote, sixteen characters of the candidate's id. What is behind the last that is not empty is left out.
 
 use crate::voters::Digest;
+use baton_base::NodeId;
 use baton_wire::PrivateBlob;
+
+/// Bytes of the room in a vote.
+const VOTE_BYTES: usize = 25;
 
 /// A set of abilities. The first byte of the room holds them, and the eight after it what its sender knows of the voters,
 /// where that is not upstream's rule; later releases may append, and unknown bits are ignored.
@@ -42,6 +49,20 @@ impl Capabilities {
         if self == Capabilities::NONE { None } else { PrivateBlob::new(&[self.0]).ok() }
     }
 
+    /// The room of a vote for this candidate.
+    pub(crate) fn to_vote(self, electorate: Digest, candidate: &NodeId) -> Option<PrivateBlob> {
+        let mut bytes = [self.0; VOTE_BYTES];
+        bytes[1..9].copy_from_slice(&electorate.0.to_be_bytes());
+        bytes[9..].copy_from_slice(&candidate.as_bytes()[..VOTE_BYTES - 9]);
+        PrivateBlob::new(&bytes).ok()
+    }
+
+    /// Whether a vote is for this candidate, as far as it says for whom it is.
+    pub(crate) fn may_be_for(blob: Option<PrivateBlob>, candidate: &NodeId) -> bool {
+        let named = blob.as_ref().and_then(|blob| blob.as_bytes().get(9..VOTE_BYTES));
+        named.is_none_or(|named| candidate.as_bytes().starts_with(named))
+    }
+
     /// The newest electorate of a header's sender.
     pub(crate) fn electorate(blob: Option<PrivateBlob>) -> Digest {
         let bytes = blob.as_ref().and_then(|blob| blob.as_bytes().get(1..9)).and_then(|bytes| bytes.try_into().ok());
@@ -74,5 +95,18 @@ mod tests {
         assert_eq!(Capabilities::NONE.to_blob(Digest(0)), None);
         assert!(Capabilities::read(PrivateBlob::new(&[0xff, 7]).ok()).has(all), "a later release says more");
         assert!(!Capabilities::LEASE.has(all));
+    }
+
+    #[test]
+    fn a_vote_names_its_candidate() {
+        let id = |digit: &str| NodeId::parse(digit.repeat(40).as_bytes()).unwrap();
+        for electorate in [Digest(0), Digest(7)] {
+            let vote = Capabilities::LEASE.to_vote(electorate, &id("a"));
+            assert!(Capabilities::may_be_for(vote, &id("a")) && !Capabilities::may_be_for(vote, &id("b")));
+            assert_eq!(Capabilities::read(vote), Capabilities::LEASE);
+            assert_eq!(Capabilities::electorate(vote), electorate);
+        }
+        let of_others = [None, Capabilities::LEASE.to_blob(Digest(0)), Capabilities::LEASE.to_blob(Digest(7))];
+        assert!(of_others.into_iter().all(|vote| Capabilities::may_be_for(vote, &id("b"))), "they don't say");
     }
 }

@@ -2,6 +2,7 @@
 //! It owns all state; what is done with it lives in the handler files, one idea each.
 
 use crate::blacklist::Blacklist;
+use crate::complaints::Complaints;
 use crate::conf::Restored;
 use crate::debug::DebugHooks;
 use crate::effect::{Effect, LogLevel};
@@ -93,6 +94,7 @@ pub struct Cluster {
     pub(crate) voters: Voters,
     pub(crate) lease: Lease,
     pub(crate) blacklist: Blacklist,
+    pub(crate) complaints: Complaints,
     pub(crate) rng: Rng,
     pub(crate) todo: Todo,
     pub(crate) stats: Stats,
@@ -153,6 +155,7 @@ impl Cluster {
             voters: Voters::default(),
             lease: Lease::default(),
             blacklist: Blacklist::default(),
+            complaints: Complaints::default(),
             rng,
             todo: Todo::default(),
             stats: Stats::default(),

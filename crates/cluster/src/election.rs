@@ -1,6 +1,7 @@
 //! A replica's way to become primary after its primary failed, or as a manual failover asks (cluster-bus 7). It stands,
 //! collects votes and takes over; who votes and why is `vote`.
 
+use crate::capabilities::Capabilities;
 use crate::cluster::{Cluster, Turn};
 use crate::effect::LogLevel;
 use crate::lease::VOTES_COUNT_FOR;
@@ -433,9 +434,11 @@ impl Cluster {
         }
     }
 
-    /// Counts a vote.
-    pub(crate) fn on_vote(&mut self, _turn: &Turn<'_>, voter: NodeId, header: &baton_wire::Header) {
-        if !self.is_voting(&voter) || !self.election.sent || header.current_epoch < self.election.epoch {
+    /// Counts a vote. A vote is cast in the epoch that it was asked for in: one of a later epoch was meant for somebody who
+    /// asked later. One of the same epoch names its candidate, if its voter is of this kind.
+    pub(crate) fn on_vote(&mut self, voter: NodeId, header: &baton_wire::Header) {
+        let mine = header.current_epoch == self.election.epoch && Capabilities::may_be_for(header.private, &self.me);
+        if !self.is_voting(&voter) || !self.election.sent || !mine {
             return;
         }
         if self.election.votes.insert(voter) {

@@ -109,7 +109,7 @@ impl Cluster {
     pub(crate) fn on_fail_message(&mut self, turn: &Turn<'_>, sender: Option<NodeId>, header: &Header, id: NodeId) {
         let Some(sender) = sender else {
             let text = format!("Ignoring FAIL message from unknown node {} about {id}", header.sender);
-            self.log(LogLevel::Notice, text);
+            self.complain(turn.now, LogLevel::Notice, text);
             return;
         };
         let Some(node) = self.nodes.get(&id) else { return };

@@ -16,6 +16,9 @@ const ENTRIES_MAX: usize = 65_534;
 const PONG_AHEAD_MAX: Duration = Duration::from_millis(500);
 /// Nodes beyond this number are not learned: a forged flood must not cost unbounded memory.
 pub(crate) const NODES_MAX: usize = 16_384;
+/// Nodes that others told of and that never answered. More are not learned before some of these have answered or are gone.
+/// A node that joins a cluster of upstream's largest size learns fewer.
+pub(crate) const UNHEARD_MAX: usize = 1024;
 
 impl Cluster {
     /// Some consecutive nodes from a random place of the table, then all suspected ones, whoever receives it.
@@ -30,12 +33,14 @@ impl Cluster {
             .filter(|n| !n.is_myself() && Some(n.id) != receiver)
             .filter(|n| !n.flags.intersects(NodeFlags::PFAIL | NodeFlags::HANDSHAKE | NodeFlags::NOADDR))
             .filter(|n| n.outbound.is_some() || self.slots.owns_any(&n.id))
+            .filter(|n| !self.is_rumour(n))
             .take(wanted);
         let suspected = self
             .unwell
             .iter()
             .map(|id| &self.nodes[id])
-            .filter(|n| n.has(NodeFlags::PFAIL) && !n.flags.intersects(NodeFlags::HANDSHAKE | NodeFlags::NOADDR));
+            .filter(|n| n.has(NodeFlags::PFAIL) && !n.flags.intersects(NodeFlags::HANDSHAKE | NodeFlags::NOADDR))
+            .filter(|n| !self.is_rumour(n));
         fresh.chain(suspected).take(ENTRIES_MAX).map(|n| self.gossip_about(turn, n)).collect()
     }
 
@@ -54,15 +59,53 @@ impl Cluster {
         }
     }
 
-    /// Believes what can be believed of the entries of a known sender, or of a temporary handshake node.
+    /// Whether a node is known from others alone: it never answered, and serves nothing. Such a one is not passed on, or
+    /// one forged packet would go round the cluster for ever and make every ping as large as it was itself.
+    fn is_rumour(&self, node: &Node) -> bool {
+        let heard = node.data_received.is_some() || node.pong_received.is_some();
+        !heard && !node.is_myself() && !node.in_handshake() && !self.slots.owns_any(&node.id)
+    }
+
+    /// Forgets those that never answered, if they are so many that others would find no place. Whoever is alive is told of
+    /// again.
+    pub(crate) fn forget_rumours(&mut self, turn: &Turn<'_>) {
+        if self.nodes.len() < UNHEARD_MAX {
+            return;
+        }
+        let timeout = self.settings.handshake_timeout();
+        let rumours = || self.nodes.values().filter(|n| self.is_rumour(n));
+        if rumours().count() < UNHEARD_MAX {
+            return;
+        }
+        let late: Vec<NodeId> = rumours().filter(|n| turn.now.since(n.created) > timeout).map(|n| n.id).collect();
+        late.iter().for_each(|id| self.delete_node(turn, id));
+    }
+
+    /// A stranger that wants to be known tells whom it knows. That is how whoever was met learns of its cluster; what it
+    /// says of nodes that are known here is not believed.
+    pub(crate) fn on_gossip_of_stranger(&mut self, turn: &Turn<'_>, body: &PingBody) {
+        if body.gossip_malformed > 0 {
+            let count = body.gossip_malformed;
+            self.complain(
+                turn.now,
+                LogLevel::Warning,
+                format!("Unknown node gossiped {count} nodes with invalid IDs."),
+            );
+            return;
+        }
+        self.learn_nodes(turn, body.gossip.iter().filter(|entry| entry.id != self.me).copied().collect());
+    }
+
+    /// Believes what can be believed of the entries of a known sender.
     pub(crate) fn on_gossip(&mut self, turn: &Turn<'_>, sender: NodeId, body: &PingBody) {
         if body.gossip_malformed > 0 {
             let count = body.gossip_malformed;
             let text = format!("Node {} gossiped {count} nodes with invalid IDs.", self.named(&sender));
-            self.log(LogLevel::Warning, text);
+            self.complain(turn.now, LogLevel::Warning, text);
             return;
         }
         let votes = self.is_voting(&sender);
+        let mut unknown = Vec::new();
         for entry in &body.gossip {
             if entry.id == self.me {
                 if entry.flags.intersects(NodeFlags::PFAIL | NodeFlags::FAIL) {
@@ -79,9 +122,10 @@ impl Cluster {
                 // Or it has failed, as was known.
                 Some(node) if reported && node.failed() => {}
                 Some(_) => self.on_gossip_about_known(turn, sender, votes, entry),
-                None => self.learn_node(turn, entry),
+                None => unknown.push(*entry),
             }
         }
+        self.learn_nodes(turn, unknown);
     }
 
     fn on_gossip_about_known(&mut self, turn: &Turn<'_>, sender: NodeId, votes: bool, entry: &Gossip) {
@@ -120,10 +164,28 @@ impl Cluster {
         Address::from_wire(entry.ip, entry.port, entry.port_other, entry.port_bus, self.settings.tls_cluster)
     }
 
+    fn learn_nodes(&mut self, turn: &Turn<'_>, mut entries: Vec<Gossip>) {
+        if entries.is_empty() {
+            return;
+        }
+        let unheard = self.nodes.values().filter(|n| self.is_rumour(n)).count();
+        let room = UNHEARD_MAX.saturating_sub(unheard).min(NODES_MAX.saturating_sub(self.nodes.len()));
+        if entries.len() > room {
+            let text = format!(
+                "Not learning {} nodes from gossip: {} are known, {unheard} of them never answered.",
+                entries.len() - room,
+                self.nodes.len()
+            );
+            self.complain(turn.now, LogLevel::Warning, text);
+            entries.truncate(room);
+        }
+        entries.iter().for_each(|entry| self.learn_node(turn, entry));
+    }
+
     /// A node that somebody known tells about becomes known too, with the flags it was told about with.
     fn learn_node(&mut self, turn: &Turn<'_>, entry: &Gossip) {
         let unusable = entry.flags.contains(NodeFlags::NOADDR) || entry.ip.is_empty();
-        if unusable || self.blacklist.contains(&entry.id, turn.now) || self.nodes.len() >= NODES_MAX {
+        if unusable || self.blacklist.contains(&entry.id, turn.now) || self.nodes.contains_key(&entry.id) {
             return;
         }
         let shard = ShardId::random(&mut self.rng);

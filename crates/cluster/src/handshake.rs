@@ -10,7 +10,19 @@ use crate::node::{Address, Node};
 use baton_base::{NodeId, ShardId};
 use baton_wire::{Extension, Header, IpText, Kind, NodeFlags, PingBody};
 
+/// Bytes of a text that a node announces about itself; upstream's configuration allows no longer host name. Every picture
+/// of the cluster and every save of its file holds these texts.
+const LABEL_BYTES_MAX: usize = 255;
+/// Strangers that are met at one time because they asked for it. Each is called back at the address that it gave, and
+/// forgotten when nobody answers there in time.
+const GUESTS_MAX: usize = 1024;
+
 impl Cluster {
+    /// Whether one more stranger can be called back.
+    fn has_room_for_guest(&self) -> bool {
+        self.nodes.values().filter(|n| n.in_handshake() && !n.has(NodeFlags::MEET)).count() < GUESTS_MAX
+    }
+
     /// Begins to meet the node at this address, unless that is under way.
     pub(crate) fn start_handshake(&mut self, turn: &Turn<'_>, address: Address, flags: NodeFlags) -> Option<NodeId> {
         let same = |n: &Node| n.in_handshake() && n.address.ip == address.ip && n.address.bus_port == address.bus_port;
@@ -25,8 +37,7 @@ impl Cluster {
         Some(id)
     }
 
-    /// Step 3 of the handshake: a stranger wants to be known. Its gossip is trusted, with a temporary node that has no
-    /// vote standing for it.
+    /// Step 3 of the handshake: a stranger wants to be known. A temporary node stands for it.
     pub(crate) fn on_meet_from_stranger(&mut self, turn: &Turn<'_>, link: LinkId, header: &Header, body: &PingBody) {
         let Some(state) = self.links.get(&link) else { return };
         let temporary = match state.node {
@@ -39,6 +50,12 @@ impl Cluster {
                     return;
                 }
                 let address = self.address_of(ip, header);
+                if !self.has_room_for_guest() {
+                    let text =
+                        format!("Not meeting {ip}:{}: {GUESTS_MAX} other nodes want to be met.", address.bus_port);
+                    self.complain(turn.now, LogLevel::Warning, text);
+                    return;
+                }
                 let started = self.start_handshake(turn, address, NodeFlags::empty());
                 if let Some(id) = started {
                     self.bind_inbound(turn.now, link, id);
@@ -46,8 +63,8 @@ impl Cluster {
                 started
             }
         };
-        if let Some(id) = temporary {
-            self.on_gossip(turn, id, body);
+        if temporary.is_some() {
+            self.on_gossip_of_stranger(turn, body);
         }
     }
 
@@ -237,7 +254,9 @@ impl Cluster {
                 Extension::AvailabilityZone(text) => labels.availability_zone.clone_from(text),
                 Extension::ForgottenNode { id, ttl_s } => forgotten.push((*id, *ttl_s)),
                 Extension::ShardId(id) => shard = Some(*id),
-                Extension::Unknown(n) => self.log(LogLevel::Warning, format!("Received unknown extension type {n}")),
+                Extension::Unknown(n) => {
+                    self.complain(turn.now, LogLevel::Warning, format!("Received unknown extension type {n}"));
+                }
                 Extension::Malformed(_) => {}
             }
         }
@@ -248,11 +267,11 @@ impl Cluster {
         self.on_shard_id(sender, shard);
     }
 
-    /// Texts that could not be written to nodes.conf are no announcement.
+    /// Texts that are too long, or could not be written to nodes.conf, are no announcement.
     fn take_labels(&mut self, sender: NodeId, mut labels: crate::node::Labels) {
         for text in [&mut labels.hostname, &mut labels.nodename, &mut labels.client_ipv4, &mut labels.availability_zone]
         {
-            if !text.bytes().all(crate::conf::is_aux_byte) {
+            if text.len() > LABEL_BYTES_MAX || !text.bytes().all(crate::conf::is_aux_byte) {
                 text.clear();
             }
         }

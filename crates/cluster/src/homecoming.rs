@@ -221,10 +221,9 @@ impl Cluster {
     pub(crate) fn surpasses_primary(&self, turn: &Turn<'_>) -> bool {
         let lately = |at: Mono| turn.now.since(at) <= self.settings.node_timeout().max(SAY_IT_FOR);
         self.my_primary().is_some_and(|primary| {
-            primary.capabilities.has(Capabilities::BEHIND)
+            primary.behind.is_some_and(|offset| turn.facts.offset > offset)
                 && primary.data_received.is_some_and(lately)
                 && turn.facts.dataset_complete
-                && turn.facts.offset > primary.offset
         })
     }
 }

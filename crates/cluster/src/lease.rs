@@ -19,7 +19,7 @@ use crate::node::Node;
 use crate::note::Note;
 use baton_base::{Mono, NodeId};
 use baton_wire::{Header, Kind, Module, NodeFlags};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// Marks the packets of this file among the messages of modules.
@@ -51,6 +51,8 @@ pub(crate) struct Lease {
     told: Option<Mono>,
     /// When to ask next.
     ask_due: Mono,
+    /// What was asked: what an answer has to repeat, and when it was asked. Older questions than a lease lasts are of no use.
+    asked: VecDeque<(Mono, Mono)>,
     /// Since when there is none although it is needed.
     lost_at: Option<Mono>,
     /// Losses since the statistics were reset.
@@ -88,7 +90,7 @@ fn message(kind: u8, stamp: Mono, length: Duration) -> Vec<u8> {
     baton_wire::encode_light_module(&Module { module_id: MODULE_ID, kind, payload })
 }
 
-/// The asker's time and the length of the lease.
+/// What the asker knows its question by, and the length of the lease.
 fn read(payload: &[u8]) -> Option<(Mono, Duration)> {
     let (stamp, rest) = payload.split_first_chunk::<8>()?;
     let length = Duration::from_millis(u32::from_be_bytes(rest.try_into().ok()?).into());
@@ -173,12 +175,18 @@ impl Cluster {
 
     fn ask_voters(&mut self, turn: &Turn<'_>) {
         let length = self.lease_length();
+        // Chance that nobody can know before: an answer to a question of another process, or one that was made up, is none.
+        let stamp = Mono::from_micros(self.rng.next_u64());
+        self.lease.asked.push_back((stamp, turn.now));
+        if self.lease.asked.len() > ASKS_IN_A_LEASE as usize + 1 {
+            self.lease.asked.pop_front();
+        }
         let voters: Vec<NodeId> = self.voting_nodes().filter(|n| !n.is_myself()).map(|n| n.id).collect();
         for id in voters {
             if self.keeps_promises(&id)
                 && let Some(link) = self.light_link(&id)
             {
-                self.send_bytes(link, Kind::Module, message(ASK, turn.now, length));
+                self.send_bytes(link, Kind::Module, message(ASK, stamp, length));
             }
         }
     }
@@ -195,7 +203,8 @@ impl Cluster {
         }
         match (module.kind, read(&module.payload)) {
             (ASK, Some((stamp, length))) => self.on_ask(turn, link, from, stamp, length),
-            (ANSWER, Some((stamp, length))) => self.on_answer(turn, from, stamp, length),
+            // An answer comes on the connection that the question went out on, which the voter itself accepted.
+            (ANSWER, Some((stamp, length))) if !link.is_inbound() => self.on_answer(from, stamp, length),
             _ => {}
         }
     }
@@ -227,9 +236,12 @@ impl Cluster {
     }
 
     /// A voter's answer counts from when I asked.
-    fn on_answer(&mut self, turn: &Turn<'_>, from: NodeId, stamp: Mono, length: Duration) {
-        if stamp <= turn.now && self.needs_lease() {
-            self.lease.grant.add(from, stamp + length.min(self.lease_length()));
+    fn on_answer(&mut self, from: NodeId, stamp: Mono, length: Duration) {
+        let asked = self.lease.asked.iter().find(|(told, _)| *told == stamp).map(|(_, at)| *at);
+        if let Some(asked) = asked
+            && self.needs_lease()
+        {
+            self.lease.grant.add(from, asked + length.min(self.lease_length()));
         }
     }
 
@@ -304,6 +316,7 @@ impl Cluster {
     pub(crate) fn begin_lease(&mut self, turn: &Turn<'_>, votes: Option<(Mono, Vec<NodeId>)>) {
         let length = self.lease_length();
         self.lease.grant.clear();
+        self.lease.asked.clear();
         for (asked, voter) in votes.into_iter().flat_map(|(asked, voters)| voters.into_iter().map(move |v| (asked, v)))
         {
             self.lease.grant.add(voter, asked + length);

@@ -10,6 +10,7 @@ mod capabilities;
 mod claims;
 mod cluster;
 mod command;
+mod complaints;
 mod cron;
 mod debug;
 mod effect;

@@ -75,6 +75,8 @@ pub(crate) struct Node {
     pub(crate) labels: Labels,
     /// What its last header said that it can do.
     pub(crate) capabilities: Capabilities,
+    /// It says that it is [`Capabilities::BEHIND`] and how far it is, and did so on my link to it.
+    pub(crate) behind: Option<Offset>,
     /// What it said last about the voters; empty before its first header, which `capabilities` waits for, too.
     pub(crate) electorate: Option<Digest>,
     /// When the unanswered ping left, if one is outstanding.
@@ -128,6 +130,7 @@ impl Node {
             address: Address::EMPTY,
             labels: Labels::default(),
             capabilities: Capabilities::NONE,
+            behind: None,
             electorate: None,
             ping_sent: None,
             pong_received: None,

@@ -36,8 +36,8 @@ impl Cluster {
                 self.close_link(turn.now, link);
             }
             Reject::Silent(_) => {}
-            Reject::Notice(_) => self.log(LogLevel::Notice, reject.to_string()),
-            Reject::Warn(_) => self.log(LogLevel::Warning, reject.to_string()),
+            Reject::Notice(_) => self.complain(turn.now, LogLevel::Notice, reject.to_string()),
+            Reject::Warn(_) => self.complain(turn.now, LogLevel::Warning, reject.to_string()),
         }
     }
 
@@ -68,6 +68,10 @@ impl Cluster {
             return;
         }
         let Ok(mut sender) = self.resolve_sender(turn, link, &header) else { return };
+        if let Some(id) = sender.filter(|id| self.is_outdated(id, &header)) {
+            self.on_outdated(turn, link, id, &header, &body);
+            return;
+        }
         self.note_capabilities(turn, link, sender, &header);
         if let Some(id) = sender {
             self.follow_up_frozen(turn, &id);
@@ -89,16 +93,41 @@ impl Cluster {
         }
     }
 
+    /// Whether a header was written before its sender made the newest claim that is known of it: a node's epoch is never
+    /// below that of its own claim. It may have been on the way for long, be said again by somebody else, or come from a
+    /// process with an older file than it once had.
+    fn is_outdated(&self, sender: &NodeId, header: &Header) -> bool {
+        header.current_epoch < self.nodes[sender].config_epoch
+    }
+
+    /// A sign of life that says nothing. Whoever asks is answered, since by that a process with an old file catches up.
+    fn on_outdated(&mut self, turn: &Turn<'_>, link: LinkId, sender: NodeId, header: &Header, body: &Body) {
+        let text = format!(
+            "Ignore stale message from {}, it is of epoch {} and its sender claimed epoch {} since",
+            self.named(&sender),
+            header.current_epoch,
+            self.nodes[&sender].config_epoch
+        );
+        self.complain(turn.now, LogLevel::Verbose, text);
+        let Some(node) = self.nodes.get_mut(&sender) else { return };
+        node.data_received = Some(turn.now);
+        match body {
+            Body::Ping(_) | Body::Meet(_) => self.send_ping(turn, link, Kind::Pong),
+            Body::Pong(_) if !link.is_inbound() => self.on_pong(turn, &sender),
+            _ => {}
+        }
+    }
+
     /// Messages that need a known sender and no answer on the link.
     fn on_one_way(&mut self, turn: &Turn<'_>, link: LinkId, sender: NodeId, header: &Header, body: Body) {
         match body {
             Body::Publish(publish) => self.deliver(publish),
             Body::AuthRequest => self.on_vote_request(turn, sender, header),
-            Body::AuthAck => self.on_vote(turn, sender, header),
+            Body::AuthAck => self.on_vote(sender, header),
             Body::Update(update) => self.on_update(turn, sender, &update),
             Body::MfStart => self.on_mfstart(turn, link, sender),
             Body::Unknown(number) => {
-                self.log(LogLevel::Warning, format!("Received unknown packet type: {number}"));
+                self.complain(turn.now, LogLevel::Warning, format!("Received unknown packet type: {number}"));
             }
             Body::Module(_) | Body::Ping(_) | Body::Pong(_) | Body::Meet(_) | Body::Fail { .. } => {}
         }
@@ -168,6 +197,12 @@ impl Cluster {
         node.capabilities = Capabilities::read(header.private);
         node.electorate = Some(Capabilities::electorate(header.private));
         let behind = node.capabilities.has(Capabilities::BEHIND);
+        node.behind = match behind {
+            true if !link.is_inbound() => Some(header.offset),
+            true => node.behind,
+            false => None,
+        };
+        let ask = behind && node.behind.is_none() && node.ping_sent.is_none();
         node.data_received = Some(turn.now);
         node.offset = header.offset;
         // A sibling's header can make me the best replica: a waiting election looks at once, not at the periodic run.
@@ -175,7 +210,13 @@ impl Cluster {
         if primary.is_some() && primary == self.myself().primary && self.election.deadline().is_some() {
             self.todo.failover = true;
         }
-        self.todo.failover |= behind && self.myself().primary == sender;
+        if behind && self.myself().primary == sender {
+            self.todo.failover = true;
+            // Whoever connects to me can say that in my primary's name. What is at its address answers for it.
+            if let (true, Some(id)) = (ask, sender) {
+                self.ping(turn, &id);
+            }
+        }
     }
 
     /// Step 4: epochs only move forward; a higher claim ends my own election; a paused primary tells its final offset.

@@ -68,6 +68,18 @@ impl Cluster {
         self.send_bytes(link, kind, baton_wire::encode(&message));
     }
 
+    /// Sends my vote to its candidate, whom it names: two may stand in one epoch, and what is on its way to one of them may
+    /// reach the other.
+    pub(crate) fn send_vote(&mut self, turn: &Turn<'_>, candidate: &NodeId) {
+        let Some(link) = self.open_outbound(candidate).filter(|_| !self.plays_dead(turn.now)) else { return };
+        self.settle_promises(turn);
+        let mut header = self.own_header(turn, MsgFlags::empty());
+        if self.settings.announce_capabilities {
+            header.private = self.own_capabilities(turn).to_vote(self.own_electorate(), candidate);
+        }
+        self.send_bytes(link, Kind::AuthAck, baton_wire::encode(&Message { header, body: Body::AuthAck }));
+    }
+
     pub(crate) fn send_bytes(&mut self, link: LinkId, kind: Kind, bytes: Vec<u8>) {
         if self.links.get(&link).is_some_and(|l| l.open) {
             self.stats.sent.count(kind, bytes.len());

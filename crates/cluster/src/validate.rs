@@ -11,7 +11,11 @@ impl Cluster {
         self.validate_epochs()?;
         self.validate_roles()?;
         self.validate_grant()?;
-        self.validate_links()
+        self.validate_links()?;
+        if self.cron_runs > 0 && self.next_wake() <= self.last_handled() {
+            return Err(format!("it wants to be woken at {:?}, and it is {:?}", self.next_wake(), self.last_handled()));
+        }
+        Ok(())
     }
 
     fn validate_epochs(&self) -> Result<(), String> {

@@ -8,7 +8,7 @@ use crate::lease::VOTE_LASTS;
 use crate::node::Node;
 use crate::state::WRITABLE_DELAY;
 use baton_base::{Epoch, Mono, NodeId};
-use baton_wire::{Body, Header, MsgFlags};
+use baton_wire::{Header, MsgFlags};
 use std::time::Duration;
 
 /// For so long after its start a primary lets others be replaced first; one of them may have nobody who can do it.
@@ -121,7 +121,7 @@ impl Cluster {
         let counts = turn.now.since(at) <= self.settings.election_timeout();
         let newest = self.last_vote_epoch == self.current_epoch;
         if voted_for == *candidate && counts && newest && !self.refused.contains(candidate) {
-            self.send_to(turn, candidate, MsgFlags::empty(), Body::AuthAck);
+            self.send_vote(turn, candidate);
         }
     }
 
@@ -143,7 +143,7 @@ impl Cluster {
         self.voted_for = Some((candidate, turn.now));
         self.promise_by_vote(turn, candidate);
         self.todo.save_epochs();
-        self.send_to(turn, &candidate, MsgFlags::empty(), Body::AuthAck);
+        self.send_vote(turn, &candidate);
         self.note_granted(candidate, self.current_epoch);
         let text = format!("Failover auth granted to {} for epoch {}", self.named(&candidate), self.current_epoch);
         self.log(LogLevel::Notice, text);

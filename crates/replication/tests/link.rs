@@ -241,6 +241,32 @@ fn a_whole_introduction() {
     ));
 }
 
+/// Of what the peer answers about its id, which lets the replica go on to PSYNC.
+#[test]
+fn the_node_at_the_address_must_be_the_one_that_is_meant() {
+    let meant = NodeId::parse(&[b'd'; 40]).ok();
+    let told = |id: char| format!("$40\r\n{}\r\n", id.to_string().repeat(40));
+    let refusals =
+        [told('e'), "-ERR This instance has cluster support disabled\r\n".to_owned(), "$1\r\nd\r\n".to_owned()];
+    let consents = [told('d'), "-NOPERM no\r\n".to_owned(), "-ERR unknown command\r\n".to_owned(), "+d\r\n".to_owned()];
+    for (reply, goes_on) in refusals.iter().map(|r| (r, false)).chain(consents.iter().map(|r| (r, true))) {
+        let mut w = World::following(Settings { primary_id: meant, ..Settings::default() }, None);
+        w.say("+PONG\r\n");
+        assert!(w.trace.iter().any(|l| l.ends_with("| CLUSTER MYID")), "{:?}", w.trace);
+        w.say("+OK\r\n+OK\r\n+OK\r\n");
+        w.trace.clear();
+        w.say(reply);
+        assert_eq!(w.trace.iter().any(|l| l.contains("PSYNC")), goes_on, "{reply}");
+        assert_eq!(w.trace.iter().any(|l| l == "! close"), !goes_on, "{reply}");
+        let said =
+            w.trace.iter().any(|l| l.contains("# Not synchronizing with the primary: there is another node now"));
+        assert_eq!(said, !goes_on, "{:?}", w.trace);
+        w.trace.clear();
+        w.pass(1000);
+        assert_eq!(w.trace.iter().any(|l| l.starts_with("! connect")), !goes_on, "it tries again: {:?}", w.trace);
+    }
+}
+
 #[test]
 fn wrong_password() {
     let auth = Some(Auth { user: None, password: b"pw".to_vec() });

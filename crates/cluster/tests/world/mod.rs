@@ -66,6 +66,10 @@ pub(crate) struct World {
     token: u64,
     /// So many of the next attempts to connect to a dead process find it as it ends.
     pub(crate) resets: u32,
+    /// Every packet that was sent: by whom, to whom, and what.
+    pub(crate) sent: Vec<(usize, usize, Vec<u8>)>,
+    /// Whether they are kept.
+    pub(crate) records: bool,
     /// Pairs (from, to) between which nothing gets through.
     pub(crate) cut: Vec<(usize, usize)>,
 }
@@ -97,6 +101,8 @@ impl World {
             inbound: 0,
             token: 0,
             resets: 0,
+            sent: Vec::new(),
+            records: false,
             cut: Vec::new(),
         };
         for index in 0..count {
@@ -321,6 +327,9 @@ impl World {
         {
             if self.peers[index].upstream || self.peers[other].upstream {
                 bytes.get_mut(PRIVATE_ROOM).into_iter().for_each(|room| room.fill(0));
+            }
+            if self.records {
+                self.sent.push((index, other, bytes.clone()));
             }
             self.schedule(LATENCY, other, Input::Received { link: end, bytes });
         }
@@ -568,10 +577,27 @@ impl World {
         }
     }
 
+    /// Somebody says what was said before: on a connection of its own, or on the one that the sender opened.
+    pub(crate) fn replay(&mut self, from: usize, to: usize, bytes: Vec<u8>, on_its_link: bool) {
+        let own =
+            self.peers[from].ends.values().find(|(other, end)| *other == to && end.is_inbound()).map(|(_, end)| *end);
+        let link = match own.filter(|_| on_its_link) {
+            Some(link) => link,
+            None => {
+                self.inbound += 1;
+                let (link, ip) = (LinkId::inbound(self.inbound), "127.0.0.1".to_owned());
+                self.give(to, Input::LinkAccepted { link, peer_ip: ip.clone(), local_ip: ip });
+                link
+            }
+        };
+        self.give(to, Input::Received { link, bytes });
+    }
+
     /// Everybody but itself hears from `by` that `index` has failed.
     pub(crate) fn say_failed(&mut self, by: usize, index: usize) {
         let mut header = baton_wire::Header::new(self.id(by));
         header.flags = baton_wire::NodeFlags::PRIMARY;
+        header.current_epoch = self.peers[by].cluster.current_epoch();
         header.private = baton_wire::PrivateBlob::new(&[1]).ok();
         let body = baton_wire::Body::Fail { id: self.id(index) };
         let bytes = baton_wire::encode(&baton_wire::Message { header, body });

@@ -244,8 +244,7 @@ impl ReplicaLink {
             State::Handshake { .. } if line.is_empty() => {}
             State::Handshake { step: Step::Ping, .. } => self.pong(now, conn, line, out),
             State::Handshake { step: Step::Introduction(asked), .. } => {
-                let last = asked.pop_front();
-                let done = asked.is_empty();
+                let (last, done) = Asked::take(asked, line);
                 self.introduced(now, conn, last, done, line, out);
             }
             State::Handshake { step: Step::Psync, .. } => self.psync_reply(now, conn, line, out),
@@ -257,8 +256,7 @@ impl ReplicaLink {
         let fine: [&[u8]; 4] = [b"+", b"-NOAUTH", b"-NOPERM", b"-ERR operation not permitted"];
         if !fine.iter().any(|prefix| line.starts_with(prefix)) {
             out.push(warning(format!("Error reply to PING from primary: '{}'", shown(line))));
-            self.fail(now, Retry::Later, out);
-            return;
+            return self.fail(now, Retry::Later, out);
         }
         out.push(notice("Primary replied to PING, replication can continue..."));
         let (bytes, asked) = self.settings.introduction();
@@ -275,11 +273,14 @@ impl ReplicaLink {
         line: &[u8],
         out: &mut Vec<Effect>,
     ) {
+        if let Some(text) = asked.and_then(|about| self.settings.objection(about, line)) {
+            out.push(warning(text));
+            return self.fail(now, Retry::Later, out);
+        }
         match asked {
             Some(Asked::Auth) if line.starts_with(b"-") => {
                 out.push(warning(format!("Unable to AUTH to PRIMARY: {}", shown(line))));
-                self.fail(now, Retry::Later, out);
-                return;
+                return self.fail(now, Retry::Later, out);
             }
             Some(option) if line.starts_with(b"-") => out.push(notice(format!(
                 "(Non critical) Primary does not understand REPLCONF {}: {}",

@@ -33,6 +33,8 @@ pub struct Settings {
     pub auth: Option<Auth>,
     /// This node's id, in a cluster.
     pub node_id: Option<NodeId>,
+    /// The id of the node that is to be followed, in a cluster. Another one may live at its address by now.
+    pub primary_id: Option<NodeId>,
     /// `repl-timeout`: how long the primary may be silent in any phase.
     pub timeout: Duration,
     /// Pause after the first failed attempt to synchronise. It doubles with each further one.
@@ -50,6 +52,7 @@ impl Default for Settings {
             announce_ip: None,
             auth: None,
             node_id: None,
+            primary_id: None,
             timeout: Duration::from_secs(60),
             retry_min: Duration::from_millis(100),
             retry_max: Duration::from_secs(1),
@@ -67,6 +70,10 @@ pub(super) enum Asked {
     Capa,
     Version,
     NodeId,
+    /// The primary's own id: the head of the reply.
+    PrimaryId,
+    /// The id itself.
+    PrimaryIdText,
 }
 
 impl Asked {
@@ -79,7 +86,17 @@ impl Asked {
             Asked::Capa => "capa",
             Asked::Version => "VERSION",
             Asked::NodeId => "SET-CLUSTER-NODE-ID",
+            Asked::PrimaryId | Asked::PrimaryIdText => "CLUSTER MYID",
         }
+    }
+
+    /// What this line answers, and whether it is the last answer. An id comes in two lines, a refusal to tell it in one.
+    pub(super) fn take(asked: &mut VecDeque<Asked>, line: &[u8]) -> (Option<Asked>, bool) {
+        let first = asked.pop_front();
+        if first == Some(Asked::PrimaryId) && line.starts_with(b"$") {
+            asked.push_front(Asked::PrimaryIdText);
+        }
+        (first, asked.is_empty())
     }
 }
 
@@ -114,7 +131,24 @@ impl Settings {
         if let Some(id) = &self.node_id {
             ask(Asked::NodeId, &[b"REPLCONF", b"SET-CLUSTER-NODE-ID", id.as_bytes()]);
         }
+        if self.primary_id.is_some() {
+            ask(Asked::PrimaryId, &[b"CLUSTER", b"MYID"]);
+        }
         (bytes, asked)
+    }
+
+    /// Why not to synchronise with whoever gave this answer about its id. A machine that lost its disk comes back at its old
+    /// address as a new and empty node; whoever synchronised with that would throw away the only copy. One that does not tell
+    /// its id may be an older release, or not let this user ask.
+    pub(super) fn objection(&self, about: Asked, line: &[u8]) -> Option<String> {
+        let meant = self.primary_id?;
+        let another = match about {
+            Asked::PrimaryId => line.starts_with(b"-ERR This instance has cluster support disabled"),
+            Asked::PrimaryIdText => line != meant.as_bytes(),
+            _ => false,
+        };
+        let told = String::from_utf8_lossy(line);
+        another.then(|| format!("Not synchronizing with the primary: there is another node now than {meant}: {told}"))
     }
 
     /// Pause before the next attempt, after this many failures in a row.

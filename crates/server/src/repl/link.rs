@@ -522,6 +522,7 @@ fn link_settings(world: &World) -> machine::Settings {
         auth: (!password.is_empty())
             .then(|| machine::Auth { user: text(Id::PrimaryUser), password: password.to_vec() }),
         node_id: world.topology.as_ref().map(|t| t.myself().id),
+        primary_id: world.topology.as_ref().and_then(|t| t.myself().primary),
         timeout: Duration::from_secs(s.uint(Id::ReplTimeout)),
         ..machine::Settings::default()
     }
