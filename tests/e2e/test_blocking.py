@@ -69,6 +69,23 @@ def test_what_a_transaction_took_back_was_never_there(server):
     assert one.read() == [b"list", b"renamed"]
 
 
+def test_what_is_moved_on_wakes_the_next(server):
+    last = Waiting(server, "BLMPOP", 0, 2, "none", "three", "RIGHT", "COUNT", 5)
+    middle = Waiting(server, "BRPOPLPUSH", "two", "three", 0)
+    first = Waiting(server, "BLMOVE", "one", "two", "LEFT", "RIGHT", 0)
+    server("RPUSH", "one", "a")
+    assert (first.read(), middle.read(), last.read()) == (b"a", b"a", [b"three", [b"a"]])
+    assert server("EXISTS", "one", "two", "three") == 0
+
+
+def test_a_destination_of_another_type_is_told_to_who_waits(server):
+    one = Waiting(server, "BLMOVE", "list", "text", "LEFT", "RIGHT", 0)
+    server("SET", "text", "no list")
+    server("RPUSH", "list", "a")
+    assert str(one.read()).startswith("WRONGTYPE ")
+    assert server("LRANGE", "list", 0, -1) == [b"a"]
+
+
 def test_a_wait_ends_with_its_time(server):
     with server.connect() as connection:
         assert connection("BLPOP", "none", "0.05") is None

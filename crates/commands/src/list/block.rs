@@ -1,8 +1,11 @@
 //! Taking elements from the ends of lists, waiting for them if there are none.
 
+use std::time::Duration;
+
 use baton_store::ValueKind;
 
-use super::pop::{reply_ends, take};
+use super::pop::{reply_ends, take, try_multi_pop};
+use super::transfer::try_transfer;
 use super::{End, list_of};
 use crate::exec::Exec;
 use crate::fail::Fail;
@@ -16,6 +19,43 @@ pub(crate) fn blpop(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 /// BRPOP key [key ...] timeout.
 pub(crate) fn brpop(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     blocking_pop(x, End::Right)
+}
+
+/// BLMPOP timeout numkeys key [key ...] LEFT|RIGHT [COUNT count].
+pub(crate) fn blmpop(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    let timeout = timeout_secs(x.args.at(1))?;
+    if let Some(keys) = try_multi_pop(x, 2)? {
+        wait(x, keys, timeout, Nothing::NullArray);
+    }
+    Ok(())
+}
+
+/// BLMOVE source destination LEFT|RIGHT LEFT|RIGHT timeout.
+pub(crate) fn blmove(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    let (from, to) = (End::parse(&x.args[3])?, End::parse(&x.args[4])?);
+    let timeout = timeout_secs(x.args.at(5))?;
+    if try_transfer(x, from, to)? {
+        x.effects.replace(&[b"LMOVE", x.args.at(1), x.args.at(2), x.args.at(3), x.args.at(4)]);
+    } else {
+        wait(x, 1, timeout, Nothing::Null);
+    }
+    Ok(())
+}
+
+/// BRPOPLPUSH source destination timeout.
+pub(crate) fn brpoplpush(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    let timeout = timeout_secs(x.args.at(3))?;
+    if try_transfer(x, End::Right, End::Left)? {
+        x.effects.replace(&[b"RPOPLPUSH", x.args.at(1), x.args.at(2)]);
+    } else {
+        wait(x, 1, timeout, Nothing::Null);
+    }
+    Ok(())
+}
+
+/// Waits until one of the first keys is a list.
+fn wait(x: &mut Exec<'_, '_>, keys: usize, timeout: Option<Duration>, nothing: Nothing) {
+    x.wait(WaitFor { keys: 0..keys, kind: ValueKind::List, even_gone: false, timeout, nothing });
 }
 
 fn blocking_pop(x: &mut Exec<'_, '_>, end: End) -> Result<(), Fail> {
@@ -32,6 +72,6 @@ fn blocking_pop(x: &mut Exec<'_, '_>, end: End) -> Result<(), Fail> {
         x.effects.replace(&[if end == End::Left { b"LPOP" } else { b"RPOP" }, key.bytes]);
         return Ok(());
     }
-    x.wait(WaitFor { keys: 0..keys, kind: ValueKind::List, even_gone: false, timeout, nothing: Nothing::NullArray });
+    wait(x, keys, timeout, Nothing::NullArray);
     Ok(())
 }

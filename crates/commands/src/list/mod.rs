@@ -8,7 +8,7 @@ mod push;
 mod range;
 mod transfer;
 
-pub(crate) use block::{blpop, brpop};
+pub(crate) use block::{blmove, blmpop, blpop, brpop, brpoplpush};
 pub(crate) use change::{linsert, lrem, lset, ltrim};
 pub(crate) use find::{lindex, lpos};
 pub(crate) use pop::{lmpop, lpop, rpop};

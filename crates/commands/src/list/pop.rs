@@ -75,9 +75,18 @@ pub(super) fn take(x: &mut Exec<'_, '_>, key: &Key<'_>, end: End, count: u64) ->
 
 /// LMPOP numkeys key [key ...] LEFT|RIGHT [COUNT count].
 pub(crate) fn lmpop(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
-    let keys = count_or(&x.args[1], 1, "ERR numkeys should be greater than 0")?;
+    if try_multi_pop(x, 1)?.is_some() {
+        x.out.null_array();
+    }
+    Ok(())
+}
+
+/// Pops from the first list that has elements, the number of keys being argument `at`; gives how many keys there are if none
+/// has.
+pub(super) fn try_multi_pop(x: &mut Exec<'_, '_>, at: usize) -> Result<Option<usize>, Fail> {
+    let keys = count_or(&x.args[at], 1, "ERR numkeys should be greater than 0")?;
     // A number so large that the words can't follow is as wrong as a word that isn't there.
-    let end_at = usize::try_from(keys).ok().and_then(|keys| keys.checked_add(2)).ok_or(Fail::Syntax)?;
+    let end_at = usize::try_from(keys).ok().and_then(|keys| keys.checked_add(at + 1)).ok_or(Fail::Syntax)?;
     let end = End::parse(x.args.get(end_at).ok_or(Fail::Syntax)?)?;
     let wanted = match (x.args.len() - end_at - 1, x.args.get(end_at + 1)) {
         (0, _) => 1,
@@ -86,8 +95,9 @@ pub(crate) fn lmpop(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         }
         _ => return Err(Fail::Syntax),
     };
-    for nth in 0..end_at - 2 {
-        let key = x.key(nth, nth + 2);
+    let keys = end_at - at - 1;
+    for nth in 0..keys {
+        let key = x.key(nth, nth + at + 1);
         let Some(entry) = x.view.peek(&key) else { continue };
         let taken = wanted.min(list_of(&entry)?.len());
         x.out.array(2);
@@ -97,8 +107,7 @@ pub(crate) fn lmpop(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         take(x, &key, end, taken)?;
         let name: &[u8] = if end == End::Left { b"LPOP" } else { b"RPOP" };
         x.effects.replace(&[name, key.bytes, itoa::Buffer::new().format(taken).as_bytes()]);
-        return Ok(());
+        return Ok(None);
     }
-    x.out.null_array();
-    Ok(())
+    Ok(Some(keys))
 }

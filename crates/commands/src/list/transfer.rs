@@ -22,11 +22,16 @@ pub(crate) fn lmove(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 }
 
 fn transfer(x: &mut Exec<'_, '_>, from: End, to: End) -> Result<(), Fail> {
-    let (source, destination, limits) = (x.key(0, 1), x.key(1, 2), x.limits());
-    let Some(entry) = x.view.peek(&source) else {
+    if !try_transfer(x, from, to)? {
         x.out.null();
-        return Ok(());
-    };
+    }
+    Ok(())
+}
+
+/// Moves an element and replies it; tells whether there was one.
+pub(super) fn try_transfer(x: &mut Exec<'_, '_>, from: End, to: End) -> Result<bool, Fail> {
+    let (source, destination, limits) = (x.key(0, 1), x.key(1, 2), x.limits());
+    let Some(entry) = x.view.peek(&source) else { return Ok(false) };
     let list = list_of(&entry)?;
     let element = list.get(from.outermost(list.len())).map_or_else(Vec::new, Str::to_vec);
     if let Some(entry) = x.view.peek(&destination) {
@@ -58,5 +63,5 @@ fn transfer(x: &mut Exec<'_, '_>, from: End, to: End) -> Result<(), Fail> {
     x.notify(EventClass::LIST, to.push_name(), &destination);
     notify_removal(x, from.pop_name(), &source, is_gone);
     x.out.text(Str::Bytes(&element));
-    Ok(())
+    Ok(true)
 }

@@ -6,6 +6,61 @@ use crate::{Arg, ArgKind, CommandSpec, Group, KeySpec, Run, list};
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
+        name: "blmove",
+        arity: 6,
+        flags: flags!(WRITE | DENYOOM | BLOCKING),
+        acl: acl!(LIST),
+        keys: &[KeySpec::one(1, key_flags!(RW | ACCESS | DELETE)), KeySpec::one(2, key_flags!(RW | INSERT))],
+        group: Group::List,
+        summary: "Moves an element from one list to another, waiting for one if there is none.",
+        since: "6.2.0",
+        complexity: "O(1)",
+        args: &[
+            Arg::key("source", 0),
+            Arg::key("destination", 1),
+            Arg::oneof("wherefrom", &[Arg::word("left", "LEFT"), Arg::word("right", "RIGHT")]),
+            Arg::oneof("whereto", &[Arg::word("left", "LEFT"), Arg::word("right", "RIGHT")]),
+            Arg::new("timeout", ArgKind::Double),
+        ],
+        run: Run::Keyspace(list::blmove),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "blmpop",
+        arity: -5,
+        flags: flags!(WRITE | BLOCKING | MOVABLEKEYS),
+        acl: acl!(LIST),
+        keys: &[KeySpec::counted(2, 0, 1, 1, key_flags!(RW | ACCESS | DELETE))],
+        group: Group::List,
+        summary: "Removes elements from the first list that has any, waiting for one if none has.",
+        since: "7.0.0",
+        complexity: "O(N+M) where N is the number of keys and M the number of elements taken",
+        args: &[
+            Arg::new("timeout", ArgKind::Double),
+            Arg::integer("numkeys"),
+            Arg::key("key", 0).multiple(),
+            Arg::oneof("where", &[Arg::word("left", "LEFT"), Arg::word("right", "RIGHT")]),
+            Arg::integer("count").token("COUNT").optional(),
+        ],
+        run: Run::Keyspace(list::blmpop),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "brpoplpush",
+        arity: 4,
+        flags: flags!(WRITE | DENYOOM | BLOCKING),
+        acl: acl!(LIST),
+        keys: &[KeySpec::one(1, key_flags!(RW | ACCESS | DELETE)), KeySpec::one(2, key_flags!(RW | INSERT))],
+        group: Group::List,
+        summary: "Moves the last element of a list to the head of another, waiting for one if there is none.",
+        since: "2.2.0",
+        complexity: "O(1)",
+        history: &[("6.0.0", "The timeout may be a fraction.")],
+        args: &[Arg::key("source", 0), Arg::key("destination", 1), Arg::new("timeout", ArgKind::Double)],
+        run: Run::Keyspace(list::brpoplpush),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
         name: "blpop",
         arity: -3,
         flags: flags!(WRITE | BLOCKING),
