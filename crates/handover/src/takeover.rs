@@ -116,7 +116,8 @@ impl Run {
     /// The replica is being asked.
     pub(crate) fn take_over(&mut self, cx: &mut Cx<'_>, target: NodeId, until: Mono) -> Turn {
         let rejected = !self.may_win.contains(&target);
-        if !rejected && cx.now < until {
+        // Whether it agreed or not, who has ended serves nobody. It was no primary before, so a restart makes it none.
+        if !rejected && !self.gone && cx.now < until {
             return Turn::Wait(until);
         }
         if self.exit {
@@ -124,7 +125,7 @@ impl Run {
         }
         // Asking another one while the first may have agreed could make two primaries.
         if self.exit
-            && (rejected || !self.takeover.doubt)
+            && (rejected || self.gone || !self.takeover.doubt)
             && self.told.len() < ORDERS_MAX
             && let Some((next, _)) = self.drained(cx, self.started)
         {

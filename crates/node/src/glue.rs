@@ -72,6 +72,7 @@ impl Node {
             Input::Failover { token, target, timeout, force } => self.fail_over(at, token, target, timeout, force),
             Input::TakeoverAsked => self.note_asked(at),
             Input::TakeoverAnswered { accepted } => self.note_takeover(at, accepted),
+            Input::TakeoverGone => self.note_takeover_gone(at),
             Input::Abort => self.handover.handle(at.now, H::Abort),
             Input::Replicas(replicas) => {
                 self.replicas = replicas;

@@ -109,6 +109,8 @@ pub enum Input {
         /// The peer is primary, and this node follows it. Otherwise it refused, and this node follows nobody.
         accepted: bool,
     },
+    /// It has ended, as far as can be known: nobody listens at its address any more.
+    TakeoverGone,
     /// SHUTDOWN ABORT, or its like.
     Abort,
     /// All attached replicas, whenever one of them or its acknowledgement changed; also while nothing runs.

@@ -96,6 +96,13 @@ impl Node {
         }
     }
 
+    /// The replica has ended.
+    pub(crate) fn note_takeover_gone(&mut self, at: &Moment<'_>) {
+        if let Some(target) = self.heir {
+            self.handover.handle(at.now, handover::Input::Gone { target });
+        }
+    }
+
     /// The replica agreed, or refused. It may agree late, when the node has given up and is about to exit.
     pub(crate) fn note_takeover(&mut self, at: &Moment<'_>, accepted: bool) {
         let input = match (self.heir, accepted) {

@@ -282,6 +282,21 @@ fn a_replica_that_refuses_is_followed_by_the_next() {
 }
 
 #[test]
+fn who_has_ended_need_not_answer() {
+    let mut rig = Rig::standalone();
+    rig.replicas_answer(&['4', '5']);
+    rig.give(Input::Failover { token: Token(1), target: None, timeout: None, force: false });
+    rig.replicas_answer(&['4', '5']);
+    rig.give(Input::Fenced { offset: Offset(1000) });
+    rig.replicas_answer(&['4', '5']);
+    rig.give(Input::TakeoverAsked);
+    rig.wait(Duration::from_secs(20));
+    assert_eq!(rig.node.phase(), Phase::Promote, "it may be primary");
+    rig.give(Input::TakeoverGone);
+    assert_eq!((rig.count("primary again"), rig.node.phase()), (1, Phase::Idle), "{:?}", rig.words());
+}
+
+#[test]
 fn a_late_answer_still_redirects() {
     let mut rig = Rig::standalone();
     asked(&mut rig);

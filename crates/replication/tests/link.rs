@@ -108,6 +108,7 @@ impl World {
                 Effect::ContinueHistory { replid } => format!("! continue {replid:?}"),
                 Effect::StreamStarts { from, .. } => format!("! stream from {from}"),
                 Effect::TakeoverAsked => "! takeover asked".into(),
+                Effect::TakeoverGone => "! takeover gone".into(),
                 Effect::TakeoverAccepted => "! takeover accepted".into(),
                 Effect::TakeoverRejected => "! takeover rejected".into(),
             });
@@ -458,7 +459,7 @@ fn bad_pings_and_connections() {
     let mut w = World::following(Settings::default(), None);
     w.say("-ERR whatever\r\n");
     w.pass(100);
-    w.give(Input::ConnectFailed { conn: w.conn, reason: "Connection refused".into() });
+    w.give(Input::ConnectFailed { conn: w.conn, reason: "Connection refused".into(), refused: true });
     w.expect(
         "
         < -ERR whatever
@@ -521,12 +522,30 @@ fn a_loading_replica_shows_that_it_lives() {
 }
 
 #[test]
+fn a_peer_that_refuses_connections_for_two_seconds_has_ended() {
+    let mut w = World::new(Settings::default());
+    w.start(at(100), true);
+    let refuse = |w: &mut World, refused: bool| {
+        w.give(Input::ConnectFailed { conn: w.conn, reason: "Connection refused".into(), refused });
+        w.pass(100);
+    };
+    let gone = |w: &World| w.trace.iter().filter(|l| *l == "! takeover gone").count();
+    (0..20).for_each(|_| refuse(&mut w, true));
+    assert_eq!(gone(&w), 0);
+    refuse(&mut w, false);
+    (0..20).for_each(|_| refuse(&mut w, true));
+    assert_eq!(gone(&w), 0, "any other failure begins the count anew");
+    refuse(&mut w, true);
+    assert_eq!(gone(&w), 1);
+}
+
+#[test]
 fn takeover() {
     let mut w = World::new(Settings::default());
     w.start(at(100), true);
     // The peer may not be there yet; writes are held, so it is tried often.
     for _ in 0..5 {
-        w.give(Input::ConnectFailed { conn: w.conn, reason: "Connection refused".into() });
+        w.give(Input::ConnectFailed { conn: w.conn, reason: "Connection refused".into(), refused: true });
         w.pass(100);
     }
     w.give(Input::Connected(w.conn));
@@ -683,7 +702,7 @@ proptest! {
 fn given(which: u8, conn: ConnId, start: &Start) -> Input {
     match which {
         0 | 1 => Input::Connected(conn),
-        2 => Input::ConnectFailed { conn, reason: "x".into() },
+        2 => Input::ConnectFailed { conn, reason: "x".into(), refused: false },
         3 => Input::Lost { conn, resumable: true },
         4 => Input::Heard { conn, bytes: u64::MAX },
         5 => Input::TransferDone(conn),

@@ -47,6 +47,8 @@ pub enum Input {
         conn: ConnId,
         /// Why, in the words of the system.
         reason: String,
+        /// Whether nobody listens there: the system said so, not a clock.
+        refused: bool,
     },
     /// The connection ended, or has to end.
     Lost {
@@ -134,6 +136,8 @@ pub enum Effect {
     TakeoverAsked,
     /// The peer accepted to be promoted.
     TakeoverAccepted,
+    /// Nobody listens any more where the peer is: it has ended, as far as can be known. Said again with each attempt.
+    TakeoverGone,
     /// The peer refused to be promoted; the link follows nobody now.
     TakeoverRejected,
     /// A line for the log.

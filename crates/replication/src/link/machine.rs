@@ -3,6 +3,7 @@
 use super::lines::LineBuffer;
 use super::reply::{Preamble, PsyncReply};
 use super::settings::Asked;
+use super::takeover::{self, Takeover};
 use super::{ConnId, Effect, Input, Payload, Position, Settings, Start};
 use crate::LogLine;
 use crate::text::{command, shown};
@@ -12,8 +13,6 @@ use std::time::Duration;
 
 /// Period of acknowledgements, and of signs of life while a snapshot is loaded.
 const ACK_PERIOD: Duration = Duration::from_secs(1);
-/// Pause between attempts to reach a peer that is to be promoted: writes are held meanwhile (replication 7).
-const TAKEOVER_RETRY: Duration = Duration::from_millis(100);
 
 /// The replica's side of a synchronisation. See the module for how to drive it.
 #[derive(Debug)]
@@ -37,22 +36,8 @@ pub struct ReplicaLink {
 pub(super) struct Primary {
     pub(super) host: String,
     pub(super) port: u16,
-    takeover: Takeover,
+    pub(super) takeover: Takeover,
 }
-
-/// How far the promotion of the peer is (replication 7).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Takeover {
-    /// It is a primary already.
-    None,
-    /// It is to be promoted; the request was sent so many times, each on a connection of its own.
-    Wanted { requests: u32 },
-    /// It was promoted by a request whose reply got lost: all that is missing is the stream.
-    Promoted,
-}
-
-/// What a primary says to a request to be promoted.
-const PRIMARY_ALREADY: &[u8] = b"-ERR PSYNC FAILOVER can't be sent to a master.";
 
 #[derive(Debug)]
 pub(super) enum State {
@@ -151,8 +136,12 @@ impl ReplicaLink {
         match input {
             Input::Start(start) => self.start(now, start, out),
             Input::Stop => self.stop(out),
-            Input::Connected(conn) if self.awaits(conn) => self.greet(now, conn, out),
-            Input::ConnectFailed { conn, reason } if self.awaits(conn) => {
+            Input::Connected(conn) if self.awaits(conn) => {
+                self.note_attempt(now, false, out);
+                self.greet(now, conn, out);
+            }
+            Input::ConnectFailed { conn, reason, refused } if self.awaits(conn) => {
+                self.note_attempt(now, refused, out);
                 out.push(warning(format!("Error condition on socket for SYNC: {}", shown(reason.as_bytes()))));
                 self.fail(now, Retry::Later, out);
             }
@@ -207,7 +196,7 @@ impl ReplicaLink {
         self.position = start.resume;
         self.failures = 0;
         self.down_since = None;
-        let takeover = if start.takeover { Takeover::Wanted { requests: 0 } } else { Takeover::None };
+        let takeover = Takeover::at_start(start.takeover);
         self.primary = Some(Primary { host: start.host, port: start.port, takeover });
         self.connect(now, "Connecting to PRIMARY", "", out);
     }
@@ -307,11 +296,9 @@ impl ReplicaLink {
             }
         };
         let mut args = vec![&b"PSYNC"[..], id, wanted];
-        let mut promotes = false;
-        if let Some(Primary { takeover: Takeover::Wanted { requests }, .. }) = &mut self.primary {
+        let promotes = self.primary.as_mut().is_some_and(|p| p.takeover.count_request());
+        if promotes {
             args.push(b"FAILOVER");
-            *requests += 1;
-            promotes = true;
         }
         out.push(Effect::Send { conn, bytes: command(&args) });
         if promotes {
@@ -543,7 +530,7 @@ impl ReplicaLink {
         self.failures = self.failures.saturating_add(1);
         match retry {
             Retry::AtOnce(suffix) if first => self.connect(now, "Reconnecting to PRIMARY", suffix, out),
-            _ if self.is_takeover() => self.state = State::Connect { at: now + TAKEOVER_RETRY },
+            _ if self.is_takeover() => self.state = State::Connect { at: now + takeover::RETRY },
             _ => self.state = State::Connect { at: now + self.settings.retry_pause(self.failures) },
         }
     }
@@ -577,17 +564,6 @@ impl ReplicaLink {
 
     fn awaits(&self, conn: ConnId) -> bool {
         matches!(&self.state, State::Connecting(wire) if wire.conn == conn)
-    }
-
-    fn is_takeover(&self) -> bool {
-        self.primary.as_ref().is_some_and(|p| p.takeover != Takeover::None)
-    }
-
-    /// Whether the peer says that it is a primary after an earlier request may have made it one: its reply got lost with
-    /// the connection. To take that for a refusal would make two primaries.
-    fn was_promoted_before(&self, line: &[u8]) -> bool {
-        let asked_before = |p: &Primary| matches!(p.takeover, Takeover::Wanted { requests } if requests > 1);
-        line == PRIMARY_ALREADY && self.primary.as_ref().is_some_and(asked_before)
     }
 }
 

@@ -12,6 +12,7 @@ mod machine;
 mod reply;
 mod settings;
 mod status;
+mod takeover;
 
 pub use effect::{ConnId, Effect, Input, Payload, Position, Start};
 pub use machine::ReplicaLink;

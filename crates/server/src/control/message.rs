@@ -48,6 +48,8 @@ pub enum TakeoverNews {
     Accepted,
     /// It refused; the link follows nobody now.
     Rejected,
+    /// Nobody listens at its address any more.
+    Gone,
 }
 
 /// What the other threads tell the control thread.

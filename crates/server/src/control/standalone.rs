@@ -160,6 +160,7 @@ impl Control {
                 TakeoverNews::Asked => Input::TakeoverAsked,
                 TakeoverNews::Accepted => Input::TakeoverAnswered { accepted: true },
                 TakeoverNews::Rejected => Input::TakeoverAnswered { accepted: false },
+                TakeoverNews::Gone => Input::TakeoverGone,
             });
         }
     }

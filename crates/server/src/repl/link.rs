@@ -28,7 +28,7 @@ use crate::world::World;
 use execute::{Applier, Stale};
 use load::{Load, Loaded, Progress};
 use stream::Stream;
-use wire::{Phase, Wire};
+use wire::{NotConnected, Phase, Wire};
 
 /// Bytes received in one turn before messages and timers are looked at.
 const TURN_BYTES: usize = 1 << 20;
@@ -220,6 +220,7 @@ impl Link {
                 Effect::TakeoverAsked => self.tell_takeover(TakeoverNews::Asked),
                 Effect::TakeoverAccepted => self.tell_takeover(TakeoverNews::Accepted),
                 Effect::TakeoverRejected => self.tell_takeover(TakeoverNews::Rejected),
+                Effect::TakeoverGone => self.tell_takeover(TakeoverNews::Gone),
             }
         }
     }
@@ -269,8 +270,10 @@ impl Link {
 
     fn resolved(&mut self, conn: ConnId, addrs: Result<Vec<std::net::SocketAddr>, String>) {
         let Some(wire) = self.wire.as_mut().filter(|w| w.id == conn) else { return };
-        if let Err(reason) = addrs.and_then(|addrs| wire.connect(addrs, self.poll.registry())) {
-            self.handle(Input::ConnectFailed { conn, reason });
+        let unresolved = |reason| NotConnected { reason, refused: false };
+        let connected = addrs.map_err(unresolved).and_then(|addrs| wire.connect(addrs, self.poll.registry()));
+        if let Err(NotConnected { reason, refused }) = connected {
+            self.handle(Input::ConnectFailed { conn, reason, refused });
         }
     }
 
@@ -280,7 +283,7 @@ impl Link {
         match wire.finish_connect(self.poll.registry()) {
             Ok(true) => self.handle(Input::Connected(conn)),
             Ok(false) => {}
-            Err(reason) => self.handle(Input::ConnectFailed { conn, reason }),
+            Err(NotConnected { reason, refused }) => self.handle(Input::ConnectFailed { conn, reason, refused }),
         }
     }
 

@@ -141,6 +141,7 @@ impl Core {
             Effect::Log(line) => io.trace.say(io.now, || format!("n{} log: {}", self.no, line.text)),
             Effect::BeginTransfer { .. }
             | Effect::TakeoverAsked
+            | Effect::TakeoverGone
             | Effect::TakeoverAccepted
             | Effect::TakeoverRejected => {}
         }
@@ -165,7 +166,10 @@ impl Core {
             AtEnd::Opened => self.drive_link(io, Input::Connected(name)),
             AtEnd::Failed { .. } => {
                 io.net.close(&mut io.queue, io.now, conn, Side::Caller, true);
-                self.drive_link(io, Input::ConnectFailed { conn: name, reason: "Connection refused".to_owned() });
+                self.drive_link(
+                    io,
+                    Input::ConnectFailed { conn: name, reason: "Connection refused".to_owned(), refused: true },
+                );
             }
             AtEnd::Closed => {
                 io.net.close(&mut io.queue, io.now, conn, Side::Caller, true);

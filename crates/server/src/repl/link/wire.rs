@@ -27,6 +27,20 @@ pub(super) enum Phase {
     Open,
 }
 
+/// Why a connection could not be made.
+pub(super) struct NotConnected {
+    /// In the words of the system.
+    pub(super) reason: String,
+    /// Nobody listens there.
+    pub(super) refused: bool,
+}
+
+impl NotConnected {
+    fn of(e: &io::Error) -> NotConnected {
+        NotConnected { reason: words(e), refused: e.kind() == io::ErrorKind::ConnectionRefused }
+    }
+}
+
 /// One connection to a primary.
 pub(super) struct Wire {
     /// Its name in the link machine.
@@ -62,18 +76,18 @@ impl Wire {
     }
 
     /// Begins to connect to the first of these addresses that can be tried.
-    pub(super) fn connect(&mut self, mut addrs: Vec<SocketAddr>, registry: &Registry) -> Result<(), String> {
+    pub(super) fn connect(&mut self, mut addrs: Vec<SocketAddr>, registry: &Registry) -> Result<(), NotConnected> {
         addrs.reverse();
         self.addrs = addrs;
-        self.try_next(registry, "no address".into())
+        self.try_next(registry, NotConnected { reason: "no address".into(), refused: false })
     }
 
-    fn try_next(&mut self, registry: &Registry, mut why: String) -> Result<(), String> {
+    fn try_next(&mut self, registry: &Registry, mut why: NotConnected) -> Result<(), NotConnected> {
         self.phase = Phase::Connecting;
         while let Some(addr) = self.addrs.pop() {
             match open(addr, self.bind).and_then(|conn| self.register(conn, registry)) {
                 Ok(()) => return Ok(()),
-                Err(e) => why = words(&e),
+                Err(e) => why = NotConnected::of(&e),
             }
         }
         Err(why)
@@ -91,7 +105,7 @@ impl Wire {
     }
 
     /// An event says that connecting ended. True if the connection stands, false if another address is being tried.
-    pub(super) fn finish_connect(&mut self, registry: &Registry) -> Result<bool, String> {
+    pub(super) fn finish_connect(&mut self, registry: &Registry) -> Result<bool, NotConnected> {
         let Some(Conn::Tcp(stream)) = &mut self.conn else { return Ok(false) };
         let trouble = match stream.take_error() {
             Ok(None) => match stream.peer_addr() {
@@ -108,7 +122,7 @@ impl Wire {
             return Ok(true);
         };
         self.close(registry);
-        self.try_next(registry, words(&e)).map(|()| false)
+        self.try_next(registry, NotConnected::of(&e)).map(|()| false)
     }
 
     /// Reads what is there; nothing while it does not stand.
