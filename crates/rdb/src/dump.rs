@@ -7,7 +7,7 @@ use crate::collection::{self, Input};
 use crate::crc64::checksum;
 use crate::cursor::{Cursor, RawStr};
 use crate::encode::StringEncoder;
-use crate::format::{self, TYPE_STRING, VERSION, VersionPolicy};
+use crate::format::{self, TYPE_STRING, VERSION, VersionPolicy, VersionTarget};
 use crate::lzf;
 
 /// Version and checksum at the end of a payload.
@@ -29,8 +29,8 @@ impl DumpEncoder {
     /// Appends the payload of a value.
     pub fn encode(&mut self, value: Value<'_>, out: &mut Vec<u8>) {
         let start = out.len();
-        out.push(collection::type_number(&value));
-        collection::push_value(out, &mut self.strings, &value);
+        out.push(collection::type_number(&value, VersionTarget::Current));
+        collection::push_value(out, &mut self.strings, &value, VersionTarget::Current);
         out.extend_from_slice(&VERSION.to_le_bytes());
         let sum = checksum(&out[start..]);
         out.extend_from_slice(&sum.to_le_bytes());

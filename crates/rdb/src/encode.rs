@@ -39,6 +39,7 @@ impl Default for EncoderOptions {
 /// [`Encoder::pending_bytes`] has grown to a good write size (64 KiB or more), and after [`Encoder::finish`].
 pub struct Encoder {
     out: Vec<u8>,
+    version: VersionTarget,
     /// Sum over everything drained; none if the file ends without a checksum.
     crc: Option<Crc64>,
     strings: StringEncoder,
@@ -54,6 +55,7 @@ impl Encoder {
     pub fn new(options: EncoderOptions) -> Self {
         Encoder {
             out: options.version.magic().to_vec(),
+            version: options.version,
             crc: options.checksum.then(Crc64::new),
             strings: StringEncoder::new(options.compress),
             drained: 0,
@@ -136,9 +138,9 @@ impl Encoder {
         if let Some(frequency) = entry.frequency {
             self.out.extend_from_slice(&[opcode::FREQ, frequency]);
         }
-        self.out.push(collection::type_number(&entry.value));
+        self.out.push(collection::type_number(&entry.value, self.version));
         self.strings.bytes(&mut self.out, entry.key);
-        collection::push_value(&mut self.out, &mut self.strings, &entry.value);
+        collection::push_value(&mut self.out, &mut self.strings, &entry.value, self.version);
     }
 
     /// Ends the file. Nothing may follow.

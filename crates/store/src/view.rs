@@ -287,6 +287,8 @@ pub(crate) fn entry_of(record: RecordRef<'_>, now: WallMs) -> Entry<'_> {
         Value::Str(Str::Bytes(text)) if record.is_raw() || !is_embedded(record.key(), expire_at, text) => "raw",
         Value::Str(Str::Bytes(_)) => "embstr",
         Value::List(list) => list.encoding(),
+        Value::Set(set) => set.encoding(),
+        Value::Hash(hash) => hash.encoding(),
         _ => value.kind().name(),
     };
     Entry {

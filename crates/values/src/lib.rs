@@ -9,18 +9,24 @@
 //! It must never know of keys, expiry of keys, clients or commands, and never panic on bytes from outside: these go
 //! through the `from_bytes` functions, which walk them whole.
 //!
-//! Reading order: `text`, `value`, `listpack`, `limits`, `tree`, then one file per type, each with a small and a large
+//! Reading order: `text`, `value`, `listpack`, `limits`, `tree`, `hashed`, then one file per type, each with a small and a large
 //! form.
 
+mod fields;
+mod hash;
+mod hashed;
 mod limits;
 mod list;
 mod listpack;
+mod set;
 mod text;
 mod tree;
 mod value;
 
+pub use fields::{Hash, HashRef, LargeHash};
 pub use limits::{Limits, ListNodeLimit};
 pub use list::{LargeList, List, ListRef};
 pub use listpack::{Damaged, Elements, Listpack, ListpackRef, Place};
+pub use set::{Intset, IntsetRef, LargeSet, Set, SetRef};
 pub use text::Str;
 pub use value::{Collection, CollectionType, PackedKind, Value, ValueKind};

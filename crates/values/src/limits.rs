@@ -46,6 +46,9 @@ impl Default for Limits {
     }
 }
 
+/// Bytes of a listpack, at most, whatever the settings say: what does not fit is kept in the large form.
+pub(crate) const PACK_BYTES_MAX: usize = 1 << 30;
+
 /// How large a node of a list may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListNodeLimit {

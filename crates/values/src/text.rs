@@ -1,7 +1,9 @@
 //! A text as values hold it: a canonical 64-bit integer is kept as an integer.
 
 /// A text: a string value, or an element of a collection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// Texts are ordered as integers before bytes, not as their texts are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Str<'a> {
     /// A canonical decimal integer.
     Int(i64),

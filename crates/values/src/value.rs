@@ -1,7 +1,9 @@
 //! A value of any type: borrowed as [`Value`], owned as [`Collection`], and as the packed bytes that small collections are.
 
+use crate::fields::{Hash, HashRef};
 use crate::list::{List, ListRef};
 use crate::listpack::{Listpack, ListpackRef};
+use crate::set::{Intset, IntsetRef, Set, SetRef};
 use crate::text::Str;
 
 /// A borrowed value of any type. Two are equal if they have the same type and elements.
@@ -12,6 +14,10 @@ pub enum Value<'a> {
     Str(Str<'a>),
     /// A list.
     List(ListRef<'a>),
+    /// A set.
+    Set(SetRef<'a>),
+    /// A hash.
+    Hash(HashRef<'a>),
 }
 
 /// The type of a value.
@@ -22,6 +28,10 @@ pub enum ValueKind {
     String,
     /// A list.
     List,
+    /// A set.
+    Set,
+    /// A hash.
+    Hash,
 }
 
 /// A value of its own, of any type but string.
@@ -30,6 +40,10 @@ pub enum ValueKind {
 pub enum Collection {
     /// A list.
     List(List),
+    /// A set.
+    Set(Set),
+    /// A hash.
+    Hash(Hash),
 }
 
 /// What the bytes of a packed collection are.
@@ -38,6 +52,12 @@ pub enum Collection {
 pub enum PackedKind {
     /// A list as a listpack.
     List = 1,
+    /// A set of integers.
+    Ints = 2,
+    /// A set as a listpack.
+    Set = 3,
+    /// A hash as a listpack of fields and values.
+    Hash = 4,
 }
 
 /// One of the types of collections.
@@ -68,12 +88,66 @@ impl CollectionType for List {
     fn from_collection(collection: Collection) -> Option<List> {
         match collection {
             Collection::List(list) => Some(list),
+            _ => None,
         }
     }
 
     fn of(collection: &mut Collection) -> Option<&mut List> {
         match collection {
             Collection::List(list) => Some(list),
+            _ => None,
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl CollectionType for Set {
+    const KIND: ValueKind = ValueKind::Set;
+
+    fn into_collection(self) -> Collection {
+        Collection::Set(self)
+    }
+
+    fn from_collection(collection: Collection) -> Option<Set> {
+        match collection {
+            Collection::Set(set) => Some(set),
+            _ => None,
+        }
+    }
+
+    fn of(collection: &mut Collection) -> Option<&mut Set> {
+        match collection {
+            Collection::Set(set) => Some(set),
+            _ => None,
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl CollectionType for Hash {
+    const KIND: ValueKind = ValueKind::Hash;
+
+    fn into_collection(self) -> Collection {
+        Collection::Hash(self)
+    }
+
+    fn from_collection(collection: Collection) -> Option<Hash> {
+        match collection {
+            Collection::Hash(hash) => Some(hash),
+            _ => None,
+        }
+    }
+
+    fn of(collection: &mut Collection) -> Option<&mut Hash> {
+        match collection {
+            Collection::Hash(hash) => Some(hash),
+            _ => None,
         }
     }
 
@@ -88,6 +162,8 @@ impl<'a> Value<'a> {
         match self {
             Value::Str(_) => ValueKind::String,
             Value::List(_) => ValueKind::List,
+            Value::Set(_) => ValueKind::Set,
+            Value::Hash(_) => ValueKind::Hash,
         }
     }
 
@@ -96,6 +172,9 @@ impl<'a> Value<'a> {
     pub fn from_packed(kind: PackedKind, bytes: &'a [u8]) -> Value<'a> {
         match kind {
             PackedKind::List => Value::List(ListRef::Packed(ListpackRef::trusted(bytes))),
+            PackedKind::Ints => Value::Set(SetRef::Ints(IntsetRef::trusted(bytes))),
+            PackedKind::Set => Value::Set(SetRef::Packed(ListpackRef::trusted(bytes))),
+            PackedKind::Hash => Value::Hash(HashRef::Packed(ListpackRef::trusted(bytes))),
         }
     }
 
@@ -104,6 +183,8 @@ impl<'a> Value<'a> {
         match self {
             Value::Str(_) => None,
             Value::List(list) => Some(Collection::List(list.to_list())),
+            Value::Set(set) => Some(Collection::Set(set.to_set())),
+            Value::Hash(hash) => Some(Collection::Hash(hash.to_hash())),
         }
     }
 }
@@ -114,6 +195,8 @@ impl ValueKind {
         match self {
             ValueKind::String => "string",
             ValueKind::List => "list",
+            ValueKind::Set => "set",
+            ValueKind::Hash => "hash",
         }
     }
 }
@@ -123,6 +206,8 @@ impl Collection {
     pub fn as_value(&self) -> Value<'_> {
         match self {
             Collection::List(list) => Value::List(list.as_ref()),
+            Collection::Set(set) => Value::Set(set.as_ref()),
+            Collection::Hash(hash) => Value::Hash(hash.as_ref()),
         }
     }
 
@@ -130,7 +215,12 @@ impl Collection {
     pub fn packed(&self) -> Option<(PackedKind, &[u8])> {
         match self {
             Collection::List(List::Packed(pack)) => Some((PackedKind::List, pack.as_ref().bytes())),
+            Collection::Set(Set::Ints(ints)) => Some((PackedKind::Ints, ints.as_ref().bytes())),
+            Collection::Set(Set::Packed(pack)) => Some((PackedKind::Set, pack.as_ref().bytes())),
+            Collection::Hash(Hash::Packed(pack)) => Some((PackedKind::Hash, pack.as_ref().bytes())),
             Collection::List(List::Large(_)) => None,
+            Collection::Set(Set::Large(_)) => None,
+            Collection::Hash(Hash::Large(_)) => None,
         }
     }
 
@@ -138,6 +228,9 @@ impl Collection {
     pub fn from_packed(kind: PackedKind, bytes: Vec<u8>) -> Collection {
         match kind {
             PackedKind::List => Collection::List(List::Packed(Listpack::trusted(bytes))),
+            PackedKind::Ints => Collection::Set(Set::Ints(Intset::trusted(bytes))),
+            PackedKind::Set => Collection::Set(Set::Packed(Listpack::trusted(bytes))),
+            PackedKind::Hash => Collection::Hash(Hash::Packed(Listpack::trusted(bytes))),
         }
     }
 
@@ -145,6 +238,8 @@ impl Collection {
     pub fn heap_bytes(&self) -> usize {
         match self {
             Collection::List(list) => list.heap_bytes(),
+            Collection::Set(set) => set.heap_bytes(),
+            Collection::Hash(hash) => hash.heap_bytes(),
         }
     }
 
@@ -152,6 +247,8 @@ impl Collection {
     pub fn is_gone(&self) -> bool {
         match self {
             Collection::List(list) => CollectionType::is_gone(list),
+            Collection::Set(set) => CollectionType::is_gone(set),
+            Collection::Hash(hash) => CollectionType::is_gone(hash),
         }
     }
 }
@@ -165,6 +262,8 @@ impl PackedKind {
     /// The kind with this number.
     #[inline]
     pub fn from_code(code: u8) -> Option<PackedKind> {
-        [PackedKind::List].into_iter().find(|kind| kind.code() == code)
+        [PackedKind::List, PackedKind::Ints, PackedKind::Set, PackedKind::Hash]
+            .into_iter()
+            .find(|kind| kind.code() == code)
     }
 }

@@ -1,7 +1,9 @@
 //! Collections in files and payloads: which type number a value is written as, and the readers that build one piece by
 //! piece. A file per family; each knows all forms that its type ever had.
 
+mod hash;
 mod list;
+mod set;
 
 use std::borrow::Cow;
 
@@ -9,7 +11,7 @@ use baton_values::{Collection, Limits, Value};
 
 use crate::cursor::{Cursor, RawStr, Stop};
 use crate::encode::StringEncoder;
-use crate::format::TYPE_STRING;
+use crate::format::{TYPE_STRING, VersionTarget};
 use crate::lzf;
 
 /// Builds a collection from its parts as they stand in the file.
@@ -27,23 +29,27 @@ pub(crate) trait CollectionReader: Send {
 
 /// The reader for a type number, if that is a collection which can be held here.
 pub(crate) fn reader_of(number: u8) -> Option<Box<dyn CollectionReader>> {
-    list::reader_of(number)
+    list::reader_of(number).or_else(|| set::reader_of(number)).or_else(|| hash::reader_of(number))
 }
 
 /// The number of the type as which a value is written.
-pub(crate) fn type_number(value: &Value<'_>) -> u8 {
+pub(crate) fn type_number(value: &Value<'_>, target: VersionTarget) -> u8 {
     match value {
         Value::Str(_) => TYPE_STRING,
         Value::List(_) => list::TYPE_WRITTEN,
+        Value::Set(set) => set::type_written(*set, target),
+        Value::Hash(hash) => hash::type_written(*hash),
         _ => unreachable!("every kind of value has a form in files"),
     }
 }
 
 /// Appends a value as it stands behind its type, or behind type and key.
-pub(crate) fn push_value(out: &mut Vec<u8>, strings: &mut StringEncoder, value: &Value<'_>) {
+pub(crate) fn push_value(out: &mut Vec<u8>, strings: &mut StringEncoder, value: &Value<'_>, target: VersionTarget) {
     match value {
         Value::Str(text) => strings.string(out, *text),
         Value::List(list) => list::push(out, strings, *list),
+        Value::Set(set) => set::push(out, strings, *set, target),
+        Value::Hash(hash) => hash::push(out, strings, *hash),
         _ => unreachable!("every kind of value has a form in files"),
     }
 }
@@ -98,6 +104,11 @@ impl Left {
             self.0 = Some(input.length()?);
         }
         Ok(is_new)
+    }
+
+    /// How many are to come, if the count was read.
+    pub(crate) fn count(self) -> Option<u64> {
+        self.0
     }
 
     /// Counts a part that was read.

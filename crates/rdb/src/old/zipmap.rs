@@ -16,7 +16,6 @@ const LONG: u8 = 0xfe;
 
 /// Its fields and values, alternating, as a listpack; none if the bytes are no zipmap or an empty one. Whether fields
 /// repeat is left to the reader of hashes.
-#[cfg_attr(not(test), expect(dead_code, reason = "hashes will read it"))]
 pub(crate) fn to_listpack(bytes: &[u8]) -> Option<Listpack> {
     let (&count, _) = bytes.split_first()?;
     if bytes.len() > BLOB_BYTES_MAX {

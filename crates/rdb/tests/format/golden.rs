@@ -194,7 +194,7 @@ fn versions_and_signatures() {
 #[test]
 fn what_is_wrong_is_said_with_place_and_key() {
     let cases: [(&[u8], &str); 13] = [
-        (b"\x10\x01k\x01x", "Unsupported value type 16 (HASH_LISTPACK) (at byte 9, key \"k\")"),
+        (b"\x07\x01k\x01x", "Unsupported value type 7 (MODULE_2) (at byte 9, key \"k\")"),
         (b"\0\x01a\x01b\x06\x02k\n\0", "Unsupported value type 6 (MODULE_PRE_GA) (at byte 14, key \"k\\n\")"),
         (b"\x17\x01k\x01x", "Unknown RDB encoding type 23 (at byte 9, key \"k\")"),
         (

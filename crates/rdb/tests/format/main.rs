@@ -1,5 +1,6 @@
 //! The format seen from outside: exact bytes, files of other servers, and what must hold for all inputs.
 
+mod collections;
 mod golden;
 mod properties;
 mod real_files;

@@ -44,9 +44,32 @@ fn shape(bytes: &[u8]) -> Option<(usize, usize)> {
 /// The element that begins at `at`, and where the next one does.
 #[inline]
 pub(super) fn read(bytes: &[u8], at: usize) -> (Str<'_>, usize) {
-    let (head, data) = shape(&bytes[at..]).expect("a place is where an element begins");
-    let text = value(&bytes[at..], head, data);
-    (text, at + head + data + back_bytes(head + data))
+    let (text, end) = bare::read(bytes, at);
+    (text, end + back_bytes(end - at))
+}
+
+/// Elements without the length behind them, for those who only read forwards.
+pub(crate) mod bare {
+    use super::{Str, shape, value};
+
+    /// The text that begins at `at`, and where it ends.
+    #[inline]
+    pub(crate) fn read(bytes: &[u8], at: usize) -> (Str<'_>, usize) {
+        let rest = &bytes[at..];
+        let (head, data) = shape(rest).expect("a place is where an element begins");
+        (value(rest, head, data), at + head + data)
+    }
+
+    /// Bytes that a text takes.
+    #[inline]
+    pub(crate) fn size(text: Str<'_>) -> usize {
+        super::encoded_size(text)
+    }
+
+    /// Writes a text.
+    pub(crate) fn write(out: &mut Vec<u8>, text: Str<'_>) {
+        super::encode(out, text);
+    }
 }
 
 /// The value of an element whose bytes are there.
@@ -133,7 +156,13 @@ impl<'a> Str<'a> {
 /// Bytes that an element takes.
 #[inline]
 pub(super) fn size(text: Str<'_>) -> usize {
-    let len = match text {
+    let len = encoded_size(text);
+    len + back_bytes(len)
+}
+
+#[inline]
+fn encoded_size(text: Str<'_>) -> usize {
+    match text {
         Str::Int(n) => match n {
             0..0x80 => 1,
             -0x1000..0x1000 => 2,
@@ -147,13 +176,22 @@ pub(super) fn size(text: Str<'_>) -> usize {
             0x40..0x1000 => 2 + text.len(),
             _ => 5 + text.len(),
         },
-    };
-    len + back_bytes(len)
+    }
 }
 
 /// Writes an element.
 pub(super) fn write(out: &mut Vec<u8>, text: Str<'_>) {
     let start = out.len();
+    encode(out, text);
+    let len = out.len() - start;
+    let back = back_bytes(len);
+    for i in (0..back).rev() {
+        let more = if i + 1 == back { 0 } else { 0x80 };
+        out.push((len >> (7 * i)) as u8 & 0x7f | more);
+    }
+}
+
+fn encode(out: &mut Vec<u8>, text: Str<'_>) {
     match text {
         Str::Int(n) => write_int(out, n),
         Str::Bytes(text) => {
@@ -168,12 +206,6 @@ pub(super) fn write(out: &mut Vec<u8>, text: Str<'_>) {
             }
             out.extend_from_slice(text);
         }
-    }
-    let len = out.len() - start;
-    let back = back_bytes(len);
-    for i in (0..back).rev() {
-        let more = if i + 1 == back { 0 } else { 0x80 };
-        out.push((len >> (7 * i)) as u8 & 0x7f | more);
     }
 }
 

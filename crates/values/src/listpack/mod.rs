@@ -13,6 +13,7 @@ mod owned;
 
 use crate::text::Str;
 
+pub(crate) use element::bare;
 use element::{END, HEADER_BYTES};
 pub use owned::{Damaged, Listpack};
 
@@ -130,7 +131,11 @@ impl<'a> ListpackRef<'a> {
 
     /// The first element that is this text, looking at every `step`th only.
     pub fn find(self, text: &[u8], step: usize) -> Option<Place> {
-        let wanted = Str::of(text);
+        self.find_text(Str::of(text), step)
+    }
+
+    /// The first element that is this text in its canonical form, looking at every `step`th only.
+    pub fn find_text(self, wanted: Str<'_>, step: usize) -> Option<Place> {
         let mut at = self.first()?;
         loop {
             if self.get(at) == wanted {
@@ -138,6 +143,15 @@ impl<'a> ListpackRef<'a> {
             }
             at = (0..step).try_fold(at, |place, _| self.next(place))?;
         }
+    }
+}
+
+impl ListpackRef<'_> {
+    /// Whether two of every `step`th elements are equal.
+    pub(crate) fn has_twins(self, step: usize) -> bool {
+        let mut names: Vec<Str<'_>> = self.iter().step_by(step).collect();
+        names.sort_unstable();
+        names.windows(2).any(|pair| pair[0] == pair[1])
     }
 }
 

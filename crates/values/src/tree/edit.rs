@@ -59,7 +59,6 @@ impl<L: Leaf> Tree<L> {
     }
 
     /// Changes the leaf that [`Tree::find`] would give.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no type that is ordered by more than place yet"))]
     pub(crate) fn edit_found<R>(
         &mut self,
         reached: impl Fn(&L::Separator) -> bool,

@@ -115,7 +115,6 @@ impl<L: Leaf> Tree<L> {
 
     /// The leaf that an order leads to: the last one whose separator `reached` says yes to, or the first. `reached` must
     /// say yes to separators up to some place and no from there on.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no type that is ordered by more than place yet"))]
     pub(crate) fn find(&self, reached: impl Fn(&L::Separator) -> bool) -> &L {
         let mut node = &*self.root;
         loop {
@@ -127,7 +126,6 @@ impl<L: Leaf> Tree<L> {
     }
 
     /// As [`Tree::find`], with the rank at which the leaf begins.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no type that is ordered by more than place yet"))]
     pub(crate) fn find_ranked(&self, reached: impl Fn(&L::Separator) -> bool) -> Found<'_, L> {
         let mut node = &*self.root;
         let mut start = 0;

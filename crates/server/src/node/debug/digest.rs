@@ -30,8 +30,15 @@ impl Digest {
 
     /// Mixes in the type, the value and whether it expires.
     fn mix_value(&mut self, entry: &Entry<'_>) {
+        self.mix_data(entry.value);
+        if entry.expire_at.is_some() {
+            self.add(EXPIRES);
+        }
+    }
+
+    fn mix_data(&mut self, value: Value<'_>) {
         let mut scratch = itoa::Buffer::new();
-        match entry.value {
+        match value {
             Value::Str(text) => {
                 self.mix(&0u32.to_be_bytes());
                 self.mix(text.bytes(&mut scratch));
@@ -40,10 +47,20 @@ impl Digest {
                 self.mix(&1u32.to_be_bytes());
                 list.iter_from(0).for_each(|text| self.mix(text.bytes(&mut itoa::Buffer::new())));
             }
+            Value::Set(set) => {
+                self.mix(&2u32.to_be_bytes());
+                set.iter().for_each(|member| self.add(member.bytes(&mut itoa::Buffer::new())));
+            }
+            Value::Hash(hash) => {
+                self.mix(&4u32.to_be_bytes());
+                for (field, value) in hash.iter() {
+                    let mut pair = Digest::default();
+                    pair.mix(field.bytes(&mut scratch));
+                    pair.mix(value.bytes(&mut scratch));
+                    self.add(&pair.0);
+                }
+            }
             _ => unreachable!("every kind of value has a signature"),
-        }
-        if entry.expire_at.is_some() {
-            self.add(EXPIRES);
         }
     }
 
@@ -92,7 +109,8 @@ pub(super) fn values(cx: &Context<'_>, client: &mut Client, names: Args<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use baton_store::{Expire, StoreSettings};
+    use baton_store::{Expire, StoreSettings, Str};
+    use baton_values::{Hash, Limits, Set};
 
     use super::*;
 
@@ -141,5 +159,27 @@ mod tests {
         assert_eq!(of("foo"), "68467c70ae30376e7ce005bcc8827f5ba7fd67dc");
         assert_eq!(of("due"), "8ec3828f7209dd3abdf6ee448de8b0c0bd53265f");
         assert_eq!(of("int"), "311acb99ec6c2ffc303176a787ecb8f8d91586ec");
+    }
+
+    /// `SADD i 3 1 2`, `SADD p a 1 hello`, `HSET h f v n 12`, on Valkey 9.1.2.
+    #[test]
+    fn collections_equal_upstreams() {
+        let limits = Limits::default();
+        let digest = |value: Value<'_>| {
+            let mut digest = Digest::default();
+            digest.mix_data(value);
+            digest.hex()
+        };
+        let set = |members: &[&[u8]]| {
+            let mut set = Set::default();
+            members.iter().for_each(|member| assert!(set.add(Str::of(member), &limits)));
+            digest(Value::Set(set.as_ref()))
+        };
+        assert_eq!(set(&[b"3", b"1", b"2"]), "2a462a3f51a1db89738ebbeef0c47ce1bbc85246");
+        assert_eq!(set(&[b"a", b"1", b"hello"]), "abd0f2f821d57a9c6fdf962cd9466aad07e9e5b8");
+        let mut hash = Hash::default();
+        hash.set(Str::Bytes(b"f"), Str::Bytes(b"v"), &limits);
+        hash.set(Str::Bytes(b"n"), Str::Int(12), &limits);
+        assert_eq!(digest(Value::Hash(hash.as_ref())), "76d7ce7d8cb69c65ddb54b94589fa9396351461b");
     }
 }

@@ -1,0 +1,101 @@
+//! Trees by hash against a map, with names that share hashes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn filled(count: u64) -> Hashed<Text> {
+    let mut hashed = Hashed::new(7);
+    for i in 0..count {
+        hashed.insert(Str::Bytes(format!("name {i}").as_bytes()), Str::Int(i as i64));
+    }
+    hashed
+}
+
+#[test]
+fn scans_are_complete_while_the_rest_changes() {
+    let mut hashed = filled(20_000);
+    let (mut cursor, mut seen, mut step) = (0, Vec::new(), 0u64);
+    loop {
+        cursor = hashed.scan(cursor, 10, |(name, _)| seen.push(name.to_vec()));
+        if cursor == 0 {
+            break;
+        }
+        // Every other name stays; the rest goes, and new ones come.
+        for i in 0..20 {
+            let name = format!("name {}", (step * 40 + 2 * i + 1) % 20_000);
+            hashed.remove(Str::Bytes(name.as_bytes()));
+            hashed.insert(Str::Bytes(format!("new {step} {i}").as_bytes()), Str::Int(1));
+        }
+        step += 1;
+    }
+    let distinct: BTreeSet<&Vec<u8>> = seen.iter().collect();
+    assert_eq!(distinct.len(), seen.len(), "visited twice");
+    assert!((0..20_000).step_by(2).all(|i| distinct.contains(&format!("name {i}").into_bytes())));
+    assert_eq!(hashed.scan(u64::MAX, 10, |_| panic!("there is nothing")), 0);
+}
+
+#[test]
+fn memory_stays_near_what_the_elements_take() {
+    let hashed = filled(100_000);
+    let bytes: usize = hashed.iter_from(0).map(|(name, value)| <Text as Beside>::size(name) + Text::size(value)).sum();
+    let each = (hashed.heap_bytes() - bytes) as f64 / 100_000.0;
+    assert!(each < 13.0, "{each} bytes an element beside its texts");
+}
+
+#[test]
+fn large_elements_with_any_hash_are_kept() {
+    let mut hashed = Hashed::<Text>::new(7);
+    let large = vec![b'x'; 100_000];
+    for i in 0..200 {
+        hashed.insert(Str::Int(i), Str::Bytes(&large[..i as usize * 500]));
+    }
+    assert!((0..200).all(|i| hashed.get(Str::Int(i)).is_some_and(|text| text.len() == i as usize * 500)));
+    (0..200).for_each(|i| assert!(hashed.remove(Str::Int(i))));
+    assert!(hashed.len() == 0 && hashed.heap_bytes() < 1000);
+}
+
+proptest! {
+    #[test]
+    fn it_is_a_map(
+        fill in 0i64..3000,
+        edits in proptest::collection::vec((0u8..7, 0i64..4000, 0usize..600), 0..80),
+    ) {
+        let (mut hashed, mut twin) = (Hashed::<Text>::new(3), BTreeMap::new());
+        for n in 0..fill {
+            hashed.insert(Str::Int(n), Str::Bytes(b""));
+            twin.insert(n, Vec::new());
+        }
+        let mut kept = None;
+        for (what, n, len) in edits {
+            let text = vec![b'v'; len];
+            match what {
+                0..=2 => prop_assert_eq!(hashed.insert(Str::Int(n), Str::Bytes(&text)), twin.insert(n, text.clone()).is_none()),
+                3 => prop_assert_eq!(hashed.remove(Str::Int(n)), twin.remove(&n).is_some()),
+                4 => {
+                    for m in n..n + 500 {
+                        prop_assert_eq!(hashed.remove(Str::Int(m)), twin.remove(&m).is_some());
+                    }
+                }
+                5 => {
+                    let rank = n as u64;
+                    let at = hashed.at(rank).map(|(name, _)| name.as_i64().expect("all are integers"));
+                    prop_assert_eq!(at.is_some(), rank < twin.len() as u64);
+                    hashed.remove_at(rank);
+                    prop_assert!(at.is_none_or(|at| twin.remove(&at).is_some()));
+                }
+                _ => kept = Some((hashed.clone(), twin.clone())),
+            }
+            prop_assert_eq!(hashed.len(), twin.len() as u64);
+            let got = hashed.get(Str::Int(n)).map(Str::to_vec);
+            prop_assert_eq!(got, twin.get(&n).cloned());
+        }
+        for (hashed, twin) in kept.into_iter().chain([(hashed, twin)]) {
+            let all: BTreeMap<i64, Vec<u8>> =
+                hashed.iter_from(0).map(|(name, text)| (name.as_i64().expect("an integer"), text.to_vec())).collect();
+            prop_assert_eq!(all, twin);
+        }
+    }
+}
