@@ -11,14 +11,17 @@
 //! [`View`]: baton_store::View
 
 mod arg;
+mod chosen;
 mod deadline;
 pub mod docs;
 mod effects;
+mod element_scan;
 mod event;
 mod exec;
 mod fail;
 mod flags;
 mod generic;
+mod hash;
 mod key_spec;
 mod keys;
 mod list;
@@ -27,6 +30,7 @@ mod number;
 mod registry;
 mod reply;
 mod scan_filter;
+mod set;
 mod spec;
 mod string;
 mod table;

@@ -72,6 +72,12 @@ impl<'a> ScanFilter<'a> {
     }
 }
 
+/// A cursor: digits, after a sign `+` if one must.
+pub(crate) fn parse_cursor(text: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(text).ok()?;
+    text.parse().ok()
+}
+
 fn type_name(value: &[u8]) -> Result<Vec<u8>, Fail> {
     let name = value.to_ascii_lowercase();
     if TYPE_NAMES.iter().any(|known| known.as_bytes() == name) {
@@ -118,6 +124,18 @@ impl KeyNames {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cursors() {
+        for (text, cursor) in
+            [("0", Some(0)), ("01", Some(1)), ("+1", Some(1)), ("18446744073709551615", Some(u64::MAX))]
+        {
+            assert_eq!(parse_cursor(text.as_bytes()), cursor, "{text}");
+        }
+        for text in ["", "-1", "a", "0x1", " 1", "18446744073709551616"] {
+            assert_eq!(parse_cursor(text.as_bytes()), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_pattern_names_its_slot_only_by_a_literal_tag() {

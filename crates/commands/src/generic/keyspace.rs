@@ -5,7 +5,7 @@ use baton_store::{Entry, Expiry};
 
 use crate::exec::StoreExec;
 use crate::fail::Fail;
-use crate::scan_filter::{KeyNames, ScanFilter, only_slot};
+use crate::scan_filter::{KeyNames, ScanFilter, only_slot, parse_cursor};
 
 /// DBSIZE.
 pub(crate) fn dbsize(x: &mut StoreExec<'_>) -> Result<(), Fail> {
@@ -93,28 +93,5 @@ pub(crate) fn scan(x: &mut StoreExec<'_>) -> Result<(), Fail> {
     Ok(())
 }
 
-/// A cursor: digits, after a sign `+` if one must.
-fn parse_cursor(text: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(text).ok()?;
-    text.parse().ok()
-}
-
 /// The bits of a cursor that are its slot's number.
 const SLOT_OF_CURSOR: u64 = 0x3FFF;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cursors() {
-        for (text, cursor) in
-            [("0", Some(0)), ("01", Some(1)), ("+1", Some(1)), ("18446744073709551615", Some(u64::MAX))]
-        {
-            assert_eq!(parse_cursor(text.as_bytes()), cursor, "{text}");
-        }
-        for text in ["", "-1", "a", "0x1", " 1", "18446744073709551616"] {
-            assert_eq!(parse_cursor(text.as_bytes()), None, "{text}");
-        }
-    }
-}

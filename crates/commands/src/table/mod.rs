@@ -9,10 +9,12 @@ mod connection;
 mod dump;
 mod expire;
 mod generic;
+mod hash;
 mod list;
 mod pubsub;
 mod replication;
 mod server;
+mod set;
 mod string;
 mod transactions;
 
@@ -22,6 +24,8 @@ use crate::CommandSpec;
 pub(crate) static FAMILIES: &[&[CommandSpec]] = &[
     string::COMMANDS,
     list::COMMANDS,
+    set::COMMANDS,
+    hash::COMMANDS,
     generic::COMMANDS,
     dump::COMMANDS,
     expire::COMMANDS,

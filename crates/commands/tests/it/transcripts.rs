@@ -41,4 +41,10 @@ macro_rules! transcripts {
     };
 }
 
-transcripts!(list list_middle set get multi edit incr lcs generic dump expire keyspace);
+transcripts! {
+    list list_middle
+    set get multi edit incr lcs
+    set_type set_type_resp3
+    hash hash_resp3
+    generic dump expire keyspace
+}

@@ -1,0 +1,82 @@
+//! Fields chosen by chance.
+
+use baton_resp::{Out, Proto};
+use baton_values::{HashRef, Str};
+
+use super::hash_of;
+use crate::chosen;
+use crate::exec::Exec;
+use crate::fail::Fail;
+use crate::reply::ReplyText as _;
+
+/// HRANDFIELD key [count [WITHVALUES]].
+pub(crate) fn hrandfield(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    let key = x.key(0, 1);
+    let wanted = x.args.get(2).map(chosen::wanted).transpose()?;
+    let with_values = match x.args.get(3) {
+        None => false,
+        Some(word) if x.args.len() == 4 && word.eq_ignore_ascii_case(b"WITHVALUES") => true,
+        Some(_) => return Err(Fail::Syntax),
+    };
+    if with_values && wanted.is_some_and(|wanted| wanted.unsigned_abs() > i64::MAX as u64 / 2) {
+        return Err(Fail::Text("ERR value is out of range"));
+    }
+    let Some(entry) = x.view.read(&key, x.touch) else {
+        match wanted {
+            Some(_) => x.out.array(0),
+            None => x.out.null(),
+        }
+        return Ok(());
+    };
+    let hash = hash_of(&entry)?;
+    let mut reply = Reply { out: x.out, with_values };
+    match wanted {
+        None => reply.field_only(hash.at(x.rng.below(hash.len()))),
+        Some(wanted @ ..0) => {
+            reply.head(wanted.unsigned_abs());
+            (0..wanted.unsigned_abs()).for_each(|_| reply.field(hash.at(x.rng.below(hash.len()))));
+        }
+        Some(wanted) => choose(hash, wanted as u64, x.rng, &mut reply),
+    }
+    Ok(())
+}
+
+fn choose(hash: HashRef<'_>, wanted: u64, rng: &mut baton_base::Rng, reply: &mut Reply<'_>) {
+    reply.head(wanted.min(hash.len()));
+    if wanted >= hash.len() {
+        hash.iter().for_each(|pair| reply.field(Some(pair)));
+    } else {
+        chosen::ranks(wanted, hash.len(), rng).into_iter().for_each(|rank| reply.field(hash.at(rank)));
+    }
+}
+
+struct Reply<'o> {
+    out: &'o mut Out,
+    with_values: bool,
+}
+
+impl Reply<'_> {
+    /// The head of a reply with so many fields: in RESP2 values stand among the fields, in RESP3 each pair is an array.
+    fn head(&mut self, fields: u64) {
+        let flat = self.with_values && self.out.proto == Proto::V2;
+        self.out.array(fields as usize * if flat { 2 } else { 1 });
+    }
+
+    fn field_only(&mut self, pair: Option<(Str<'_>, Str<'_>)>) {
+        if let Some((field, _)) = pair {
+            self.out.text(field);
+        }
+    }
+
+    fn field(&mut self, pair: Option<(Str<'_>, Str<'_>)>) {
+        if !self.with_values {
+            return self.field_only(pair);
+        }
+        let Some((field, value)) = pair else { return };
+        if self.out.proto == Proto::V3 {
+            self.out.array(2);
+        }
+        self.out.text(field);
+        self.out.text(value);
+    }
+}

@@ -1,0 +1,107 @@
+//! Reading hashes, never changing them.
+
+use baton_values::{HashRef, Str};
+
+use super::hash_of;
+use crate::element_scan::{self, ElementScan};
+use crate::exec::Exec;
+use crate::fail::Fail;
+use crate::reply::ReplyText as _;
+
+/// What a look at a hash, none where the key is missing, leads to.
+fn with_hash<R>(
+    x: &mut Exec<'_, '_>,
+    then: impl FnOnce(Option<HashRef<'_>>, &mut baton_resp::Out) -> R,
+) -> Result<R, Fail> {
+    let key = x.key(0, 1);
+    let hash = x.view.read(&key, x.touch).map(|entry| hash_of(&entry)).transpose()?;
+    Ok(then(hash, x.out))
+}
+
+/// HLEN key.
+pub(crate) fn hlen(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    with_hash(x, |hash, out| out.int(hash.map_or(0, HashRef::len) as i64))
+}
+
+/// HEXISTS key field.
+pub(crate) fn hexists(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    let field = Str::of(x.args.at(2));
+    with_hash(x, |hash, out| out.int(i64::from(hash.is_some_and(|hash| hash.get(field).is_some()))))
+}
+
+/// HSTRLEN key field.
+pub(crate) fn hstrlen(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    let field = Str::of(x.args.at(2));
+    with_hash(x, |hash, out| out.int(hash.and_then(|hash| hash.get(field)).map_or(0, |value| value.len()) as i64))
+}
+
+/// HGET key field.
+pub(crate) fn hget(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    let field = Str::of(x.args.at(2));
+    with_hash(x, |hash, out| match hash.and_then(|hash| hash.get(field)) {
+        Some(value) => out.text(value),
+        None => out.null(),
+    })
+}
+
+/// HMGET key field [field ...].
+pub(crate) fn hmget(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    let fields = x.args.skip(2);
+    with_hash(x, |hash, out| {
+        out.array(fields.len());
+        for field in fields.iter() {
+            match hash.and_then(|hash| hash.get(Str::of(field))) {
+                Some(value) => out.text(value),
+                None => out.null(),
+            }
+        }
+    })
+}
+
+/// HGETALL key.
+pub(crate) fn hgetall(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    with_hash(x, |hash, out| {
+        out.map(hash.map_or(0, HashRef::len) as usize);
+        for (field, value) in hash.into_iter().flat_map(HashRef::iter) {
+            out.text(field);
+            out.text(value);
+        }
+    })
+}
+
+/// HKEYS key.
+pub(crate) fn hkeys(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    with_hash(x, |hash, out| {
+        out.array(hash.map_or(0, HashRef::len) as usize);
+        hash.into_iter().flat_map(HashRef::iter).for_each(|(field, _)| out.text(field));
+    })
+}
+
+/// HVALS key.
+pub(crate) fn hvals(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    with_hash(x, |hash, out| {
+        out.array(hash.map_or(0, HashRef::len) as usize);
+        hash.into_iter().flat_map(HashRef::iter).for_each(|(_, value)| out.text(value));
+    })
+}
+
+/// HSCAN key cursor [MATCH pattern] [COUNT count] [NOVALUES].
+pub(crate) fn hscan(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    let (args, cursor) = (x.args, ElementScan::cursor(x.args)?);
+    with_hash(x, |hash, out| {
+        let Some(hash) = hash else {
+            element_scan::reply(out, 0, &[]);
+            return Ok(());
+        };
+        let scan = ElementScan::parse(args, true)?;
+        let mut found = Vec::new();
+        let next = hash.scan(cursor, scan.count, |(field, value)| {
+            if scan.admits(field) {
+                found.push(field);
+                found.extend(scan.values.then_some(value));
+            }
+        });
+        element_scan::reply(out, next, &found);
+        Ok(())
+    })?
+}
