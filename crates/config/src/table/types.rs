@@ -6,11 +6,11 @@ use crate::id::Id;
 const NOTE: &str = "this type is not available yet";
 
 const fn entries(id: Id, name: &'static str, default: &'static str, doc: &'static str) -> Directive {
-    int(id, name, default, NAT64, Unit::Count, doc).accepted(NOTE)
+    int(id, name, default, NAT64, Unit::Count, doc)
 }
 
 const fn bytes(id: Id, name: &'static str, default: &'static str, doc: &'static str) -> Directive {
-    memory(id, name, default, NAT64, doc).accepted(NOTE)
+    memory(id, name, default, NAT64, doc)
 }
 
 pub(super) const TABLE: &[Directive] = &[
@@ -38,18 +38,21 @@ pub(super) const TABLE: &[Directive] = &[
     .accepted("lists are never compressed"),
     entries(Id::SetMaxIntsetEntries, "set-max-intset-entries", "512", "Most members of a set of packed integers."),
     entries(Id::SetMaxListpackEntries, "set-max-listpack-entries", "128", "Most members of a packed set."),
-    int(Id::SetMaxListpackValue, "set-max-listpack-value", "64", NAT64, Unit::Bytes, "Longest member of a packed set.")
-        .accepted(NOTE),
+    int(Id::SetMaxListpackValue, "set-max-listpack-value", "64", NAT64, Unit::Bytes, "Longest member of a packed set."),
     entries(Id::ZsetMaxListpackEntries, "zset-max-listpack-entries", "128", "Most members of a packed sorted set.")
-        .alias("zset-max-ziplist-entries"),
+        .alias("zset-max-ziplist-entries")
+        .accepted(NOTE),
     bytes(Id::ZsetMaxListpackValue, "zset-max-listpack-value", "64", "Longest member of a packed sorted set.")
-        .alias("zset-max-ziplist-value"),
-    bytes(Id::HllSparseMaxBytes, "hll-sparse-max-bytes", "3000", "Longest sparse HyperLogLog."),
-    bytes(Id::StreamNodeMaxBytes, "stream-node-max-bytes", "4096", "Longest node of a stream; 0 is no limit."),
+        .alias("zset-max-ziplist-value")
+        .accepted(NOTE),
+    bytes(Id::HllSparseMaxBytes, "hll-sparse-max-bytes", "3000", "Longest sparse HyperLogLog.").accepted(NOTE),
+    bytes(Id::StreamNodeMaxBytes, "stream-node-max-bytes", "4096", "Longest node of a stream; 0 is no limit.")
+        .accepted(NOTE),
     entries(
         Id::StreamNodeMaxEntries,
         "stream-node-max-entries",
         "100",
         "Most entries of a stream node; 0 is no limit.",
-    ),
+    )
+    .accepted(NOTE),
 ];
