@@ -4,6 +4,7 @@ use crate::cluster::Cluster;
 use crate::node::{Address, Labels};
 use crate::settings::Settings;
 use baton_wire::{IpText, NodeFlags};
+use std::sync::Arc;
 
 impl Cluster {
     /// New parameters at run time.
@@ -32,7 +33,7 @@ impl Cluster {
             tls_port: settings.announced_tls_port(),
             bus_port: settings.announced_bus_port(),
         };
-        me.labels = Labels {
+        me.labels = Arc::new(Labels {
             hostname: settings.hostname,
             nodename: settings.nodename,
             client_ipv4: settings.client_ipv4,
@@ -40,7 +41,7 @@ impl Cluster {
             client_port: settings.client_port,
             client_tls_port: settings.client_tls_port,
             availability_zone: settings.availability_zone,
-        };
+        });
         me.flags.set(NodeFlags::NOFAILOVER, settings.replica_no_failover);
         self.todo.save_lazily();
     }

@@ -415,7 +415,7 @@ impl Cluster {
             let shard = line.shard.unwrap_or_else(|| ShardId::random(&mut self.rng));
             let mut node = Node::new(line.id, shard, line.flags, now);
             node.address = line.address;
-            node.labels = line.labels;
+            node.labels = Arc::new(line.labels);
             node.primary = line.primary;
             node.config_epoch = line.config_epoch;
             node.ping_sent = line.ping_outstanding.then_some(now);

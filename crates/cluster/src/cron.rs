@@ -27,6 +27,7 @@ impl Cluster {
         self.blacklist.expire(turn.now);
         self.expire_handshakes(turn);
         self.forget_rumours(turn);
+        self.homecoming.note_heard();
         self.reconnect(turn);
         if self.cron_runs.is_multiple_of(RANDOM_PING_RUNS) && !self.debug.random_ping_off {
             self.ping_at_random(turn);

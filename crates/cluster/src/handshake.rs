@@ -9,6 +9,7 @@ use crate::link::LinkId;
 use crate::node::{Address, Node};
 use baton_base::{NodeId, ShardId};
 use baton_wire::{Extension, Header, IpText, Kind, NodeFlags, PingBody};
+use std::sync::Arc;
 
 /// Bytes of a text that a node announces about itself; upstream's configuration allows no longer host name. Every picture
 /// of the cluster and every save of its file holds these texts.
@@ -236,7 +237,7 @@ impl Cluster {
         self.todo.publish = true;
     }
 
-    /// What the sender announces about itself; an absent announcement clears the old one (cluster-bus 1.6).
+    /// What the sender announces about itself; among announcements an absent one clears the old one (cluster-bus 1.6).
     pub(crate) fn on_extensions(&mut self, turn: &Turn<'_>, sender: NodeId, body: &PingBody) {
         if !self.nodes.get(&sender).is_some_and(|n| n.has(NodeFlags::EXTENSIONS_SUPPORTED)) {
             return;
@@ -260,7 +261,11 @@ impl Cluster {
                 Extension::Malformed(_) => {}
             }
         }
-        self.take_labels(sender, labels);
+        // Who doesn't know yet whether I understand them sends none at all: as the first thing on every new link. One that
+        // sends any always tells its shard.
+        if !body.extensions.is_empty() {
+            self.take_labels(sender, labels);
+        }
         for (id, ttl_s) in forgotten {
             self.forget_as_told(turn, id, ttl_s);
         }
@@ -282,8 +287,8 @@ impl Cluster {
             labels.client_ipv6.clear();
         }
         let Some(node) = self.nodes.get_mut(&sender) else { return };
-        if node.labels != labels {
-            node.labels = labels;
+        if *node.labels != labels {
+            node.labels = Arc::new(labels);
             self.todo.save_lazily();
             self.todo.publish = true;
         }

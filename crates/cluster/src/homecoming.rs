@@ -25,6 +25,9 @@ pub(crate) struct Homecoming {
     awaited: BTreeSet<NodeId>,
     /// Where the dataset stood in the stream when it was saved; 0 without one.
     own: Offset,
+    /// A replica was heard since an empty node looked last whether one has more. To find its replicas it passes all nodes,
+    /// so it does not do that with every packet.
+    heard: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -57,6 +60,11 @@ impl Homecoming {
         self.grant() == SyncGrant::Nothing
     }
 
+    /// How far a replica of mine is may have changed.
+    pub(crate) fn note_heard(&mut self) {
+        self.heard = true;
+    }
+
     /// Somebody else has more, and is to take over.
     pub(crate) fn is_behind(&self) -> bool {
         matches!(self.stage, Stage::Behind { .. })
@@ -79,7 +87,7 @@ impl Cluster {
         let shard = self.myself().shard;
         let others = |n: &&Node| n.shard == shard && !n.is_myself() && !n.in_handshake();
         let awaited = self.nodes.values().filter(others).map(|n| n.id).collect();
-        self.homecoming = Homecoming { stage: Stage::Started, awaited, own: Offset(0) };
+        self.homecoming = Homecoming { stage: Stage::Started, awaited, ..Homecoming::default() };
     }
 
     /// Where the dataset that was loaded from disk stood in the stream.
@@ -122,7 +130,9 @@ impl Cluster {
             // Signs of life move the offset and are nothing to lose.
             Stage::Empty if !turn.facts.keys.is_empty() => self.enter_stage(Stage::Settled),
             Stage::Empty => {
-                if let Some(id) = self.furthest(turn) {
+                if std::mem::take(&mut self.homecoming.heard)
+                    && let Some(id) = self.furthest(turn)
+                {
                     self.step_back(turn, id);
                 }
             }
@@ -204,6 +214,7 @@ impl Cluster {
 
     fn enter_stage(&mut self, stage: Stage) {
         self.homecoming.stage = stage;
+        self.homecoming.heard = true;
         self.todo.health = true;
         self.todo.publish = true;
     }

@@ -8,6 +8,7 @@ use crate::voters::Digest;
 use baton_base::{Epoch, Mono, NodeId, Offset, ShardId};
 use baton_wire::{IpText, NodeFlags};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Where a node is reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,7 +73,7 @@ pub(crate) struct Node {
     /// The primary of a replica; empty if unknown here. Always empty for a primary.
     pub(crate) primary: Option<NodeId>,
     pub(crate) address: Address,
-    pub(crate) labels: Labels,
+    pub(crate) labels: Arc<Labels>,
     /// What its last header said that it can do.
     pub(crate) capabilities: Capabilities,
     /// It says that it is [`Capabilities::BEHIND`] and how far it is, and did so on my link to it.
@@ -128,7 +129,7 @@ impl Node {
             config_epoch: Epoch(0),
             primary: None,
             address: Address::EMPTY,
-            labels: Labels::default(),
+            labels: Arc::default(),
             capabilities: Capabilities::NONE,
             behind: None,
             electorate: None,

@@ -217,6 +217,9 @@ impl Cluster {
                 self.ping(turn, &id);
             }
         }
+        if primary == Some(self.me) {
+            self.homecoming.note_heard();
+        }
     }
 
     /// Step 4: epochs only move forward; a higher claim ends my own election; a paused primary tells its final offset.

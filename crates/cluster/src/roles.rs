@@ -191,6 +191,7 @@ impl Cluster {
         self.save_about(shard);
         self.todo.health = true;
         self.todo.publish = true;
+        self.homecoming.note_heard();
         self.repair_sub_replica();
         if let Some(node) = self.nodes.get_mut(&sender) {
             node.shard = shard;

@@ -64,7 +64,7 @@ pub struct NodeView {
     /// Its address on the bus and for clients without an announcement of their own.
     pub address: Address,
     /// What it announces.
-    pub labels: Labels,
+    pub labels: Arc<Labels>,
     /// Whether it is a primary.
     pub is_primary: bool,
     /// The primary of a replica.

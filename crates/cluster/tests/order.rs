@@ -3,8 +3,8 @@
 mod lone;
 mod world;
 
-use baton_base::Epoch;
-use baton_wire::{Body, PingBody};
+use baton_base::{Epoch, ShardId};
+use baton_wire::{Body, Extension, MsgFlags, PingBody};
 use lone::{Lone, id, slots, three};
 use std::time::Duration;
 use world::World;
@@ -50,6 +50,23 @@ fn a_replica_that_claims_anything_newer_or_free_is_a_primary() {
     empty.slots = slots(1, 0);
     lone.hear(id('3'), empty, Body::Ping(PingBody::default()));
     assert!(is_primary(&lone), "an empty primary claims nothing that others have");
+}
+
+#[test]
+fn what_a_node_announced_outlives_its_next_connection() {
+    let mut lone = Lone::settled(&three("master"));
+    let shard = Extension::ShardId(ShardId::parse(&[b'a'; 40]).unwrap());
+    let mut say = |extensions: &[Extension]| {
+        let mut header = lone.header(id('3'));
+        header.mflags.insert(MsgFlags::EXT_DATA);
+        let body = PingBody { extensions: extensions.to_vec(), ..PingBody::default() };
+        lone.hear(id('3'), header, Body::Ping(body));
+        let topology = lone.cluster.topology();
+        topology.nodes.iter().find(|n| n.id == id('3')).unwrap().labels.hostname.clone()
+    };
+    assert_eq!(say(&[Extension::Hostname("host".to_owned()), shard.clone()]), "host");
+    assert_eq!(say(&[]), "host", "the first packet of a new link carries none");
+    assert_eq!(say(&[shard]), "", "it has none any more");
 }
 
 #[test]

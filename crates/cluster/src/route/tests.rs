@@ -29,7 +29,7 @@ fn topology() -> Topology {
                 tls_port: 8000 + index,
                 bus_port: 17000 + index,
             },
-            labels: Labels::default(),
+            labels: Arc::default(),
             is_primary: true,
             primary: None,
             failed: false,
@@ -86,7 +86,9 @@ fn the_owner_serves_and_others_redirect() {
 fn endpoints_follow_the_preferred_type() {
     let mut t = topology();
     let moved = Route::Moved(slot(OTHERS), 1);
-    let labels = |t: &mut Topology, change: fn(&mut Labels)| change(&mut Arc::make_mut(&mut t.nodes[1]).labels);
+    let labels = |t: &mut Topology, change: fn(&mut Labels)| {
+        change(Arc::make_mut(&mut Arc::make_mut(&mut t.nodes[1]).labels));
+    };
     labels(&mut t, |labels| {
         labels.client_ipv4 = "1.2.3.4".to_owned();
         labels.client_port = 99;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use baton_base::{Epoch, NodeId, ShardId};
-use baton_cluster::{Address, Health, Labels, SyncGrant};
+use baton_cluster::{Address, Health, SyncGrant};
 use baton_config::Settings;
 
 use super::*;
@@ -14,7 +14,7 @@ fn node(letter: u8, port: u16) -> NodeView {
         id: NodeId::new([letter; 40]).unwrap(),
         shard: ShardId::new([b'e'; 40]).unwrap(),
         address: Address { tcp_port: port, ip: baton_wire::IpText::new("127.0.0.1").unwrap(), ..Address::EMPTY },
-        labels: Labels::default(),
+        labels: Arc::default(),
         is_primary: true,
         primary: None,
         failed: false,

@@ -101,7 +101,7 @@ fn node(letter: u8, port: u16) -> NodeView {
         id: NodeId::new([letter; 40]).unwrap(),
         shard: ShardId::new([b'e'; 40]).unwrap(),
         address: Address { tcp_port: port, ip: baton_wire::IpText::new("127.0.0.1").unwrap(), ..Address::EMPTY },
-        labels: Labels::default(),
+        labels: Arc::default(),
         is_primary: letter == b'1',
         primary: None,
         failed: false,
@@ -161,9 +161,12 @@ fn replicas_are_not_told_what_the_primary_refuses() {
 /// A labelled primary of slot 1 with a replica, as one range and as one shard.
 fn shard() -> (SlotRange, Shard) {
     let mut primary = node(b'1', 7001);
-    primary.labels.hostname = "host-1.example".into();
-    primary.labels.availability_zone = "zone-a".into();
-    primary.labels.client_ipv4 = "9.9.9.9".into();
+    primary.labels = Arc::new(Labels {
+        hostname: "host-1.example".into(),
+        availability_zone: "zone-a".into(),
+        client_ipv4: "9.9.9.9".into(),
+        ..Labels::default()
+    });
     let replica = node(b'2', 7002);
     let member = |node: &NodeView, health| Member { node: node.clone(), offset: Offset(28), health };
     let members = vec![member(&primary, MemberHealth::Online), member(&replica, MemberHealth::Loading)];
