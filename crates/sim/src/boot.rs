@@ -40,7 +40,9 @@ fn config(plan: &Plan, ids: &[NodeId], shards: &[ShardId], me: ProcNo) -> String
     for (proc, id) in ids.iter().enumerate() {
         let shard = shard_of(plan, proc);
         let myself = if proc == me { "myself," } else { "" };
-        let _ = write!(text, "{id} {}:{PORT}@{BUS_PORT},,shard-id={} {myself}", ip(proc), shards[shard]);
+        let _ =
+            write!(text, "{id} {}:{PORT}@{BUS_PORT},,nodename={},shard-id={} ", ip(proc), name(proc), shards[shard]);
+        text.push_str(myself);
         if proc < plan.shards {
             let (first, last) = slots(plan, shard);
             let _ = writeln!(text, "master - 0 0 {} connected {first}-{last}", shard + 1);
@@ -59,6 +61,11 @@ fn config(plan: &Plan, ids: &[NodeId], shards: &[ShardId], me: ProcNo) -> String
     }
     text.push('\n');
     text
+}
+
+/// The name by which the logs know a process.
+pub fn name(proc: ProcNo) -> String {
+    format!("n{proc}")
 }
 
 /// First and last slot of a shard.

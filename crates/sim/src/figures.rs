@@ -13,10 +13,12 @@ use std::time::Duration;
 
 /// Until when all links must stand.
 const RISE_MAX: Duration = Duration::from_secs(120);
-/// How long the quiet cluster is measured: two periods of its regular pings.
-const QUIET: Duration = Duration::from_secs(15);
+/// How long the quiet cluster is measured: a period of its regular pings.
+const QUIET: Duration = Duration::from_millis(7500);
 /// How long failovers are waited for.
 const FAILOVER_MAX: Duration = Duration::from_secs(60);
+/// From the end of one round to the deaths of the next: longer than votes and leases of a failover count.
+const BETWEEN: Duration = Duration::from_millis(2500);
 /// How often is looked while all links are made.
 const RISE_LOOK: Duration = Duration::from_millis(200);
 /// How often is looked after the deaths: what the times below are exact to.
@@ -27,8 +29,8 @@ const LOOK: Duration = Duration::from_millis(1);
 pub struct Subject {
     /// The cluster.
     pub plan: Plan,
-    /// How many primaries die at once.
-    pub killed: usize,
+    /// How many primaries die at once, in one round after the other. Each is one that still has its replicas.
+    pub killed: Vec<usize>,
     /// Chance.
     pub seed: u64,
 }
@@ -38,7 +40,16 @@ pub struct Subject {
 pub struct Figures {
     /// Bytes that a node sends on the bus in a second, all being well: mean over all nodes.
     pub quiet_bytes: u64,
-    /// The same while shards are without a primary.
+    /// What came of every round.
+    pub rounds: Vec<Round>,
+}
+
+/// Some primaries died in one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Round {
+    /// How many.
+    pub killed: usize,
+    /// Bytes that a node sends on the bus in a second while shards are without a primary: mean over all nodes.
     pub storm_bytes: u64,
     /// For every shard that lost its primary, from that moment until a replica serves its slots and most nodes know
     /// it, ms, ascending.
@@ -52,29 +63,45 @@ pub struct Figures {
 /// Runs it.
 ///
 /// # Errors
-/// The cluster didn't come up.
+/// The cluster didn't come up, or some invariant was broken.
 pub fn measure(subject: &Subject, options: Options) -> Result<Figures, String> {
     let plan = Some(subject.plan.clone());
     let mut world = World::new(subject.seed, Options { plan, ..options });
     rise(&mut world)?;
-    let mut out = Figures { quiet_bytes: bytes_while(&mut world, QUIET), ..Figures::default() };
-    let mut waiting = kill(&mut world, subject.killed);
+    let mut out = Figures { quiet_bytes: bytes_while(&mut world, QUIET), rounds: Vec::new() };
+    let mut whole: Vec<usize> = (0..world.io.plan.shards).collect();
+    for killed in &subject.killed {
+        if !out.rounds.is_empty() {
+            world.advance(world.io.now + BETWEEN);
+        }
+        let shards = kill(&mut world, &mut whole, *killed);
+        out.rounds.push(watch(&mut world, shards));
+    }
+    match world.io.watch.violations() {
+        [] => Ok(out),
+        violations => Err(violations.join("; ")),
+    }
+}
+
+/// Watches until these shards, which have just lost their primaries, are served again.
+fn watch(world: &mut World, mut waiting: Vec<usize>) -> Round {
+    let mut out = Round { killed: waiting.len(), ..Round::default() };
     let (began, sent) = (world.io.now, world.io.net.bus_bytes);
     while !(waiting.is_empty() && out.well_ms.is_some()) && world.io.now.since(began) < FAILOVER_MAX {
         world.advance(world.io.now + LOOK);
         let passed = world.io.now.ms_since(began);
         let before = waiting.len();
-        waiting.retain(|shard| !is_served(&world, *shard));
+        waiting.retain(|shard| !is_served(world, *shard));
         out.failovers_ms.resize(out.failovers_ms.len() + before - waiting.len(), passed);
         if waiting.is_empty() && before > 0 {
-            out.storm_bytes = rate(&world, world.io.net.bus_bytes - sent, world.io.now.since(began));
+            out.storm_bytes = rate(world, world.io.net.bus_bytes - sent, world.io.now.since(began));
         }
-        if waiting.is_empty() && running(&world).all(|core| core.topology.health.is_ok()) {
+        if waiting.is_empty() && running(world).all(|core| core.topology.health.is_ok()) {
             out.well_ms = Some(passed);
         }
     }
     out.unserved = waiting.len();
-    Ok(out)
+    out
 }
 
 fn running(world: &World) -> impl Iterator<Item = &Core> {
@@ -108,16 +135,16 @@ fn rate(world: &World, bytes: u64, time: Duration) -> u64 {
     bytes * 1_000_000 / (world.procs.len() as u64 * time.as_micros().max(1) as u64)
 }
 
-/// Ends the primaries of so many shards, chosen by chance; gives these shards.
-fn kill(world: &mut World, count: usize) -> Vec<usize> {
-    let mut shards: Vec<usize> = (0..world.io.plan.shards).collect();
+/// Ends the primaries of so many of the whole shards, chosen by chance; gives these shards.
+fn kill(world: &mut World, whole: &mut Vec<usize>, count: usize) -> Vec<usize> {
+    let count = count.min(whole.len());
     for place in 0..count {
-        let other = place + world.io.rng.below((shards.len() - place) as u64) as usize;
-        shards.swap(place, other);
+        let other = place + world.io.rng.below((whole.len() - place) as u64) as usize;
+        whole.swap(place, other);
     }
-    shards.truncate(count);
+    let shards: Vec<usize> = whole.drain(..count).collect();
     for shard in &shards {
-        // Primaries come first, and nothing has happened yet.
+        // Primaries come first, and nothing has happened to a whole shard.
         world.procs[*shard].end(&mut world.io, End::Process);
     }
     shards

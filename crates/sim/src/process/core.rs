@@ -378,7 +378,7 @@ fn settings(io: &Io, no: ProcNo) -> Settings {
         node_timeout_ms: io.plan.node_timeout_ms,
         detect_silence_ms: io.plan.detect_silence_ms,
         announce_ip: boot::ip(no),
-        nodename: format!("n{no}"),
+        nodename: boot::name(no),
         witness: io.plan.is_witness(no),
         restart_wait_ms: io.plan.restart_wait_ms,
         lease: io.plan.lease,

@@ -10,9 +10,10 @@ use baton_sim::{Options, Plan};
 #[test]
 fn primaries_that_die_at_once_are_replaced_at_once() {
     for seed in 1..4 {
-        let subject = Subject { plan: Plan::steady(13, 1), killed: 6, seed };
+        let subject = Subject { plan: Plan::steady(13, 1), killed: vec![6], seed };
         let found = measure(&subject, Options::default()).expect("it comes up");
-        assert!(found.unserved == 0 && found.failovers_ms[5] < 400, "seed {seed}: {found:?}");
+        let round = &found.rounds[0];
+        assert!(round.unserved == 0 && round.failovers_ms[5] < 400, "seed {seed}: {found:?}");
     }
 }
 
