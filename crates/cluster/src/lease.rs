@@ -28,6 +28,8 @@ const MODULE_ID: [u8; 8] = *b"BTNlease";
 const ASK: u8 = 0;
 /// A voter answers.
 const ANSWER: u8 = 1;
+/// A primary without a lease asks: may I begin?
+const ASK_ANEW: u8 = 2;
 /// How often a primary asks, in a small cluster. A large one asks less often: every millisecond one voter.
 const ASK_PERIOD_MIN_MS: u64 = 100;
 /// It asks so many times in a node timeout at least: its lease is over before anybody suspects it.
@@ -61,7 +63,9 @@ pub(crate) struct Lease {
     promises: BTreeMap<NodeId, Mono>,
     /// Whom my last vote was against, if that had failed, and when.
     voted_out: Option<(NodeId, Mono)>,
-    /// Before this I vote against nobody: whom the voter before me answered I don't know.
+    /// Before this I vote against nobody: whom the voter before me answered I don't know. Nor do I answer who has no
+    /// lease: against whom the voter before me voted I don't know, either, and while a lease lasts it was not against that
+    /// primary.
     young_until: Mono,
     /// A request for my vote that came too early, and when it is looked at again.
     deferred: Option<(NodeId, Box<Header>, Mono)>,
@@ -181,12 +185,13 @@ impl Cluster {
         if self.lease.asked.len() > ASKS_IN_A_LEASE as usize + 1 {
             self.lease.asked.pop_front();
         }
+        let kind = if self.holds_lease(turn.now) { ASK } else { ASK_ANEW };
         let voters: Vec<NodeId> = self.voting_nodes().filter(|n| !n.is_myself()).map(|n| n.id).collect();
         for id in voters {
             if self.keeps_promises(&id)
                 && let Some(link) = self.light_link(&id)
             {
-                self.send_bytes(link, Kind::Module, message(ASK, stamp, length));
+                self.send_bytes(link, Kind::Module, message(kind, stamp, length));
             }
         }
     }
@@ -203,6 +208,9 @@ impl Cluster {
         }
         match (module.kind, read(&module.payload)) {
             (ASK, Some((stamp, length))) => self.on_ask(turn, link, from, stamp, length),
+            (ASK_ANEW, Some((stamp, length))) if turn.now >= self.lease.young_until => {
+                self.on_ask(turn, link, from, stamp, length);
+            }
             // An answer comes on the connection that the question went out on, which the voter itself accepted.
             (ANSWER, Some((stamp, length))) if !link.is_inbound() => self.on_answer(from, stamp, length),
             _ => {}
