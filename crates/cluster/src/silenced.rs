@@ -99,13 +99,15 @@ impl Cluster {
         let Some(quiet) = node.data_received.map(|at| turn.now.since(at)) else { return };
         let replaceable = self.majority_without(id);
         let asks = node.capabilities.has(Capabilities::LEASE) && self.is_voting(&self.me) && replaceable;
-        if quiet < limit / 2 || !asks || turn.now < self.listen_until || !self.is_replaceable(turn, id) {
+        // Between the question and the verdict there is nothing to do, and to look for replicas is to pass all nodes.
+        let waits = quiet < limit && node.ping_sent.is_some();
+        if quiet < limit / 2 || waits || !asks || turn.now < self.listen_until || !self.is_replaceable(turn, id) {
             return;
         }
         if quiet >= limit {
             self.suspect(turn, id);
             self.tell_suspicion(turn, id);
-        } else if node.ping_sent.is_none() {
+        } else {
             self.ping(turn, id);
         }
     }
