@@ -4,7 +4,7 @@ mod lone;
 
 use baton_base::{NodeId, Slot};
 use baton_cluster::{ClusterCommand, ClusterReply, Input, LinkId};
-use baton_wire::{Body, Gossip, IpText, LightBody, NodeFlags, PingBody, Publish};
+use baton_wire::{Body, Gossip, IpText, LightBody, Module, NodeFlags, PingBody, Publish};
 use lone::{Lone, id, three};
 use std::time::Duration;
 
@@ -162,4 +162,29 @@ fn a_claim_needs_a_newer_epoch() {
         |e| matches!(e, baton_cluster::Effect::DeleteKeysInSlots(s) if s.len() == 1 && s.contains(Slot::new(0).unwrap())),
     );
     assert!(deleted, "keys of a lost slot go");
+}
+
+/// Against whom the voter before it voted, a voter that is new does not know. It answers who has a lease, since nobody was
+/// elected against such a one, and who wants to begin one only when it had time to hear of what happened.
+#[test]
+fn a_voter_that_is_new_answers_nobody_who_has_no_lease() {
+    let mut lone = Lone::connected(&three("master"));
+    let link = lone.outbound[&id('2')];
+    let is_answered = |lone: &mut Lone, kind: u8| {
+        let mut payload = lone.now.as_micros().to_be_bytes().to_vec();
+        payload.extend_from_slice(&400u32.to_be_bytes());
+        let module = Module { module_id: *b"BTNlease", kind, payload };
+        lone.effects.clear();
+        lone.give(Input::Received { link, bytes: baton_wire::encode_light_module(&module) });
+        let answers = |bytes: &[u8]| match baton_wire::decode(bytes) {
+            Ok(baton_wire::Packet::Light(LightBody::Module(answer))) => answer.kind == 1,
+            _ => false,
+        };
+        lone.effects.iter().any(|e| matches!(e, baton_cluster::Effect::Send { bytes, .. } if answers(bytes)))
+    };
+    let (again, anew) = (0, 2);
+    assert!(is_answered(&mut lone, again));
+    assert!(!is_answered(&mut lone, anew));
+    lone.pass(Duration::from_millis(600));
+    assert!(is_answered(&mut lone, anew));
 }
