@@ -27,6 +27,13 @@ fn a_third_of_the_primaries_is_replaced_as_if_they_had_died_one_by_one() {
     assert!(found[0].well_ms.is_some_and(|ms| ms < 500), "{found:?}");
 }
 
+/// One, and then a third of the rest, of a hundred nodes.
+#[test]
+fn a_hundred_nodes_lose_a_third_of_their_primaries_for_less_than_half_a_second() {
+    let found = kill(Plan::steady(50, 1), &[1, 16]);
+    assert!(found.iter().all(|round| round.well_ms.is_some_and(|ms| ms < 500)), "{found:?}");
+}
+
 /// Disks that take as long for a vote as the others for an election.
 #[test]
 fn slow_disks_cost_time_and_not_elections() {
