@@ -31,7 +31,7 @@ fn a_replica_that_may_lack_something_waits_for_its_sibling() {
     let scenario = format!(
         "{QUORUM}
         replicas 2
-        act 600 1450 partition 64 0
+        act 600 1420 partition 64 0
         act 2000 3000 pause proc 3
         act 2000 3000 pause proc 0"
     );
