@@ -11,6 +11,7 @@
 //! [`View`]: baton_store::View
 
 mod arg;
+mod bitmap;
 mod chosen;
 mod deadline;
 pub mod docs;

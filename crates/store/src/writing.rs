@@ -71,6 +71,36 @@ impl View<'_> {
         text.len()
     }
 
+    /// Writes a string that is kept as bytes even if it spells an integer, replacing whatever was there.
+    pub fn set_raw(&mut self, key: &Key<'_>, value: &[u8], expire: Expire) {
+        self.put(key, NewValue::Text(value), true, expire);
+    }
+
+    /// Changes the bytes of a string in place, where they lie in memory of their own. The string is created if it is
+    /// missing, and first made `len_min` bytes long at least, with zeroes. `change` gives how many changes it made for the
+    /// count of changes, at least one.
+    ///
+    /// The caller has checked type and length, as for [`View::append`].
+    pub fn change_str(&mut self, key: &Key<'_>, len_min: usize, change: impl FnOnce(&mut [u8]) -> u64) {
+        let (mut change, mut changes) = (Some(change), 1);
+        let mut run = |bytes: &mut [u8]| changes = change.take().map_or(1, |change| change(bytes));
+        let spot = self.locate(key);
+        let in_place = spot.and_then(|spot| {
+            self.change_block(key, spot, |block| {
+                let len = block.bytes().len().max(len_min);
+                run(block.resize(len, false));
+                len
+            })
+        });
+        if in_place.is_none() {
+            let mut text = spot.map_or_else(Vec::new, |spot| self.text_of(key, spot));
+            text.resize(text.len().max(len_min), 0);
+            run(&mut text);
+            self.set_raw(key, &text, Expire::Keep);
+        }
+        self.count_changes(changes.saturating_sub(1));
+    }
+
     /// Removes a key; tells whether it was there.
     pub fn remove(&mut self, key: &Key<'_>) -> bool {
         let is_there = self.remove_found(key);

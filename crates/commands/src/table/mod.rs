@@ -1,5 +1,6 @@
 //! The records of all commands, by family. A record stands near nothing but its like; what it runs stands elsewhere.
 
+mod bitmap;
 mod client;
 mod cluster;
 mod cluster_node;
@@ -23,6 +24,7 @@ use crate::CommandSpec;
 /// All families; the order gives commands their numbers.
 pub(crate) static FAMILIES: &[&[CommandSpec]] = &[
     string::COMMANDS,
+    bitmap::COMMANDS,
     list::COMMANDS,
     set::COMMANDS,
     hash::COMMANDS,

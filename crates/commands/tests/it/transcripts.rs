@@ -43,7 +43,7 @@ macro_rules! transcripts {
 
 transcripts! {
     list list_middle
-    set get multi edit incr lcs
+    set get multi edit incr lcs bitmap
     set_type set_type_resp3
     hash hash_resp3
     generic dump expire keyspace
