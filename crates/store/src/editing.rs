@@ -53,6 +53,8 @@ impl View<'_> {
         if record.value().kind() != T::KIND {
             return Err(WrongType);
         }
+        self.keep_for_undo(key);
+        let record = self.record(key, spot);
         let small = record.packed().map(|(kind, bytes)| Collection::from_packed(kind, bytes.to_vec()));
         let changed = match small {
             Some(mut collection) => {
@@ -85,12 +87,15 @@ impl View<'_> {
         let (db, clock) = (self.db, clock::at(self.now));
         let table = self.held.slot(key.slot).table_mut(db).expect("the key was found there");
         let (changed, small) = table
-            .change_boxed(spot, clock, |collection| {
+            .change_boxed(spot, |collection| {
                 let changed = run(collection, change);
                 let is_small = !changed.gone && NewValue::of_small(collection).is_some();
                 (changed, is_small.then(|| collection.clone()))
             })
             .expect("what is no string and not packed lies in a box");
+        if changed.changes > 0 {
+            table.set_clock(spot, clock);
+        }
         if let Some(collection) = small {
             self.put_collection_over(key, spot, collection);
         }

@@ -4,7 +4,7 @@
 //!
 //! No clock, no thread, no socket: time is handed in, and whoever wants the world to stand still brings the proof.
 //!
-//! Reading order: `value`, `key`, `store`, `view`, `writing`, `editing`, `expiring`, `snapshot`, and beneath them `slot_data` and
+//! Reading order: `value`, `key`, `store`, `view`, `writing`, `editing`, `undo`, `expiring`, `snapshot`, and beneath them `slot_data` and
 //! `raw`, the only module with `unsafe`.
 
 mod clock;
@@ -19,6 +19,7 @@ mod scanning;
 mod slot_data;
 mod snapshot;
 mod store;
+mod undo;
 mod value;
 mod view;
 mod walk;

@@ -16,6 +16,7 @@ use crate::raw::record::{Record, RecordRef};
 use crate::raw::table::Spot;
 use crate::slot_data::Watcher;
 use crate::store::Store;
+use crate::undo::Undo;
 use crate::value::Entry;
 use crate::wholesale::Garbage;
 
@@ -78,6 +79,7 @@ pub struct View<'s> {
     pub(crate) now: WallMs,
     pub(crate) expiry: Expiry,
     changes: Changes<'s>,
+    pub(crate) undo: Option<Box<Undo>>,
     /// What was done so far.
     pub outcome: ViewOutcome,
 }
@@ -101,7 +103,7 @@ impl<'s> View<'s> {
     #[inline]
     fn new(store: &'s Store, held: Held<'s>, db: DbIndex, now: WallMs, expiry: Expiry) -> View<'s> {
         let changes = Changes { store, count: 0 };
-        View { store, held, db, now, expiry, changes, outcome: ViewOutcome::default() }
+        View { store, held, db, now, expiry, changes, undo: None, outcome: ViewOutcome::default() }
     }
 
     #[inline]
@@ -157,6 +159,11 @@ impl<'s> View<'s> {
     pub(crate) fn count_changes(&mut self, count: u64) {
         self.outcome.dirty += count;
         self.changes.count += count;
+    }
+
+    /// Changes that were counted were taken back.
+    pub(crate) fn uncount_changes(&mut self, count: u64) {
+        self.changes.count -= count;
     }
 
     /// Finds a key and applies the expiry rule to it.

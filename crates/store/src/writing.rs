@@ -32,6 +32,7 @@ impl View<'_> {
             self.set_str(key, tail, Expire::Keep);
             return tail.len();
         };
+        self.keep_for_undo(key);
         let appended = self.change_block(key, spot, |block| {
             let len = block.bytes().len();
             block.resize(len + tail.len(), true)[len..].copy_from_slice(tail);
@@ -52,6 +53,7 @@ impl View<'_> {
     pub fn set_range(&mut self, key: &Key<'_>, offset: usize, part: &[u8]) -> usize {
         let end = offset + part.len();
         let spot = self.locate(key);
+        self.keep_for_undo(key);
         if let Some(spot) = spot {
             let changed = self.change_block(key, spot, |block| {
                 let len = block.bytes().len().max(end);
@@ -111,6 +113,7 @@ impl View<'_> {
     /// Removes a key without counting it as a change; tells whether it was there.
     pub(crate) fn remove_found(&mut self, key: &Key<'_>) -> bool {
         let Some(spot) = self.locate(key) else { return false };
+        self.keep_for_undo(key);
         self.remove_at(key, spot);
         true
     }
@@ -118,6 +121,7 @@ impl View<'_> {
     /// Sets or clears the expiry of a key; tells whether the key is there and something changed.
     pub fn set_expire(&mut self, key: &Key<'_>, expire_at: Option<WallMs>) -> bool {
         let Some(spot) = self.locate(key) else { return false };
+        self.keep_for_undo(key);
         let old = self.record(key, spot).expire_at();
         match (old, expire_at) {
             (None, None) => return false,
@@ -169,6 +173,7 @@ impl View<'_> {
             let (epoch, pool) = (self.store.walk.epoch(), self.store.pool(to.slot));
             let record = self.record(from, spot).copied(to.bytes, epoch, pool);
             if remove {
+                self.keep_for_undo(from);
                 self.remove_at(from, spot);
             }
             record
@@ -176,6 +181,7 @@ impl View<'_> {
         self.db = to_db;
         let Some(record) = found else { return false };
         let expire_at = record.as_ref().expire_at();
+        self.keep_for_undo(to);
         match self.find(to) {
             Some(spot) => self.replace_at(to, spot, record),
             None => self.insert(to, record),
@@ -211,6 +217,7 @@ impl View<'_> {
             None if self.expiry == Expiry::Hide => self.find(key),
             spot => spot,
         };
+        self.keep_for_undo(key);
         let expire_at = match spot {
             Some(spot) => self.put_over(key, spot, value, raw, expire),
             None => self.put_new(key, value, raw, expire),
@@ -296,7 +303,7 @@ impl View<'_> {
         Record::new(key.bytes, old.new_value(), header, pool)
     }
 
-    fn insert(&mut self, key: &Key<'_>, record: Record) {
+    pub(crate) fn insert(&mut self, key: &Key<'_>, record: Record) {
         let db = self.db;
         self.store.counters.add(db, 1, i64::from(record.as_ref().expire_at().is_some()));
         let table = self.held.slot(key.slot).table_or_new(db);
@@ -304,7 +311,7 @@ impl View<'_> {
         table.settle(key.hash.0, self.store.pool(key.slot));
     }
 
-    fn replace_at(&mut self, key: &Key<'_>, spot: Spot, record: Record) {
+    pub(crate) fn replace_at(&mut self, key: &Key<'_>, spot: Spot, record: Record) {
         let db = self.db;
         let expires = i64::from(record.as_ref().expire_at().is_some());
         let table = self.held.slot(key.slot).table_mut(db).expect("the key was found there");

@@ -42,6 +42,20 @@ enum Step {
     Walk(u8),
     EndWalk,
     RandomKey(u32),
+    /// Changes of keys of one slot that are taken back.
+    Undone(Vec<Change>),
+}
+
+/// A change of a key of the first slot, by database and number.
+#[derive(Clone, Debug)]
+enum Change {
+    Set(u32, u16, Vec<u8>, u8),
+    Append(u32, u16, Vec<u8>),
+    Push(u32, u16, u8, u16),
+    Cut(u32, u16, u16, u16),
+    Remove(u32, u16),
+    SetExpire(u32, u16, Option<u16>),
+    Transfer(u32, u16, u32, u16, bool),
 }
 
 /// A few slots, so that tables in them get large.
@@ -104,6 +118,20 @@ fn steps() -> impl Strategy<Value = Step> {
         4 => (any::<u8>(), 1u8..40, any::<bool>()).prop_map(|(s, max, all)| Step::ExpireDue(s, max, all)),
         2 => whole,
         9 => walk,
+        3 => prop::collection::vec(changes(), 1..25).prop_map(Step::Undone),
+    ]
+}
+
+fn changes() -> impl Strategy<Value = Change> {
+    let name = || (prop_oneof![4 => Just(0), 1 => 0..DBS], (0u16..20).prop_map(|n| 3 * n));
+    prop_oneof![
+        4 => (name(), texts(), any::<u8>()).prop_map(|((d, n), t, e)| Change::Set(d, n, t, e)),
+        2 => (name(), texts()).prop_map(|((d, n), t)| Change::Append(d, n, t)),
+        4 => (name(), any::<u8>(), 1u16..300).prop_map(|((d, n), t, times)| Change::Push(d, n, t, times)),
+        2 => (name(), 0u16..20, 1u16..2000).prop_map(|((d, n), from, count)| Change::Cut(d, n, from, count)),
+        2 => name().prop_map(|(d, n)| Change::Remove(d, n)),
+        2 => (name(), prop::option::of(1u16..5000)).prop_map(|((d, n), e)| Change::SetExpire(d, n, e)),
+        2 => (name(), name(), any::<bool>()).prop_map(|((d, n), (e, m), r)| Change::Transfer(d, n, e, m, r)),
     ]
 }
 
@@ -156,6 +184,74 @@ fn shown(name: &Name, item: &Item) -> Item {
     let headers = if name.1.len() < 32 { 15 } else { 17 };
     let long = name.1.len() + item.text.len() + 8 * usize::from(item.expire_at.is_some()) + headers > 128;
     Item { raw: !item.list && !item.int && (item.raw || long), ..item.clone() }
+}
+
+/// Makes a change; gives the name that was looked up, and one that was replaced whatever was there.
+fn undone_change(view: &mut View<'_>, change: &Change) -> (Name, Option<Name>) {
+    let name = |db: &u32, n: &u16| (*db, key(*n));
+    let selected = |view: &mut View<'_>, name: &Name| view.select(DbIndex(name.0));
+    match change {
+        Change::Set(db, n, text, e) => {
+            let name = name(db, n);
+            selected(view, &name);
+            let at = WallMs(view.now().0 + 1 + u64::from(*e));
+            let expire = [Expire::Keep, Expire::Never, Expire::At(at)][usize::from(e % 3)];
+            view.set_str(&view.key(&name.1), text, expire);
+            (name, None)
+        }
+        Change::Append(db, n, tail) => {
+            let name = name(db, n);
+            selected(view, &name);
+            let key = view.key(&name.1);
+            let is_text = view.peek(&key).is_none_or(|entry| matches!(entry.value, Value::Str(_)));
+            if is_text {
+                view.append(&key, tail);
+            }
+            (name, None)
+        }
+        Change::Push(db, n, text, times) => {
+            let name = name(db, n);
+            selected(view, &name);
+            let text = vec![*text; usize::from(*text)];
+            let _ = view.edit(&view.key(&name.1), Missing::Create, |list: &mut List| {
+                list.expect(usize::from(*times), usize::from(*times) * text.len(), &Limits::default());
+                (0..*times).for_each(|_| list.push_back(&text));
+                (u64::from(*times), ())
+            });
+            (name, None)
+        }
+        Change::Cut(db, n, from, count) => {
+            let name = name(db, n);
+            selected(view, &name);
+            let _ = view.edit(&view.key(&name.1), Missing::Skip, |list: &mut List| {
+                let before = list.len();
+                list.remove(u64::from(*from)..u64::from(from + count), &Limits::default());
+                (before - list.len(), ())
+            });
+            (name, None)
+        }
+        Change::Remove(db, n) => {
+            let name = name(db, n);
+            selected(view, &name);
+            view.remove(&view.key(&name.1));
+            (name, None)
+        }
+        Change::SetExpire(db, n, after) => {
+            let name = name(db, n);
+            selected(view, &name);
+            let at = after.map(|ms| WallMs(view.now().0 + u64::from(ms)));
+            view.set_expire(&view.key(&name.1), at);
+            (name, None)
+        }
+        Change::Transfer(db, n, to_db, to_n, remove) => {
+            let (from, to) = (name(db, n), name(to_db, to_n));
+            selected(view, &to);
+            let (f, t) = (view.key(&from.1), view.key(&to.1));
+            let db = DbIndex(from.0);
+            let is_done = if *remove { view.move_from(db, &f, &t) } else { view.copy_from(db, &f, &t) };
+            (from, is_done.then_some(to))
+        }
+    }
 }
 
 impl Bench {
@@ -230,8 +326,28 @@ impl Bench {
             Step::Wait(ms) => self.naive.now.0 += u64::from(*ms),
             Step::Rule(n) => self.rule = [Expiry::Delete, Expiry::Hide, Expiry::Ignore][usize::from(*n).min(4) % 3],
             Step::RandomKey(db) => self.random_key(*db),
+            Step::Undone(changes) => self.undone(changes),
             _ => self.run_wholesale(step),
         }
+    }
+
+    /// Only what expired meanwhile is gone afterwards.
+    fn undone(&mut self, changes: &[Change]) {
+        let (now, rule, slot) = (self.naive.now, self.rule, slot(0));
+        let mut view = self.store.view(slot, DbIndex(0), now, rule);
+        view.begin_undo();
+        let mut covered = BTreeSet::new();
+        for change in changes {
+            let (looked_up, replaced) = undone_change(&mut view, change);
+            if !covered.contains(&looked_up) {
+                self.naive.settle(&looked_up, rule);
+            }
+            covered.extend(replaced);
+        }
+        view.roll_back();
+        assert_eq!(view.outcome.dirty, 0);
+        let expired: BTreeSet<Name> = view.outcome.expired.iter().map(|(db, key)| (db.0, key.to_vec())).collect();
+        assert_eq!(expired, std::mem::take(&mut self.naive.expired).into_iter().collect());
     }
 
     fn run_wholesale(&mut self, step: &Step) {

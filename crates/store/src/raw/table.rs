@@ -203,7 +203,6 @@ impl Table {
     pub(crate) fn change_boxed<T>(
         &mut self,
         spot: Spot,
-        clock: u32,
         change: impl FnOnce(&mut baton_values::Collection) -> T,
     ) -> Option<T> {
         let mut record = self.record_mut(spot);
@@ -211,7 +210,6 @@ impl Table {
         let before = collection.heap_bytes() as u64;
         let out = change(collection);
         let after = collection.heap_bytes() as u64;
-        record.set_clock(clock);
         self.bytes = self.bytes - before + after;
         Some(out)
     }
