@@ -1,6 +1,7 @@
 //! Words that every other crate uses: newtypes for slot, epoch, offset, node id and time, numbers as text, glob
 //! patterns, and seeded randomness. No domain logic, no input or output, no clock.
 
+pub mod double;
 pub mod glob;
 pub mod id;
 pub mod num;

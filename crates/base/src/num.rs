@@ -42,9 +42,20 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
         return None;
     }
     let v: f64 = s.parse().ok()?;
-    // Digits that overflow to infinity are out of range, the word itself is a value.
+    // Digits that overflow to infinity are out of range, the word itself is a value; so are digits that only zero is near to.
     let is_word = s.bytes().any(|b| b == b'n' || b == b'N');
-    if v.is_nan() || (v.is_infinite() && !is_word) { None } else { Some(v) }
+    let is_lost = v == 0.0 && s.bytes().take_while(|b| !b"eE".contains(b)).any(|b| (b'1'..=b'9').contains(&b));
+    if v.is_nan() || (v.is_infinite() && !is_word) || is_lost { None } else { Some(v) }
+}
+
+/// Reads a bound of a range of floating-point numbers: as [`parse_f64`], but what is too large counts as infinite, what is
+/// too small as zero, and no text at all as zero too.
+pub fn parse_f64_bound(text: &[u8]) -> Option<f64> {
+    let s = std::str::from_utf8(text).ok()?;
+    if s.is_empty() {
+        return Some(0.0);
+    }
+    s.parse::<f64>().ok().filter(|v| !v.is_nan())
 }
 
 /// A size with an optional unit, as configuration accepts it: `1k` = 1000, `1kb` = 1024, likewise m, mb, g, gb, b.
@@ -86,9 +97,12 @@ mod tests {
     fn floats_follow_the_string_commands() {
         assert_eq!(parse_f64(b"3.0e3"), Some(3000.0));
         assert_eq!(parse_f64(b"+inf"), Some(f64::INFINITY));
-        for bad in ["", " 1", "1 ", "nan", "abc", "1e400"] {
+        for bad in ["", " 1", "1 ", "nan", "abc", "1e400", "1e-400", "-0.1e-330"] {
             assert_eq!(parse_f64(bad.as_bytes()), None, "{bad:?}");
         }
+        assert_eq!((parse_f64(b"-0.0e9"), parse_f64(b"5e-324")), (Some(0.0), Some(5e-324)));
+        let bounds = ["", "1e-400", "-1e400", " 1", "nan"].map(|text| parse_f64_bound(text.as_bytes()));
+        assert_eq!(bounds, [Some(0.0), Some(0.0), Some(f64::NEG_INFINITY), None, None]);
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
-    fn range(&mut self, count: usize) -> Result<Range<usize>, Stop> {
+    pub(crate) fn range(&mut self, count: usize) -> Result<Range<usize>, Stop> {
         let end = self.at.checked_add(count).ok_or(Stop::Bad(RdbErrorKind::ShortRead))?;
         if end > self.bytes.len() {
             return Err(Stop::Missing(end));

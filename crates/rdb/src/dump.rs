@@ -120,7 +120,7 @@ fn string_of<'a>(bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Str<'a>, R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use baton_values::List;
+    use baton_values::{List, ZSet};
     use proptest::prelude::*;
 
     fn dump(value: Value<'_>) -> Vec<u8> {
@@ -189,6 +189,60 @@ mod tests {
         let mut scratch = RestoreScratch::default();
         let value = restore(&body, VersionPolicy::Strict, &Limits::default(), &mut scratch);
         assert_eq!(value, Ok(Value::List(list.as_ref())));
+    }
+
+    fn zset(elements: &[(f64, &str)], limits: &Limits) -> ZSet {
+        let mut zset = ZSet::default();
+        for (score, member) in elements {
+            zset.put(member.as_bytes(), *score, limits);
+        }
+        zset
+    }
+
+    /// Sorted sets as Valkey 9.1.2 dumps them: `ZADD z 1 a 0.5 b -inf c`, packed and not.
+    #[test]
+    fn sorted_sets_as_the_real_server_dumps_them() {
+        let elements = [(1.0, "a"), (0.5, "b"), (f64::NEG_INFINITY, "c")];
+        for (entries, expected) in [
+            (128, "111d1d0000000600816302842d696e660581620283302e35048161020101ff50009f14dc1120aee96e"),
+            (0, "05030161000000000000f03f0162000000000000e03f0163000000000000f0ff5000e837448248f6c9ae"),
+        ] {
+            let limits = Limits { zset_entries: entries, ..Limits::default() };
+            let zset = zset(&elements, &limits);
+            let body = dump(Value::ZSet(zset.as_ref()));
+            let hex: String = body.iter().map(|b| format!("{b:02x}")).collect();
+            assert_eq!(hex, expected);
+            let mut scratch = RestoreScratch::default();
+            let value = restore(&body, VersionPolicy::Strict, &limits, &mut scratch);
+            assert_eq!(value, Ok(Value::ZSet(zset.as_ref())));
+        }
+    }
+
+    /// What older servers wrote: scores as text, and a ziplist (`ZADD z 1 a 0.5 b` on Redis 6).
+    #[test]
+    fn sorted_sets_of_older_servers() {
+        let limits = Limits::default();
+        let load = |body: &[u8]| {
+            let mut scratch = RestoreScratch::default();
+            let payload = sealed(body, 9);
+            let value = restore(&payload, VersionPolicy::Strict, &limits, &mut scratch);
+            value.map(|value| format!("{value:?}")).map_err(|error| error.to_string())
+        };
+        let shown = |elements: &[(f64, &str)]| Ok(format!("{:?}", Value::ZSet(zset(elements, &limits).as_ref())));
+        let texts = b"\x03\x03\x01a\x031.5\x01b\xff\x01c\xfe";
+        assert_eq!(load(texts), shown(&[(1.5, "a"), (f64::NEG_INFINITY, "b"), (f64::INFINITY, "c")]));
+        let ziplist = b"\x0c\x18\x18\0\0\0\x15\0\0\0\x04\0\0\x01b\x03\x030.5\x05\x01a\x03\xf2\xff";
+        assert_eq!(load(ziplist), shown(&[(0.5, "b"), (1.0, "a")]));
+        let bad: [&[u8]; 5] = [
+            b"\x03\x01\x01a\xfd",
+            b"\x03\x02\x01a\x011\x01a\x012",
+            b"\x03\x01\x01a\x01x",
+            b"\x05\x01\x01a\0\0\0\0\0\0\xf8\x7f",
+            b"\x0c\x0b\x0b\0\0\0\x0a\0\0\0\x01\0\xff",
+        ];
+        for body in bad {
+            assert_eq!(load(body), Err("Bad data format".to_string()), "{body:x?}");
+        }
     }
 
     proptest! {

@@ -6,7 +6,6 @@
 
 mod args;
 pub mod decode;
-mod double;
 mod inline;
 mod limits;
 mod out;
@@ -14,7 +13,6 @@ mod request;
 
 pub use args::{ArgRange, Args, OwnedArgs};
 pub use decode::{Reply, decode};
-pub use double::push_double;
 pub use limits::{INLINE_BYTES_MAX, Limits};
 pub use out::{Out, Proto};
 pub use request::{ProtocolError, RequestParser, Step};

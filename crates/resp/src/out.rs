@@ -140,7 +140,7 @@ impl Out {
     /// A floating-point number in its shortest text; RESP2 gets a byte string.
     pub fn double(&mut self, value: f64) {
         let mut text = Vec::with_capacity(24);
-        crate::push_double(&mut text, value);
+        baton_base::double::push_double(&mut text, value);
         match self.proto {
             Proto::V2 => self.bulk(&text),
             Proto::V3 => self.line(b',', &text),

@@ -296,6 +296,7 @@ pub(crate) fn entry_of(record: RecordRef<'_>, now: WallMs) -> Entry<'_> {
         Value::List(list) => list.encoding(),
         Value::Set(set) => set.encoding(),
         Value::Hash(hash) => hash.encoding(),
+        Value::ZSet(zset) => zset.encoding(),
         _ => value.kind().name(),
     };
     Entry {

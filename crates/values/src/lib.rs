@@ -22,6 +22,7 @@ mod set;
 mod text;
 mod tree;
 mod value;
+mod zset;
 
 pub use fields::{Hash, HashRef, LargeHash};
 pub use limits::{Limits, ListNodeLimit};
@@ -30,3 +31,4 @@ pub use listpack::{Damaged, Elements, Listpack, ListpackRef, Place};
 pub use set::{Intset, IntsetRef, LargeSet, Set, SetRef};
 pub use text::Str;
 pub use value::{Collection, CollectionType, PackedKind, Value, ValueKind};
+pub use zset::{LargeZSet, Scored, ZSet, ZSetRef};

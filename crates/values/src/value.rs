@@ -5,6 +5,7 @@ use crate::list::{List, ListRef};
 use crate::listpack::{Listpack, ListpackRef};
 use crate::set::{Intset, IntsetRef, Set, SetRef};
 use crate::text::Str;
+use crate::zset::{ZSet, ZSetRef};
 
 /// A borrowed value of any type. Two are equal if they have the same type and elements.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,6 +19,8 @@ pub enum Value<'a> {
     Set(SetRef<'a>),
     /// A hash.
     Hash(HashRef<'a>),
+    /// A sorted set.
+    ZSet(ZSetRef<'a>),
 }
 
 /// The type of a value.
@@ -32,6 +35,8 @@ pub enum ValueKind {
     Set,
     /// A hash.
     Hash,
+    /// A sorted set.
+    ZSet,
 }
 
 /// A value of its own, of any type but string.
@@ -44,6 +49,8 @@ pub enum Collection {
     Set(Set),
     /// A hash.
     Hash(Hash),
+    /// A sorted set.
+    ZSet(ZSet),
 }
 
 /// What the bytes of a packed collection are.
@@ -58,6 +65,8 @@ pub enum PackedKind {
     Set = 3,
     /// A hash as a listpack of fields and values.
     Hash = 4,
+    /// A sorted set as a listpack of members and scores.
+    ZSet = 5,
 }
 
 /// One of the types of collections.
@@ -156,6 +165,32 @@ impl CollectionType for Hash {
     }
 }
 
+impl CollectionType for ZSet {
+    const KIND: ValueKind = ValueKind::ZSet;
+
+    fn into_collection(self) -> Collection {
+        Collection::ZSet(self)
+    }
+
+    fn from_collection(collection: Collection) -> Option<ZSet> {
+        match collection {
+            Collection::ZSet(zset) => Some(zset),
+            _ => None,
+        }
+    }
+
+    fn of(collection: &mut Collection) -> Option<&mut ZSet> {
+        match collection {
+            Collection::ZSet(zset) => Some(zset),
+            _ => None,
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.is_empty()
+    }
+}
+
 impl<'a> Value<'a> {
     /// Its type.
     pub fn kind(&self) -> ValueKind {
@@ -164,6 +199,7 @@ impl<'a> Value<'a> {
             Value::List(_) => ValueKind::List,
             Value::Set(_) => ValueKind::Set,
             Value::Hash(_) => ValueKind::Hash,
+            Value::ZSet(_) => ValueKind::ZSet,
         }
     }
 
@@ -175,6 +211,7 @@ impl<'a> Value<'a> {
             PackedKind::Ints => Value::Set(SetRef::Ints(IntsetRef::trusted(bytes))),
             PackedKind::Set => Value::Set(SetRef::Packed(ListpackRef::trusted(bytes))),
             PackedKind::Hash => Value::Hash(HashRef::Packed(ListpackRef::trusted(bytes))),
+            PackedKind::ZSet => Value::ZSet(ZSetRef::Packed(ListpackRef::trusted(bytes))),
         }
     }
 
@@ -185,6 +222,7 @@ impl<'a> Value<'a> {
             Value::List(list) => Some(Collection::List(list.to_list())),
             Value::Set(set) => Some(Collection::Set(set.to_set())),
             Value::Hash(hash) => Some(Collection::Hash(hash.to_hash())),
+            Value::ZSet(zset) => Some(Collection::ZSet(zset.to_zset())),
         }
     }
 }
@@ -197,6 +235,7 @@ impl ValueKind {
             ValueKind::List => "list",
             ValueKind::Set => "set",
             ValueKind::Hash => "hash",
+            ValueKind::ZSet => "zset",
         }
     }
 }
@@ -208,6 +247,7 @@ impl Collection {
             Collection::List(list) => Value::List(list.as_ref()),
             Collection::Set(set) => Value::Set(set.as_ref()),
             Collection::Hash(hash) => Value::Hash(hash.as_ref()),
+            Collection::ZSet(zset) => Value::ZSet(zset.as_ref()),
         }
     }
 
@@ -218,9 +258,11 @@ impl Collection {
             Collection::Set(Set::Ints(ints)) => Some((PackedKind::Ints, ints.as_ref().bytes())),
             Collection::Set(Set::Packed(pack)) => Some((PackedKind::Set, pack.as_ref().bytes())),
             Collection::Hash(Hash::Packed(pack)) => Some((PackedKind::Hash, pack.as_ref().bytes())),
+            Collection::ZSet(ZSet::Packed(pack)) => Some((PackedKind::ZSet, pack.as_ref().bytes())),
             Collection::List(List::Large(_)) => None,
             Collection::Set(Set::Large(_)) => None,
             Collection::Hash(Hash::Large(_)) => None,
+            Collection::ZSet(ZSet::Large(_)) => None,
         }
     }
 
@@ -231,6 +273,7 @@ impl Collection {
             PackedKind::Ints => Collection::Set(Set::Ints(Intset::trusted(bytes))),
             PackedKind::Set => Collection::Set(Set::Packed(Listpack::trusted(bytes))),
             PackedKind::Hash => Collection::Hash(Hash::Packed(Listpack::trusted(bytes))),
+            PackedKind::ZSet => Collection::ZSet(ZSet::Packed(Listpack::trusted(bytes))),
         }
     }
 
@@ -240,6 +283,7 @@ impl Collection {
             Collection::List(list) => list.heap_bytes(),
             Collection::Set(set) => set.heap_bytes(),
             Collection::Hash(hash) => hash.heap_bytes(),
+            Collection::ZSet(zset) => zset.heap_bytes(),
         }
     }
 
@@ -249,6 +293,7 @@ impl Collection {
             Collection::List(list) => CollectionType::is_gone(list),
             Collection::Set(set) => CollectionType::is_gone(set),
             Collection::Hash(hash) => CollectionType::is_gone(hash),
+            Collection::ZSet(zset) => CollectionType::is_gone(zset),
         }
     }
 }
@@ -262,7 +307,7 @@ impl PackedKind {
     /// The kind with this number.
     #[inline]
     pub fn from_code(code: u8) -> Option<PackedKind> {
-        [PackedKind::List, PackedKind::Ints, PackedKind::Set, PackedKind::Hash]
+        [PackedKind::List, PackedKind::Ints, PackedKind::Set, PackedKind::Hash, PackedKind::ZSet]
             .into_iter()
             .find(|kind| kind.code() == code)
     }

@@ -4,6 +4,7 @@
 mod hash;
 mod list;
 mod set;
+mod zset;
 
 use std::borrow::Cow;
 
@@ -29,7 +30,10 @@ pub(crate) trait CollectionReader: Send {
 
 /// The reader for a type number, if that is a collection which can be held here.
 pub(crate) fn reader_of(number: u8) -> Option<Box<dyn CollectionReader>> {
-    list::reader_of(number).or_else(|| set::reader_of(number)).or_else(|| hash::reader_of(number))
+    list::reader_of(number)
+        .or_else(|| set::reader_of(number))
+        .or_else(|| hash::reader_of(number))
+        .or_else(|| zset::reader_of(number))
 }
 
 /// The number of the type as which a value is written.
@@ -39,6 +43,7 @@ pub(crate) fn type_number(value: &Value<'_>, target: VersionTarget) -> u8 {
         Value::List(_) => list::TYPE_WRITTEN,
         Value::Set(set) => set::type_written(*set, target),
         Value::Hash(hash) => hash::type_written(*hash),
+        Value::ZSet(zset) => zset::type_number(*zset),
         _ => unreachable!("every kind of value has a form in files"),
     }
 }
@@ -50,6 +55,7 @@ pub(crate) fn push_value(out: &mut Vec<u8>, strings: &mut StringEncoder, value: 
         Value::List(list) => list::push(out, strings, *list),
         Value::Set(set) => set::push(out, strings, *set, target),
         Value::Hash(hash) => hash::push(out, strings, *hash),
+        Value::ZSet(zset) => zset::push(out, strings, *zset),
         _ => unreachable!("every kind of value has a form in files"),
     }
 }
@@ -70,6 +76,11 @@ impl<'a> Input<'a> {
     /// A length that is a number and nothing else.
     pub(crate) fn length(&mut self) -> Result<u64, Stop> {
         self.cursor.length()
+    }
+
+    /// So many bytes as they are.
+    pub(crate) fn plain(&mut self, count: usize) -> Result<&'a [u8], Stop> {
+        Ok(&self.bytes[self.cursor.range(count)?])
     }
 
     /// A string, as its text.

@@ -4,9 +4,10 @@
 //! Two operations build them. To *add* data to a signature is to combine it bitwise with the SHA-1 of the data: the order
 //! of additions does not matter. To *mix* data in is to add it and replace the signature by its SHA-1: the order matters.
 
-use baton_base::{Slot, WallMs};
+use baton_base::{Slot, WallMs, double};
 use baton_resp::Args;
 use baton_store::{DbIndex, Entry, Expiry, Store, Value};
+use baton_values::Scored;
 
 use super::sha1::{BYTES, sha1};
 use crate::worker::client::Client;
@@ -60,6 +61,10 @@ impl Digest {
                     self.add(&pair.0);
                 }
             }
+            Value::ZSet(zset) => {
+                self.mix(&3u32.to_be_bytes());
+                zset.iter_from(0).for_each(|element| self.add(&of_scored(element)));
+            }
             _ => unreachable!("every kind of value has a signature"),
         }
     }
@@ -67,6 +72,16 @@ impl Digest {
     fn hex(&self) -> String {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+/// The signature of an element of a sorted set.
+fn of_scored(element: Scored<'_>) -> [u8; BYTES] {
+    let mut one = Digest::default();
+    one.mix(element.member.bytes(&mut itoa::Buffer::new()));
+    let mut score = Vec::new();
+    double::push_shortest(&mut score, element.score);
+    one.mix(&score);
+    one.0
 }
 
 /// The signature of all databases. Nobody writes meanwhile.
@@ -110,7 +125,7 @@ pub(super) fn values(cx: &Context<'_>, client: &mut Client, names: Args<'_>) {
 #[cfg(test)]
 mod tests {
     use baton_store::{Expire, StoreSettings, Str};
-    use baton_values::{Hash, Limits, Set};
+    use baton_values::{Collection, Hash, Limits, Set, ZSet};
 
     use super::*;
 
@@ -159,6 +174,28 @@ mod tests {
         assert_eq!(of("foo"), "68467c70ae30376e7ce005bcc8827f5ba7fd67dc");
         assert_eq!(of("due"), "8ec3828f7209dd3abdf6ee448de8b0c0bd53265f");
         assert_eq!(of("int"), "311acb99ec6c2ffc303176a787ecb8f8d91586ec");
+        let elements: [(f64, &[u8]); 8] = [
+            (1.0, b"a"),
+            (0.1, b"b"),
+            (-2.5, b"c"),
+            (f64::INFINITY, b"d"),
+            (f64::NEG_INFINITY, b"e"),
+            (3e10, b"f"),
+            (1e25, b"g"),
+            (-0.0, b"h"),
+        ];
+        for (name, limit) in [("packed", 128), ("large", 0)] {
+            let limits = Limits { zset_entries: limit, ..Limits::default() };
+            let mut zset = ZSet::default();
+            for (score, member) in elements {
+                zset.put(member, score, &limits);
+            }
+            let key = store.key(name.as_bytes());
+            let mut view = store.view(key.slot, DbIndex(0), WallMs(1), Expiry::Ignore);
+            view.put_collection(&key, Collection::ZSet(zset), Expire::Never);
+        }
+        assert_eq!(of("packed"), "8557291170b59682dbe6e157e6492b0ca075c024");
+        assert_eq!(of("large"), "b5b156299fb230a9ec5f89f0cfd424ea631ccc0e");
     }
 
     /// `SADD i 3 1 2`, `SADD p a 1 hello`, `HSET h f v n 12`, on Valkey 9.1.2.

@@ -6,6 +6,14 @@ const PLAIN_INTEGER_MAX: f64 = 4_611_686_018_427_387_904.0;
 
 /// Appends the text of `value`.
 pub fn push_double(out: &mut Vec<u8>, value: f64) {
+    if value != 0.0 && value.abs() <= PLAIN_INTEGER_MAX && value.trunc() == value {
+        return out.extend_from_slice(itoa::Buffer::new().format(value as i64).as_bytes());
+    }
+    push_shortest(out, value);
+}
+
+/// Appends the text of `value`, integers too with an exponent where that is shorter.
+pub fn push_shortest(out: &mut Vec<u8>, value: f64) {
     if value.is_nan() {
         return out.extend_from_slice(b"nan");
     }
@@ -13,10 +21,7 @@ pub fn push_double(out: &mut Vec<u8>, value: f64) {
         return out.extend_from_slice(if value > 0.0 { b"inf" } else { b"-inf" });
     }
     if value == 0.0 {
-        return out.push(b'0');
-    }
-    if value.abs() <= PLAIN_INTEGER_MAX && value.trunc() == value {
-        return out.extend_from_slice(itoa::Buffer::new().format(value as i64).as_bytes());
+        return out.extend_from_slice(if value.is_sign_negative() { b"-0" } else { b"0" });
     }
     if value < 0.0 {
         out.push(b'-');
@@ -58,6 +63,27 @@ fn push_digits(out: &mut Vec<u8>, digits: &[u8], exponent: i32) {
     }
 }
 
+/// A number with 17 significant digits, as C's `%.17g` writes it.
+pub fn digits_17(number: f64) -> String {
+    const DIGITS: i32 = 17;
+    if number.is_infinite() {
+        return if number > 0.0 { "inf" } else { "-inf" }.to_string();
+    }
+    let text = format!("{number:.16e}");
+    let (mantissa, exponent) = text.split_once('e').expect("the format has an exponent");
+    let exponent: i32 = exponent.parse().expect("the format has a number there");
+    if (-4..DIGITS).contains(&exponent) {
+        let text = format!("{number:.*}", (DIGITS - 1 - exponent) as usize);
+        return if text.contains('.') { trimmed(&text).to_string() } else { text };
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{}e{sign}{:02}", trimmed(mantissa), exponent.abs())
+}
+
+fn trimmed(decimals: &str) -> &str {
+    decimals.trim_end_matches('0').trim_end_matches('.')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,7 +99,8 @@ mod tests {
     fn spelled_as_the_real_server_does() {
         for (value, expected) in [
             (0.1, "0.1"),
-            (-0.0, "0"),
+            (-0.0, "-0"),
+            (0.0, "0"),
             (3e10, "30000000000"),
             (1e18, "1000000000000000000"),
             (4.6e18, "4600000000000000000"),
@@ -101,6 +128,25 @@ mod tests {
             (f64::NAN, "nan"),
         ] {
             assert_eq!(text(value), expected);
+        }
+    }
+
+    #[test]
+    fn numbers_with_17_digits() {
+        for (number, text) in [
+            (0.1, "0.10000000000000001"),
+            (-2.5, "-2.5"),
+            (-0.0, "-0"),
+            (30_000_000_000.0, "30000000000"),
+            (1e16, "10000000000000000"),
+            (1e17, "1e+17"),
+            (1e25, "1.0000000000000001e+25"),
+            (0.0001, "0.0001"),
+            (0.00001, "1.0000000000000001e-05"),
+            (5e-324, "4.9406564584124654e-324"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(digits_17(number), text);
         }
     }
 
