@@ -36,6 +36,7 @@ mod spec;
 mod string;
 mod table;
 mod wait;
+mod zset;
 
 pub use arg::{Arg, ArgFlags, ArgKind};
 pub use effects::{Effects, Propagate};

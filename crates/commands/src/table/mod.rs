@@ -18,6 +18,8 @@ mod server;
 mod set;
 mod string;
 mod transactions;
+mod zset;
+mod zset_many;
 
 use crate::CommandSpec;
 
@@ -28,6 +30,8 @@ pub(crate) static FAMILIES: &[&[CommandSpec]] = &[
     list::COMMANDS,
     set::COMMANDS,
     hash::COMMANDS,
+    zset::COMMANDS,
+    zset_many::COMMANDS,
     generic::COMMANDS,
     dump::COMMANDS,
     expire::COMMANDS,

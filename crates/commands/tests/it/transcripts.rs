@@ -45,6 +45,7 @@ transcripts! {
     list list_middle
     set get multi edit incr lcs bitmap
     set_type set_type_resp3
+    zset zset_algebra
     hash hash_resp3
     generic dump expire keyspace
 }

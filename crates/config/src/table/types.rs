@@ -40,11 +40,9 @@ pub(super) const TABLE: &[Directive] = &[
     entries(Id::SetMaxListpackEntries, "set-max-listpack-entries", "128", "Most members of a packed set."),
     int(Id::SetMaxListpackValue, "set-max-listpack-value", "64", NAT64, Unit::Bytes, "Longest member of a packed set."),
     entries(Id::ZsetMaxListpackEntries, "zset-max-listpack-entries", "128", "Most members of a packed sorted set.")
-        .alias("zset-max-ziplist-entries")
-        .accepted(NOTE),
+        .alias("zset-max-ziplist-entries"),
     bytes(Id::ZsetMaxListpackValue, "zset-max-listpack-value", "64", "Longest member of a packed sorted set.")
-        .alias("zset-max-ziplist-value")
-        .accepted(NOTE),
+        .alias("zset-max-ziplist-value"),
     bytes(Id::HllSparseMaxBytes, "hll-sparse-max-bytes", "3000", "Longest sparse HyperLogLog.").accepted(NOTE),
     bytes(Id::StreamNodeMaxBytes, "stream-node-max-bytes", "4096", "Longest node of a stream; 0 is no limit.")
         .accepted(NOTE),

@@ -1,0 +1,207 @@
+//! Unions, intersections and differences of sorted sets.
+
+use baton_base::num;
+use baton_values::ZSet;
+
+use super::gathered::{Aggregate, Gathered, weighted};
+use super::{reply_head, reply_scored, store};
+use crate::exec::Exec;
+use crate::fail::Fail;
+use crate::number::{count_or, int};
+
+/// How sets are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Op {
+    Union,
+    Inter,
+    Diff,
+}
+
+/// Where the result goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    Reply,
+    Store,
+    Count,
+}
+
+/// One of the sets.
+struct Source {
+    zset: ZSet,
+    weight: f64,
+}
+
+/// What the words behind the keys say.
+struct Options {
+    weights: Vec<f64>,
+    aggregate: Aggregate,
+    with_scores: bool,
+    /// Elements to count, at most; 0 is no limit.
+    limit: u64,
+}
+
+/// ZUNION numkeys key [key ...] [WEIGHTS weight ...] [AGGREGATE SUM|MIN|MAX] [WITHSCORES].
+pub(crate) fn zunion(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    combine(x, Op::Union, Use::Reply, "zunion")
+}
+
+/// ZINTER numkeys key [key ...] [WEIGHTS weight ...] [AGGREGATE SUM|MIN|MAX] [WITHSCORES].
+pub(crate) fn zinter(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    combine(x, Op::Inter, Use::Reply, "zinter")
+}
+
+/// ZDIFF numkeys key [key ...] [WITHSCORES].
+pub(crate) fn zdiff(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    combine(x, Op::Diff, Use::Reply, "zdiff")
+}
+
+/// ZUNIONSTORE destination numkeys key [key ...] [WEIGHTS weight ...] [AGGREGATE SUM|MIN|MAX].
+pub(crate) fn zunionstore(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    combine(x, Op::Union, Use::Store, "zunionstore")
+}
+
+/// ZINTERSTORE destination numkeys key [key ...] [WEIGHTS weight ...] [AGGREGATE SUM|MIN|MAX].
+pub(crate) fn zinterstore(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    combine(x, Op::Inter, Use::Store, "zinterstore")
+}
+
+/// ZDIFFSTORE destination numkeys key [key ...].
+pub(crate) fn zdiffstore(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    combine(x, Op::Diff, Use::Store, "zdiffstore")
+}
+
+/// ZINTERCARD numkeys key [key ...] [LIMIT limit].
+pub(crate) fn zintercard(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    combine(x, Op::Inter, Use::Count, "zintercard")
+}
+
+fn combine(x: &mut Exec<'_, '_>, op: Op, used: Use, name: &'static str) -> Result<(), Fail> {
+    let count_at = if used == Use::Store { 2 } else { 1 };
+    let count = int(&x.args[count_at])?;
+    if count < 1 {
+        return Err(Fail::Bytes(format!("ERR at least 1 input key is needed for '{name}' command").into_bytes()));
+    }
+    let count = usize::try_from(count).ok().filter(|count| *count < x.args.len() - count_at).ok_or(Fail::Syntax)?;
+    let mut sources = sources(x, count, count_at + 1, used)?;
+    let options = Options::parse(x, count_at + 1 + count, count, op, used)?;
+    for (source, weight) in sources.iter_mut().zip(&options.weights) {
+        source.weight = *weight;
+    }
+    let mut result = Gathered::default();
+    match op {
+        Op::Union => union(&mut sources, options.aggregate, &mut result),
+        Op::Inter => inter(&mut sources, options.aggregate, options.limit, &mut result),
+        Op::Diff => diff(&sources, &mut result),
+    }
+    match used {
+        Use::Count => x.out.int(result.len() as i64),
+        Use::Reply => {
+            result.order();
+            reply_head(x.out, result.len(), options.with_scores);
+            result.iter().for_each(|element| reply_scored(x.out, element, options.with_scores));
+        }
+        Use::Store => {
+            result.order();
+            let (key, zset) = (x.key(0, 1), result.to_zset(&x.limits()));
+            store(x, &key, zset, name);
+        }
+    }
+    Ok(())
+}
+
+/// The sets that the keys hold: as they are now, so that the destination may be one of them.
+fn sources(x: &mut Exec<'_, '_>, count: usize, first: usize, used: Use) -> Result<Vec<Source>, Fail> {
+    let declared_before = usize::from(used == Use::Store);
+    (0..count)
+        .map(|nth| {
+            let key = x.key(declared_before + nth, first + nth);
+            let zset = x.view.cloned::<ZSet>(&key, x.touch)?.unwrap_or_default();
+            Ok(Source { zset, weight: 1.0 })
+        })
+        .collect()
+}
+
+impl Options {
+    fn parse(x: &Exec<'_, '_>, first: usize, count: usize, op: Op, used: Use) -> Result<Options, Fail> {
+        let mut options = Options { weights: Vec::new(), aggregate: Aggregate::Sum, with_scores: false, limit: 0 };
+        let is_scored = op != Op::Diff && used != Use::Count;
+        let (args, mut at) = (x.args, first);
+        while let Some(word) = args.get(at) {
+            let left = args.len() - at;
+            match word {
+                _ if is_scored && left > count && word.eq_ignore_ascii_case(b"WEIGHTS") => {
+                    let not_a_weight = || Fail::Text("ERR weight value is not a float");
+                    let weights = (at + 1..=at + count).map(|i| num::parse_f64(&args[i]).ok_or_else(not_a_weight));
+                    options.weights = weights.collect::<Result<_, _>>()?;
+                    at += count;
+                }
+                _ if is_scored && left > 1 && word.eq_ignore_ascii_case(b"AGGREGATE") => {
+                    at += 1;
+                    options.aggregate = aggregate(&args[at])?;
+                }
+                _ if used == Use::Reply && word.eq_ignore_ascii_case(b"WITHSCORES") => options.with_scores = true,
+                _ if used == Use::Count && left > 1 && word.eq_ignore_ascii_case(b"LIMIT") => {
+                    at += 1;
+                    options.limit = count_or(&args[at], 0, "ERR LIMIT can't be negative")?;
+                }
+                _ => return Err(Fail::Syntax),
+            }
+            at += 1;
+        }
+        Ok(options)
+    }
+}
+
+fn aggregate(word: &[u8]) -> Result<Aggregate, Fail> {
+    match word {
+        _ if word.eq_ignore_ascii_case(b"SUM") => Ok(Aggregate::Sum),
+        _ if word.eq_ignore_ascii_case(b"MIN") => Ok(Aggregate::Min),
+        _ if word.eq_ignore_ascii_case(b"MAX") => Ok(Aggregate::Max),
+        _ => Err(Fail::Syntax),
+    }
+}
+
+/// All members of all. Sums are added from the smallest set to the largest, which decides how they are rounded.
+fn union(sources: &mut [Source], aggregate: Aggregate, result: &mut Gathered) {
+    sources.sort_by_key(|source| source.zset.len());
+    for source in &*sources {
+        for element in source.zset.as_ref().iter_from(0) {
+            let member = element.member;
+            result.push(member.bytes(&mut itoa::Buffer::new()), weighted(element.score, source.weight));
+        }
+    }
+    result.join(aggregate);
+}
+
+/// The members that are in all; at most `limit`, if that is not 0.
+fn inter(sources: &mut [Source], aggregate: Aggregate, limit: u64, result: &mut Gathered) {
+    sources.sort_by_key(|source| source.zset.len());
+    let Some((smallest, others)) = sources.split_first() else { return };
+    for element in smallest.zset.as_ref().iter_from(0) {
+        let mut scratch = itoa::Buffer::new();
+        let member = element.member.bytes(&mut scratch);
+        let first = Some(weighted(element.score, smallest.weight));
+        let score = others.iter().fold(first, |sum, other| {
+            let score = other.zset.as_ref().score(member)?;
+            Some(aggregate.join(sum?, weighted(score, other.weight)))
+        });
+        if let Some(score) = score {
+            result.push(member, score);
+        }
+        if limit > 0 && result.len() as u64 >= limit {
+            break;
+        }
+    }
+}
+
+/// The members of the first that are in none of the others.
+fn diff(sources: &[Source], result: &mut Gathered) {
+    let Some((first, others)) = sources.split_first() else { return };
+    for element in first.zset.as_ref().iter_from(0) {
+        let mut scratch = itoa::Buffer::new();
+        let member = element.member.bytes(&mut scratch);
+        if !others.iter().any(|other| other.zset.as_ref().score(member).is_some()) {
+            result.push(member, element.score);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Taking elements from the ends of sorted sets.
+
+use baton_resp::Proto;
+use baton_store::{Key, Missing};
+use baton_values::ZSet;
+
+use super::{End, notify_removal, zset_of};
+use crate::exec::Exec;
+use crate::fail::Fail;
+use crate::number::{count, count_or};
+use crate::reply::ReplyText as _;
+
+/// ZPOPMIN key [count].
+pub(crate) fn zpopmin(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    pop(x, End::Low)
+}
+
+/// ZPOPMAX key [count].
+pub(crate) fn zpopmax(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    pop(x, End::High)
+}
+
+fn pop(x: &mut Exec<'_, '_>, end: End) -> Result<(), Fail> {
+    if x.args.len() > 3 {
+        return Err(Fail::Syntax);
+    }
+    let wanted = x.args.get(2).map(count).transpose()?;
+    let key = x.key(0, 1);
+    let len = match x.view.read(&key, x.touch) {
+        Some(entry) => zset_of(&entry)?.len(),
+        None => 0,
+    };
+    let taken = wanted.unwrap_or(1).min(len);
+    // Only a count makes RESP3 reply pairs.
+    let as_pairs = wanted.is_some() && x.out.proto == Proto::V3;
+    x.out.array(if as_pairs { taken as usize } else { 2 * taken as usize });
+    take(x, &key, end, taken, as_pairs)
+}
+
+/// ZMPOP numkeys key [key ...] MIN|MAX [COUNT count].
+pub(crate) fn zmpop(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    let keys = count_or(&x.args[1], 1, "ERR numkeys should be greater than 0")?;
+    // A number so large that the words can't follow is as wrong as a word that isn't there.
+    let end_at = usize::try_from(keys).ok().and_then(|keys| keys.checked_add(2)).ok_or(Fail::Syntax)?;
+    let end = match x.args.get(end_at) {
+        Some(word) if word.eq_ignore_ascii_case(b"MIN") => End::Low,
+        Some(word) if word.eq_ignore_ascii_case(b"MAX") => End::High,
+        _ => return Err(Fail::Syntax),
+    };
+    let wanted = match (x.args.len() - end_at - 1, x.args.get(end_at + 1)) {
+        (0, _) => 1,
+        (2, Some(word)) if word.eq_ignore_ascii_case(b"COUNT") => {
+            count_or(&x.args[end_at + 2], 1, "ERR count should be greater than 0")?
+        }
+        _ => return Err(Fail::Syntax),
+    };
+    for nth in 0..end_at - 2 {
+        let key = x.key(nth, nth + 2);
+        let Some(entry) = x.view.peek(&key) else { continue };
+        let taken = wanted.min(zset_of(&entry)?.len());
+        x.out.array(2);
+        x.out.bulk(key.bytes);
+        x.out.array(taken as usize);
+        take(x, &key, end, taken, true)?;
+        let name: &[u8] = if end == End::Low { b"ZPOPMIN" } else { b"ZPOPMAX" };
+        x.effects.replace(&[name, key.bytes, itoa::Buffer::new().format(taken).as_bytes()]);
+        return Ok(());
+    }
+    x.out.null_array();
+    Ok(())
+}
+
+/// Replies elements from an end on, without a header, removes them and tells listeners.
+fn take(x: &mut Exec<'_, '_>, key: &Key<'_>, end: End, taken: u64, as_pairs: bool) -> Result<(), Fail> {
+    if taken == 0 {
+        return Ok(());
+    }
+    let out = &mut *x.out;
+    let done = x.view.edit(key, Missing::Skip, |zset: &mut ZSet| {
+        let len = zset.len();
+        let mut reply = |element: baton_values::Scored<'_>| {
+            if as_pairs {
+                out.array(2);
+            }
+            out.text(element.member);
+            out.double(element.score);
+        };
+        match end {
+            End::Low => zset.as_ref().iter_from(0).take(taken as usize).for_each(&mut reply),
+            End::High => zset.as_ref().iter_back_from(len).take(taken as usize).for_each(&mut reply),
+        }
+        zset.remove_ranks(if end == End::Low { 0..taken } else { len - taken..len });
+        (taken, zset.is_empty())
+    })?;
+    notify_removal(x, key, if end == End::Low { "zpopmin" } else { "zpopmax" }, done.unwrap_or(false));
+    Ok(())
+}
