@@ -2,9 +2,59 @@
 
 use crate::flags::{acl, flags};
 use crate::key_spec::key_flags;
-use crate::{Arg, CommandSpec, Group, KeySpec, Run, zset};
+use crate::{Arg, ArgKind, CommandSpec, Group, KeySpec, Run, zset};
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "bzmpop",
+        arity: -5,
+        flags: flags!(WRITE | BLOCKING | MOVABLEKEYS),
+        acl: acl!(SORTEDSET),
+        keys: &[KeySpec::counted(2, 0, 1, 1, key_flags!(RW | ACCESS | DELETE))],
+        group: Group::SortedSet,
+        summary: "Removes elements from an end of the first sorted set that has any, waiting for one if none has.",
+        since: "7.0.0",
+        complexity: "O(K) + O(M*log(N)), K being the number of keys, M of elements taken, N of elements",
+        args: &[
+            Arg::new("timeout", ArgKind::Double),
+            Arg::integer("numkeys"),
+            Arg::key("key", 0).multiple(),
+            Arg::oneof("where", &[Arg::word("min", "MIN"), Arg::word("max", "MAX")]),
+            Arg::integer("count").token("COUNT").optional(),
+        ],
+        run: Run::Keyspace(zset::bzmpop),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "bzpopmax",
+        arity: -3,
+        flags: flags!(WRITE | BLOCKING | FAST),
+        acl: acl!(SORTEDSET),
+        keys: &[KeySpec::range(1, -2, 1, key_flags!(RW | ACCESS | DELETE))],
+        group: Group::SortedSet,
+        summary: "Removes the element with the highest score from the first sorted set that has any, waiting for one if none has.",
+        since: "5.0.0",
+        complexity: "O(log(N)), N being the number of elements",
+        history: &[("6.0.0", "The timeout may be a fraction.")],
+        args: &[Arg::key("key", 0).multiple(), Arg::new("timeout", ArgKind::Double)],
+        run: Run::Keyspace(zset::bzpopmax),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "bzpopmin",
+        arity: -3,
+        flags: flags!(WRITE | BLOCKING | FAST),
+        acl: acl!(SORTEDSET),
+        keys: &[KeySpec::range(1, -2, 1, key_flags!(RW | ACCESS | DELETE))],
+        group: Group::SortedSet,
+        summary: "Removes the element with the lowest score from the first sorted set that has any, waiting for one if none has.",
+        since: "5.0.0",
+        complexity: "O(log(N)), N being the number of elements",
+        history: &[("6.0.0", "The timeout may be a fraction.")],
+        args: &[Arg::key("key", 0).multiple(), Arg::new("timeout", ArgKind::Double)],
+        run: Run::Keyspace(zset::bzpopmin),
+        ..CommandSpec::BASE
+    },
     CommandSpec {
         name: "zdiff",
         arity: -3,

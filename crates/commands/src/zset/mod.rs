@@ -2,6 +2,7 @@
 
 mod add;
 mod algebra;
+mod block;
 mod bounds;
 mod gathered;
 mod lookup;
@@ -13,6 +14,7 @@ mod scan;
 
 pub(crate) use add::{zadd, zincrby};
 pub(crate) use algebra::{zdiff, zdiffstore, zinter, zintercard, zinterstore, zunion, zunionstore};
+pub(crate) use block::{bzmpop, bzpopmax, bzpopmin};
 pub(crate) use lookup::{zcard, zcount, zlexcount, zmscore, zrank, zrevrank, zscore};
 pub(crate) use pop::{zmpop, zpopmax, zpopmin};
 pub(crate) use random::zrandmember;
@@ -36,6 +38,13 @@ enum End {
     Low,
     /// The other one.
     High,
+}
+
+impl End {
+    /// The command that takes from here.
+    fn pop_command(self) -> &'static [u8] {
+        if self == End::Low { b"ZPOPMIN" } else { b"ZPOPMAX" }
+    }
 }
 
 /// The sorted set of an entry, if it holds one.

@@ -39,9 +39,18 @@ fn pop(x: &mut Exec<'_, '_>, end: End) -> Result<(), Fail> {
 
 /// ZMPOP numkeys key [key ...] MIN|MAX [COUNT count].
 pub(crate) fn zmpop(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
-    let keys = count_or(&x.args[1], 1, "ERR numkeys should be greater than 0")?;
+    if try_multi_pop(x, 1)?.is_some() {
+        x.out.null_array();
+    }
+    Ok(())
+}
+
+/// Pops from the first sorted set that there is, the number of keys being argument `at`; gives how many keys there are if
+/// there is none.
+pub(super) fn try_multi_pop(x: &mut Exec<'_, '_>, at: usize) -> Result<Option<usize>, Fail> {
+    let keys = count_or(&x.args[at], 1, "ERR numkeys should be greater than 0")?;
     // A number so large that the words can't follow is as wrong as a word that isn't there.
-    let end_at = usize::try_from(keys).ok().and_then(|keys| keys.checked_add(2)).ok_or(Fail::Syntax)?;
+    let end_at = usize::try_from(keys).ok().and_then(|keys| keys.checked_add(at + 1)).ok_or(Fail::Syntax)?;
     let end = match x.args.get(end_at) {
         Some(word) if word.eq_ignore_ascii_case(b"MIN") => End::Low,
         Some(word) if word.eq_ignore_ascii_case(b"MAX") => End::High,
@@ -54,24 +63,23 @@ pub(crate) fn zmpop(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         }
         _ => return Err(Fail::Syntax),
     };
-    for nth in 0..end_at - 2 {
-        let key = x.key(nth, nth + 2);
+    let keys = end_at - at - 1;
+    for nth in 0..keys {
+        let key = x.key(nth, nth + at + 1);
         let Some(entry) = x.view.peek(&key) else { continue };
         let taken = wanted.min(zset_of(&entry)?.len());
         x.out.array(2);
         x.out.bulk(key.bytes);
         x.out.array(taken as usize);
         take(x, &key, end, taken, true)?;
-        let name: &[u8] = if end == End::Low { b"ZPOPMIN" } else { b"ZPOPMAX" };
-        x.effects.replace(&[name, key.bytes, itoa::Buffer::new().format(taken).as_bytes()]);
-        return Ok(());
+        x.effects.replace(&[end.pop_command(), key.bytes, itoa::Buffer::new().format(taken).as_bytes()]);
+        return Ok(None);
     }
-    x.out.null_array();
-    Ok(())
+    Ok(Some(keys))
 }
 
 /// Replies elements from an end on, without a header, removes them and tells listeners.
-fn take(x: &mut Exec<'_, '_>, key: &Key<'_>, end: End, taken: u64, as_pairs: bool) -> Result<(), Fail> {
+pub(super) fn take(x: &mut Exec<'_, '_>, key: &Key<'_>, end: End, taken: u64, as_pairs: bool) -> Result<(), Fail> {
     if taken == 0 {
         return Ok(());
     }
