@@ -1,7 +1,8 @@
-//! Unions, intersections and differences of sorted sets.
+//! Unions, intersections and differences of sorted sets, and of sets, whose members all have the score 1.
 
 use baton_base::num;
-use baton_values::ZSet;
+use baton_store::Value;
+use baton_values::{Scored, Set, Str, ZSet};
 
 use super::gathered::{Aggregate, Gathered, weighted};
 use super::{reply_head, reply_scored, store};
@@ -27,8 +28,37 @@ enum Use {
 
 /// One of the sets.
 struct Source {
-    zset: ZSet,
+    members: Members,
     weight: f64,
+}
+
+enum Members {
+    Scored(ZSet),
+    Plain(Set),
+}
+
+impl Members {
+    fn len(&self) -> u64 {
+        match self {
+            Members::Scored(zset) => zset.len(),
+            Members::Plain(set) => set.len(),
+        }
+    }
+
+    fn score(&self, member: &[u8]) -> Option<f64> {
+        match self {
+            Members::Scored(zset) => zset.as_ref().score(member),
+            Members::Plain(set) => set.as_ref().contains(Str::of(member)).then_some(1.0),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Scored<'_>> {
+        let (scored, plain) = match self {
+            Members::Scored(zset) => (Some(zset.as_ref().iter_from(0)), None),
+            Members::Plain(set) => (None, Some(set.as_ref().iter().map(|member| Scored { member, score: 1.0 }))),
+        };
+        scored.into_iter().flatten().chain(plain.into_iter().flatten())
+    }
 }
 
 /// What the words behind the keys say.
@@ -115,8 +145,13 @@ fn sources(x: &mut Exec<'_, '_>, count: usize, first: usize, used: Use) -> Resul
     (0..count)
         .map(|nth| {
             let key = x.key(declared_before + nth, first + nth);
-            let zset = x.view.cloned::<ZSet>(&key, x.touch)?.unwrap_or_default();
-            Ok(Source { zset, weight: 1.0 })
+            let members = match x.view.read(&key, x.touch).map(|entry| entry.value) {
+                None => Members::Scored(ZSet::default()),
+                Some(Value::ZSet(zset)) => Members::Scored(zset.to_zset()),
+                Some(Value::Set(set)) => Members::Plain(set.to_set()),
+                Some(_) => return Err(Fail::WrongType),
+            };
+            Ok(Source { members, weight: 1.0 })
         })
         .collect()
 }
@@ -163,9 +198,9 @@ fn aggregate(word: &[u8]) -> Result<Aggregate, Fail> {
 
 /// All members of all. Sums are added from the smallest set to the largest, which decides how they are rounded.
 fn union(sources: &mut [Source], aggregate: Aggregate, result: &mut Gathered) {
-    sources.sort_by_key(|source| source.zset.len());
+    sources.sort_by_key(|source| source.members.len());
     for source in &*sources {
-        for element in source.zset.as_ref().iter_from(0) {
+        for element in source.members.iter() {
             let member = element.member;
             result.push(member.bytes(&mut itoa::Buffer::new()), weighted(element.score, source.weight));
         }
@@ -175,14 +210,14 @@ fn union(sources: &mut [Source], aggregate: Aggregate, result: &mut Gathered) {
 
 /// The members that are in all; at most `limit`, if that is not 0.
 fn inter(sources: &mut [Source], aggregate: Aggregate, limit: u64, result: &mut Gathered) {
-    sources.sort_by_key(|source| source.zset.len());
+    sources.sort_by_key(|source| source.members.len());
     let Some((smallest, others)) = sources.split_first() else { return };
-    for element in smallest.zset.as_ref().iter_from(0) {
+    for element in smallest.members.iter() {
         let mut scratch = itoa::Buffer::new();
         let member = element.member.bytes(&mut scratch);
         let first = Some(weighted(element.score, smallest.weight));
         let score = others.iter().fold(first, |sum, other| {
-            let score = other.zset.as_ref().score(member)?;
+            let score = other.members.score(member)?;
             Some(aggregate.join(sum?, weighted(score, other.weight)))
         });
         if let Some(score) = score {
@@ -197,10 +232,10 @@ fn inter(sources: &mut [Source], aggregate: Aggregate, limit: u64, result: &mut 
 /// The members of the first that are in none of the others.
 fn diff(sources: &[Source], result: &mut Gathered) {
     let Some((first, others)) = sources.split_first() else { return };
-    for element in first.zset.as_ref().iter_from(0) {
+    for element in first.members.iter() {
         let mut scratch = itoa::Buffer::new();
         let member = element.member.bytes(&mut scratch);
-        if !others.iter().any(|other| other.zset.as_ref().score(member).is_some()) {
+        if !others.iter().any(|other| other.members.score(member).is_some()) {
             result.push(member, element.score);
         }
     }
