@@ -112,6 +112,8 @@ pub struct Env {
     pub events: EventClass,
     /// When collections are packed; the seed is the store's.
     pub limits: Limits,
+    /// Longest sparse HyperLogLog in bytes (`hll-sparse-max-bytes`).
+    pub hll_sparse_bytes: usize,
     /// Whether DUMP compresses long strings (`rdbcompression`).
     pub rdb_compress: bool,
     /// Which versions of payloads RESTORE takes (`rdb-version-check`).
@@ -127,6 +129,7 @@ impl Default for Env {
             cluster: false,
             events: EventClass::empty(),
             limits: Limits::default(),
+            hll_sparse_bytes: 3000,
             rdb_compress: true,
             rdb_versions: VersionPolicy::default(),
         }

@@ -23,6 +23,7 @@ mod fail;
 mod flags;
 mod generic;
 mod hash;
+mod hyperloglog;
 mod key_spec;
 mod keys;
 mod list;

@@ -294,6 +294,7 @@ impl World {
             cluster: hot.cluster,
             events: EventClass::of_setting(hot.events),
             limits: crate::entries::limits(&self.settings, 0),
+            hll_sparse_bytes: usize::try_from(self.settings.int(Id::HllSparseMaxBytes)).unwrap_or(0),
             rdb_compress: self.settings.bool(Id::RdbCompression),
             rdb_versions: crate::entries::versions(&self.settings),
         });

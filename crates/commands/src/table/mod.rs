@@ -11,6 +11,7 @@ mod dump;
 mod expire;
 mod generic;
 mod hash;
+mod hyperloglog;
 mod list;
 mod pubsub;
 mod replication;
@@ -27,6 +28,7 @@ use crate::CommandSpec;
 pub(crate) static FAMILIES: &[&[CommandSpec]] = &[
     string::COMMANDS,
     bitmap::COMMANDS,
+    hyperloglog::COMMANDS,
     list::COMMANDS,
     set::COMMANDS,
     hash::COMMANDS,
