@@ -8,8 +8,9 @@ use crate::listpack::bare;
 use crate::text::Str;
 use crate::tree::{Leaf, SplitAt};
 
-/// Bytes of elements in a leaf, at most, unless all have one hash.
-const LEAF_BYTES: usize = 2048;
+/// Bytes of elements in a leaf, at most, unless all have one hash. What a leaf takes beside its elements is shared by them,
+/// and a change moves half of their bytes at most.
+const LEAF_BYTES: usize = 4096;
 /// Elements of a leaf, at most, unless all have one hash.
 const LEAF_ELEMENTS: usize = 128;
 
@@ -80,27 +81,23 @@ pub(crate) type Element<'a, B> = (Str<'a>, <B as Beside>::Of<'a>);
 pub(crate) struct HashLeaf<B> {
     index: Vec<Slot>,
     elements: Vec<u8>,
+    /// Elements begin at multiples of two to the power of this. More than 0 only where large elements share a hash.
+    shift: u8,
     beside: PhantomData<B>,
 }
 
-/// The hash of an element in the upper half, where it begins in the lower one.
+/// The hash of an element in two halves, and where it begins: 6 bytes.
 #[derive(Clone, Copy)]
-struct Slot(u64);
+struct Slot([u16; 3]);
 
 impl Slot {
-    fn new(hash: u32, at: usize) -> Slot {
-        let at = u32::try_from(at).expect("elements with the same hash are less than 4 GiB");
-        Slot(u64::from(hash) << 32 | u64::from(at))
+    fn new(hash: u32, start: u16) -> Slot {
+        Slot([(hash >> 16) as u16, hash as u16, start])
     }
 
     #[inline]
     fn hash(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
-
-    #[inline]
-    fn at(self) -> usize {
-        self.0 as u32 as usize
+        u32::from(self.0[0]) << 16 | u32::from(self.0[1])
     }
 }
 
@@ -118,7 +115,7 @@ impl<B: Beside> HashLeaf<B> {
         while let Some(slot) = self.index.get(i)
             && slot.hash() == hash
         {
-            if bare::read(&self.elements, slot.at()).0 == name {
+            if bare::read(&self.elements, self.start(i)).0 == name {
                 return Ok(i);
             }
             i += 1;
@@ -129,15 +126,59 @@ impl<B: Beside> HashLeaf<B> {
     /// An element by its place in the order of hashes.
     #[inline]
     pub(super) fn element(&self, index: usize) -> Element<'_, B> {
-        let (name, at) = bare::read(&self.elements, self.index[index].at());
+        let (name, at) = bare::read(&self.elements, self.start(index));
         (name, B::read(&self.elements, at).0)
     }
 
-    /// Where the bytes of an element begin, where what stands beside its name does, and where they end.
+    /// Where an element begins.
+    #[inline]
+    fn start(&self, index: usize) -> usize {
+        usize::from(self.index[index].0[2]) << self.shift
+    }
+
+    /// Where the bytes of an element begin, where what stands beside its name does, and where they end, bytes that only fill
+    /// up included.
     fn places(&self, index: usize) -> [usize; 3] {
-        let at = self.index[index].at();
-        let (_, beside) = bare::read(&self.elements, at);
-        [at, beside, B::read(&self.elements, beside).1]
+        let start = self.start(index);
+        let (_, beside) = bare::read(&self.elements, start);
+        [start, beside, B::read(&self.elements, beside).1.next_multiple_of(1 << self.shift)]
+    }
+
+    /// Puts an element behind the others, with this index.
+    fn put(&mut self, index: usize, hash: u32, size: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = loop {
+            match u16::try_from(self.elements.len() >> self.shift) {
+                Ok(start) => break start,
+                Err(_) => self.widen(),
+            }
+        };
+        make_room(&mut self.elements, size.next_multiple_of(1 << self.shift));
+        write(&mut self.elements);
+        self.elements.resize(self.elements.len().next_multiple_of(1 << self.shift), 0);
+        make_room(&mut self.index, 1);
+        self.index.insert(index, Slot::new(hash, start));
+    }
+
+    /// Doubles the distance between places at which elements may begin.
+    #[cold]
+    fn widen(&mut self) {
+        let shift = self.shift + 1;
+        let mut wide = HashLeaf { shift, ..HashLeaf::default() };
+        wide.take_in(self, 0..self.index.len());
+        *self = wide;
+    }
+
+    /// Puts elements of another leaf behind the own ones, which they follow in the order of hashes.
+    fn take_in(&mut self, other: &HashLeaf<B>, range: Range<usize>) {
+        let bytes = range.clone().map(|i| other.places(i)).map(|[from, _, to]| to - from).sum();
+        make_room(&mut self.elements, bytes);
+        make_room(&mut self.index, range.len());
+        for i in range {
+            let [from, beside, _] = other.places(i);
+            let to = B::read(&other.elements, beside).1;
+            let element = &other.elements[from..to];
+            self.put(self.index.len(), other.index[i].hash(), element.len(), |out| out.extend_from_slice(element));
+        }
     }
 
     /// What stands beside a name.
@@ -164,35 +205,29 @@ impl<B: Beside> HashLeaf<B> {
                 false
             }
             Err(index) => {
-                let at = self.elements.len();
-                make_room(&mut self.elements, bare::size(name) + B::size(beside));
-                bare::write(&mut self.elements, name);
-                B::write(&mut self.elements, beside);
-                make_room(&mut self.index, 1);
-                self.index.insert(index, Slot::new(hash, at));
+                self.put(index, hash, bare::size(name) + B::size(beside), |out| {
+                    bare::write(out, name);
+                    B::write(out, beside);
+                });
                 true
             }
         }
     }
 
     fn replace(&mut self, index: usize, beside: B::Of<'_>) {
-        let [_, from, to] = self.places(index);
-        let (old, new) = (to - from, B::size(beside));
-        if old == new {
-            let mut bytes = Vec::with_capacity(new);
-            B::write(&mut bytes, beside);
+        let [start, from, _] = self.places(index);
+        let to = B::read(&self.elements, from).1;
+        let mut bytes = Vec::with_capacity(B::size(beside));
+        B::write(&mut bytes, beside);
+        if bytes.len() == to - from {
             self.elements[from..to].copy_from_slice(&bytes);
             return;
         }
-        // Written anew at the end: elements have no order among each other.
-        let [at, ..] = self.places(index);
-        let name = self.elements[at..from].to_vec();
-        self.cut(at..to);
-        make_room(&mut self.elements, name.len() + new);
-        self.index[index] = Slot::new(self.index[index].hash(), self.elements.len());
-        self.elements.extend_from_slice(&name);
-        B::write(&mut self.elements, beside);
-        give_room_back(&mut self.elements);
+        // Put anew at the end: the bytes of elements have no order among each other.
+        let hash = self.index[index].hash();
+        bytes.splice(0..0, self.elements[start..from].iter().copied());
+        self.remove(index..index + 1);
+        self.put(index, hash, bytes.len(), |out| out.extend_from_slice(&bytes));
     }
 
     /// Removes the element with this name; tells whether it was there.
@@ -204,14 +239,16 @@ impl<B: Beside> HashLeaf<B> {
         found.is_ok()
     }
 
-    /// Removes bytes, and moves the places behind them.
-    fn cut(&mut self, range: Range<usize>) {
-        for slot in &mut self.index {
-            if slot.at() >= range.end {
-                slot.0 -= range.len() as u64;
+    /// Removes the bytes of an element, and moves the places behind them.
+    fn cut(&mut self, index: usize) {
+        let [from, _, to] = self.places(index);
+        let (end, gone) = (to >> self.shift, (to - from) >> self.shift);
+        for Slot([_, _, start]) in &mut self.index {
+            if usize::from(*start) >= end {
+                *start -= gone as u16;
             }
         }
-        self.elements.drain(range);
+        self.elements.drain(from..to);
     }
 
     /// The index nearest to half of the bytes at which a new hash begins.
@@ -236,15 +273,8 @@ impl<B: Beside> HashLeaf<B> {
 
     /// These elements in a leaf of their own, in the order of hashes.
     fn part(&self, range: Range<usize>) -> HashLeaf<B> {
-        let bytes = range.clone().map(|i| self.places(i)).map(|[from, _, to]| to - from).sum();
         let mut part = HashLeaf::default();
-        make_room(&mut part.elements, bytes);
-        make_room(&mut part.index, range.len());
-        for i in range {
-            let [from, _, to] = self.places(i);
-            part.index.push(Slot::new(self.index[i].hash(), part.elements.len()));
-            part.elements.extend_from_slice(&self.elements[from..to]);
-        }
+        part.take_in(self, range);
         part
     }
 }
@@ -287,18 +317,11 @@ impl<B: Beside> Leaf for HashLeaf<B> {
     }
 
     fn join(&mut self, right: Self) {
-        let base = self.elements.len();
-        make_room(&mut self.elements, right.elements.len());
-        self.elements.extend_from_slice(&right.elements);
-        make_room(&mut self.index, right.index.len());
-        self.index.extend(right.index.iter().map(|slot| Slot::new(slot.hash(), base + slot.at())));
+        self.take_in(&right, 0..right.index.len());
     }
 
     fn remove(&mut self, range: Range<usize>) {
-        for index in range.clone() {
-            let [from, _, to] = self.places(index);
-            self.cut(from..to);
-        }
+        range.clone().for_each(|index| self.cut(index));
         self.index.drain(range);
         give_room_back(&mut self.elements);
         give_room_back(&mut self.index);
