@@ -127,8 +127,21 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def value(connection, key):
+    """A value of any type; what has no order is sorted."""
+    kind = connection("TYPE", key)
+    if kind == b"list":
+        return connection("LRANGE", key, 0, -1)
+    if kind == b"set":
+        return sorted(connection("SMEMBERS", key))
+    if kind == b"hash":
+        texts = connection("HGETALL", key)
+        return sorted(zip(texts[::2], texts[1::2], strict=True))
+    return connection("GET", key)
+
+
 def contents(server, databases=1):
-    """Every string with its remaining time to live rounded to ten seconds, by database: what two copies must share."""
+    """Every value with its remaining time to live rounded to ten seconds, by database: what two copies must share."""
     found = {}
     with server.connect() as connection:
         for database in range(databases):
@@ -139,7 +152,7 @@ def contents(server, databases=1):
                 cursor, keys = connection("SCAN", cursor, "COUNT", 1000)
                 for key in keys:
                     ttl = connection("PTTL", key)
-                    found[database, key] = (connection("GET", key), ttl if ttl < 0 else round(ttl / 10000))
+                    found[database, key] = (value(connection, key), ttl if ttl < 0 else round(ttl / 10000))
                 if cursor == b"0":
                     break
     return found
@@ -148,8 +161,23 @@ def contents(server, databases=1):
 SAMPLE_DATABASES = 2
 
 
+# Collections of every form that a snapshot has for them: packed, of integers, large by number and by size.
+SAMPLE_COLLECTIONS = [
+    ("SADD", "set:ints", 1, -1, 70_000, 9_000_000_000),
+    ("SADD", "set:packed", "a", 1, "binary\x00\r\n"),
+    ("SADD", "set:many", *(f"member {number}" for number in range(3000))),
+    ("SADD", "set:many-ints", *range(3000)),
+    ("SADD", "set:long", "x" * 100, "y" * 100_000, 7),
+    ("HSET", "hash:packed", "field", "value", "number", 12, 34, "field is a number"),
+    ("HSET", "hash:many", *(text for number in range(3000) for text in (f"field {number}", number))),
+    ("HSET", "hash:long", "field", "x" * 100, "y" * 100_000, "z" * 100_000, 5, 6),
+    ("RPUSH", "list:packed", "a", 1, "b"),
+    ("RPUSH", "list:many", *(f"element {number}" for number in range(3000))),
+]
+
+
 def fill(server, databases=SAMPLE_DATABASES):
-    """Strings of every shape that a snapshot writes in its own way; returns how many keys there are."""
+    """Values of every shape that a snapshot writes in its own way; returns how many keys there are."""
     values = {
         b"empty": b"",
         b"zero": b"0",
@@ -170,11 +198,13 @@ def fill(server, databases=SAMPLE_DATABASES):
                 connection("SELECT", database)
             for key, value in values.items():
                 connection("SET", key, value)
+            for request in SAMPLE_COLLECTIONS:
+                connection(*request)
             for number in range(500):
                 connection("SET", f"key:{number}", f"value {number} in {database}")
             for number in range(100):
                 connection("SET", f"volatile:{number}", number, "PX", 1_000_000 + number)
-    return databases * (len(values) + 600)
+    return databases * (len(values) + len(SAMPLE_COLLECTIONS) + 600)
 
 
 def needs_command(server, name):

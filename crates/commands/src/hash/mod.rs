@@ -8,7 +8,7 @@ mod write;
 pub(crate) use choose::hrandfield;
 pub(crate) use count::{hincrby, hincrbyfloat};
 pub(crate) use read::{hexists, hget, hgetall, hkeys, hlen, hmget, hscan, hstrlen, hvals};
-pub(crate) use write::{hdel, hmset, hset, hsetnx};
+pub(crate) use write::{hdel, hgetdel, hmset, hset, hsetnx};
 
 use baton_store::{Entry, Value};
 use baton_values::HashRef;

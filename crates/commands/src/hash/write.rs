@@ -1,12 +1,14 @@
 //! Setting and removing fields.
 
 use baton_resp::Args;
-use baton_store::Missing;
+use baton_store::{Key, Missing};
 use baton_values::{Hash, Limits, Str};
 
 use crate::event::EventClass;
 use crate::exec::Exec;
 use crate::fail::Fail;
+use crate::number::int;
+use crate::reply::ReplyText as _;
 
 /// HSET key field value [field value ...].
 pub(crate) fn hset(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
@@ -64,7 +66,47 @@ pub(crate) fn hsetnx(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 /// HDEL key field [field ...].
 pub(crate) fn hdel(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let (key, fields) = (x.key(0, 1), x.args.skip(2));
+    let removed = remove(x, &key, fields)?;
+    x.out.int(removed as i64);
+    Ok(())
+}
+
+/// HGETDEL key FIELDS numfields field [field ...].
+pub(crate) fn hgetdel(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    if !x.args.at(2).eq_ignore_ascii_case(b"FIELDS") {
+        return Err(Fail::Syntax);
+    }
+    let (key, fields) = (x.key(0, 1), x.args.skip(4));
+    if int(x.args.at(3))? != fields.len() as i64 {
+        return Err(Fail::Text("ERR numfields should be greater than 0 and match the provided number of fields"));
+    }
+    let out = &mut *x.out;
+    // Each is removed before the next one is looked at: a field that is named twice is there only once.
     let removed = x.view.edit(&key, Missing::Skip, |hash: &mut Hash| {
+        out.array(fields.len());
+        let mut removed = 0;
+        for field in fields.iter().map(Str::of) {
+            match hash.as_ref().get(field) {
+                Some(value) => out.text(value),
+                None => out.null(),
+            }
+            removed += u64::from(hash.remove(field));
+        }
+        (removed, (removed, hash.is_empty()))
+    })?;
+    match removed {
+        Some((removed, emptied)) => notify_removed(x, &key, removed, emptied),
+        None => {
+            x.out.array(fields.len());
+            fields.iter().for_each(|_| x.out.null());
+        }
+    }
+    Ok(())
+}
+
+/// Removes fields, and tells listeners; gives how many were there.
+fn remove(x: &mut Exec<'_, '_>, key: &Key<'_>, fields: Args<'_>) -> Result<u64, Fail> {
+    let removed = x.view.edit(key, Missing::Skip, |hash: &mut Hash| {
         let mut fields = fields.iter();
         let mut removed = 0;
         while !hash.is_empty()
@@ -75,12 +117,15 @@ pub(crate) fn hdel(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         (removed, (removed, hash.is_empty()))
     })?;
     let (removed, emptied) = removed.unwrap_or((0, false));
+    notify_removed(x, key, removed, emptied);
+    Ok(removed)
+}
+
+fn notify_removed(x: &mut Exec<'_, '_>, key: &Key<'_>, removed: u64, emptied: bool) {
     if removed > 0 {
-        x.notify(EventClass::HASH, "hdel", &key);
+        x.notify(EventClass::HASH, "hdel", key);
         if emptied {
-            x.notify(EventClass::GENERIC, "del", &key);
+            x.notify(EventClass::GENERIC, "del", key);
         }
     }
-    x.out.int(removed as i64);
-    Ok(())
 }

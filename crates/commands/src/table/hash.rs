@@ -64,6 +64,27 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         ..CommandSpec::BASE
     },
     CommandSpec {
+        name: "hgetdel",
+        arity: -5,
+        flags: flags!(WRITE | FAST),
+        acl: acl!(HASH),
+        keys: &[KeySpec::one(1, key_flags!(RW | ACCESS | DELETE))],
+        group: Group::Hash,
+        summary: "Removes fields from a hash and replies their values; the last one takes the key with it.",
+        since: "9.1.0",
+        complexity: "O(N) where N is the number of fields named",
+        args: &[
+            Arg::key("key", 0),
+            Arg::block(
+                "fields",
+                &[Arg { key_spec: Some(0), ..Arg::integer("numfields") }, Arg::string("field").multiple()],
+            )
+            .token("FIELDS"),
+        ],
+        run: Run::Keyspace(hash::hgetdel),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
         name: "hincrby",
         arity: 4,
         flags: flags!(WRITE | DENYOOM | FAST),

@@ -46,6 +46,6 @@ transcripts! {
     set get multi edit incr lcs bitmap hyperloglog
     set_type set_type_resp3
     zset zset_algebra
-    hash hash_resp3
+    hash hash_resp3 hgetdel
     generic dump expire keyspace
 }
