@@ -275,7 +275,7 @@ impl Cluster {
             }
         }
         for slot in dirty.iter() {
-            self.todo.delete_keys.insert(slot);
+            self.todo.delete_keys.get_or_insert_default().insert(slot);
         }
         if lost > 0 && !same_shard {
             self.unsubscribe_foreign();
@@ -306,7 +306,7 @@ impl Cluster {
                          Deleting keys in the slot."
                     );
                     self.log(LogLevel::Notice, text);
-                    self.todo.delete_keys.insert(slot);
+                    self.todo.delete_keys.get_or_insert_default().insert(slot);
                 }
             }
         }

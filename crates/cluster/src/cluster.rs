@@ -15,6 +15,7 @@ use crate::manual::Manual;
 use crate::node::Node;
 use crate::quorum_writes::QuorumWrites;
 use crate::record::{EpochRecord, Victory};
+use crate::replicas::Replicas;
 use crate::settings::Settings;
 use crate::slots::SlotMap;
 use crate::state::HealthWatch;
@@ -76,6 +77,8 @@ pub struct Cluster {
     pub(crate) nodes: BTreeMap<NodeId, Node>,
     /// Those of them that are suspected or failed: few, and asked for often.
     pub(crate) unwell: BTreeSet<NodeId>,
+    /// Whose replicas they are.
+    pub(crate) replicas: Replicas,
     pub(crate) slots: SlotMap,
     pub(crate) links: BTreeMap<LinkId, Link>,
     pub(crate) outbound_count: u64,
@@ -141,6 +144,7 @@ impl Cluster {
             me,
             nodes: BTreeMap::from([(me, myself)]),
             unwell: BTreeSet::new(),
+            replicas: Replicas::default(),
             slots: SlotMap::new(),
             links: BTreeMap::new(),
             outbound_count: 0,
@@ -359,11 +363,6 @@ impl Cluster {
         self.myself().primary.unwrap_or(self.me)
     }
 
-    /// The replicas of a node, by id.
-    pub(crate) fn replicas_of(&self, primary: NodeId) -> impl Iterator<Item = &Node> {
-        self.nodes.values().filter(move |n| n.primary == Some(primary))
-    }
-
     /// Its own configuration epoch if it is a primary, else its primary's.
     pub(crate) fn effective_epoch(&self, id: &NodeId) -> Epoch {
         let Some(node) = self.nodes.get(id) else { return Epoch(0) };
@@ -428,6 +427,7 @@ impl Cluster {
             self.slots.assign_all(&line.slots, line.id);
             self.nodes.insert(line.id, node);
             self.note_wellness(&line.id);
+            self.note_primary(&line.id);
         }
         self.agree_on_replica_slots();
         self.slots.migrating = restored.migrating;
@@ -460,6 +460,7 @@ impl Cluster {
     fn agree_on_replica_slots(&mut self) {
         if !self.myself().is_replica() {
             self.myself_mut().set_primary_role();
+            self.note_primary(&{ self.me });
         }
         let owners: Vec<NodeId> = self.slots.owners().map(|(id, _)| *id).collect();
         for id in owners {

@@ -19,30 +19,36 @@ const ORPHAN_RUNS: u64 = 10;
 /// A configuration that could not be saved is tried again in every such run, until the node may vote again.
 const SAVE_RETRY_RUNS: u64 = 10;
 
+/// Nodes that something is to be done about, by id.
+#[derive(Default)]
+struct Due {
+    /// Handshakes that took too long.
+    late: Vec<NodeId>,
+    /// Nodes without a link of mine.
+    missing: Vec<NodeId>,
+    /// Nodes that are looked after.
+    watched: Vec<NodeId>,
+}
+
 impl Cluster {
     /// One run.
     pub(crate) fn run_cron(&mut self, turn: &Turn<'_>) {
         self.cron_due = turn.now + Duration::from_millis(self.settings.cron_interval_ms.max(1));
         self.cron_runs += 1;
         self.blacklist.expire(turn.now);
-        self.expire_handshakes(turn);
+        // In a large cluster to pass all nodes is what a run costs, so one pass finds all that time made due.
+        let due = self.look_around(turn);
+        self.expire_handshakes(turn, due.late);
         self.forget_rumours(turn);
         self.homecoming.note_heard();
-        self.reconnect(turn);
+        self.reconnect(turn, due.missing);
         if self.cron_runs.is_multiple_of(RANDOM_PING_RUNS) && !self.debug.random_ping_off {
             self.ping_at_random(turn);
         }
-        // Asked once, as each of them looks at all voters.
-        let (anxious, quiet) = (self.pings_for_lease(), self.quiet_after());
-        let others: Vec<NodeId> = self
-            .nodes
-            .values()
-            .filter(|n| !n.flags.intersects(NodeFlags::MYSELF | NodeFlags::NOADDR | NodeFlags::HANDSHAKE))
-            .filter(|n| anxious || self.needs_watch(turn, n, quiet))
-            .map(|n| n.id)
-            .collect();
-        for id in others {
-            self.watch(turn, id);
+        for id in due.watched {
+            if self.nodes.contains_key(&id) {
+                self.watch(turn, id);
+            }
         }
         self.review_voters(turn);
         self.repair_replication(turn);
@@ -65,14 +71,29 @@ impl Cluster {
         }
     }
 
-    fn expire_handshakes(&mut self, turn: &Turn<'_>) {
+    /// Finds the nodes that something is to be done about.
+    fn look_around(&self, turn: &Turn<'_>) -> Due {
         let timeout = self.settings.handshake_timeout();
-        let late: Vec<NodeId> = self
-            .nodes
-            .values()
-            .filter(|n| n.in_handshake() && turn.now.since(n.created) > timeout)
-            .map(|n| n.id)
-            .collect();
+        // Asked once, as each of them looks at all voters.
+        let (anxious, quiet) = (self.pings_for_lease(), self.quiet_after());
+        let mut due = Due::default();
+        for node in self.nodes.values() {
+            let late = node.in_handshake() && turn.now.since(node.created) > timeout;
+            if late {
+                due.late.push(node.id);
+            }
+            if !late && node.outbound.is_none() && !node.flags.intersects(NodeFlags::MYSELF | NodeFlags::NOADDR) {
+                due.missing.push(node.id);
+            }
+            let watched = !node.flags.intersects(NodeFlags::MYSELF | NodeFlags::NOADDR | NodeFlags::HANDSHAKE);
+            if watched && (anxious || self.needs_watch(turn, node, quiet)) {
+                due.watched.push(node.id);
+            }
+        }
+        due
+    }
+
+    fn expire_handshakes(&mut self, turn: &Turn<'_>, late: Vec<NodeId>) {
         for id in late {
             let address = self.nodes[&id].address;
             let text = format!("Clusterbus handshake timeout {}:{}", address.ip.as_str(), address.bus_port);

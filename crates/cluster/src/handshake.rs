@@ -133,8 +133,10 @@ impl Cluster {
             state.node = Some(header.sender);
         }
         self.nodes.insert(header.sender, node);
-        self.note_wellness(&temporary);
-        self.note_wellness(&header.sender);
+        for id in [temporary, header.sender] {
+            self.note_wellness(&id);
+            self.note_primary(&id);
+        }
         self.log(LogLevel::Debug, format!("Handshake with node {} completed.", self.named(&header.sender)));
         self.todo.save_lazily();
         self.todo.health = true;
@@ -334,12 +336,11 @@ impl Cluster {
         self.slots.close_slots_of(id);
         let Some(gone) = self.nodes.remove(id) else { return };
         self.note_wellness(id);
-        for node in self.nodes.values_mut() {
+        self.note_primary(id);
+        self.orphan_replicas_of(id);
+        self.nodes.values_mut().for_each(|node| {
             node.reports.remove(id);
-            if node.primary == Some(*id) {
-                node.primary = None;
-            }
-        }
+        });
         self.links.values_mut().filter(|l| l.node == Some(*id)).for_each(|l| l.node = None);
         if !gone.in_handshake() {
             self.todo.save_lazily();

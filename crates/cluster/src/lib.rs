@@ -36,6 +36,7 @@ mod queueing;
 mod quorum_writes;
 mod record;
 mod render;
+mod replicas;
 mod roles;
 mod route;
 mod send;

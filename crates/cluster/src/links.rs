@@ -114,22 +114,16 @@ impl Cluster {
         self.end_silence(&id);
     }
 
-    /// Connects to every node without a link of mine, with upstream's back-off (cluster-bus 2.5).
-    pub(crate) fn reconnect(&mut self, turn: &Turn<'_>) {
+    /// Connects to nodes without a link of mine, with upstream's back-off (cluster-bus 2.5).
+    pub(crate) fn reconnect(&mut self, turn: &Turn<'_>, missing: Vec<NodeId>) {
         if self.debug.reconnection_off {
             return;
         }
         let half_timeout = (self.settings.node_timeout_ms / 2).max(1);
         let mut budget = i64::try_from(10 * (self.nodes.len() as u64 * 100 / half_timeout)).unwrap_or(i64::MAX);
         let back_off = self.settings.node_timeout() / 20;
-        let missing: Vec<NodeId> = self
-            .nodes
-            .values()
-            .filter(|n| n.outbound.is_none() && !n.flags.intersects(NodeFlags::MYSELF | NodeFlags::NOADDR))
-            .map(|n| n.id)
-            .collect();
         for id in missing {
-            let node = &self.nodes[&id];
+            let Some(node) = self.nodes.get(&id) else { continue };
             let tried_lately = node.connect_tried.is_some_and(|at| turn.now.since(at) < back_off);
             if node.inbound.is_none() && tried_lately && budget == 0 {
                 continue;

@@ -66,22 +66,14 @@ impl Cluster {
             let lately = |at| window.is_none_or(|w| turn.now.since(at) <= w);
             n.failed() && n.shard < shard && n.fail_time.is_some_and(lately)
         };
-        // By id, as the table is: each replica is looked up, so that a thousand nodes are passed once only.
-        let earlier: Vec<&Node> = self.serving_nodes().filter(counts).collect();
-        if earlier.is_empty() {
-            return Before::default();
+        let unable = NodeFlags::NOFAILOVER | NodeFlags::FAIL | NodeFlags::PFAIL;
+        let mut before = Before::default();
+        for primary in self.unwell.iter().filter(|id| self.serves(id)).map(|id| &self.nodes[id]).filter(counts) {
+            let able = |n: &Node| !n.flags.intersects(unable);
+            before.rank += u32::from(self.replicas_of(primary.id).next().is_some());
+            before.waiting += u32::from(!has_stood(primary) && self.replicas_of(primary.id).any(able));
         }
-        let mut with_replica = vec![false; earlier.len()];
-        let mut waiting = vec![false; earlier.len()];
-        for replica in self.nodes.values() {
-            let Some(primary) = replica.primary else { continue };
-            let Ok(place) = earlier.binary_search_by_key(&primary, |n| n.id) else { continue };
-            let unable = NodeFlags::NOFAILOVER | NodeFlags::FAIL | NodeFlags::PFAIL;
-            with_replica[place] = true;
-            waiting[place] |= !replica.flags.intersects(unable) && !has_stood(earlier[place]);
-        }
-        let count = |which: Vec<bool>| u32::try_from(which.into_iter().filter(|w| *w).count()).unwrap_or(u32::MAX);
-        Before { rank: count(with_replica), waiting: count(waiting) }
+        before
     }
 
     /// When it is my turn, if so many shards before mine still wait and my shard has lost so many attempts.

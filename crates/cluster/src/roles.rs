@@ -70,6 +70,7 @@ impl Cluster {
     pub(crate) fn see_as_primary(&mut self, id: &NodeId) {
         let Some(node) = self.nodes.get_mut(id) else { return };
         node.set_primary_role();
+        self.note_primary(id);
         self.todo.save_lazily();
         self.todo.health = true;
         self.todo.publish = true;
@@ -110,6 +111,7 @@ impl Cluster {
         }
         let node = self.nodes.get_mut(&sender).expect("the sender is known");
         node.set_replica_role(None);
+        self.note_primary(&sender);
         self.note_slots_changed();
         true
     }
@@ -185,6 +187,7 @@ impl Cluster {
             return;
         }
         node.primary = Some(primary);
+        self.note_primary(&sender);
         let text =
             format!("Node {} is now a replica of node {} in shard {shard}", self.named(&sender), self.named(&primary));
         self.log(LogLevel::Notice, text);
@@ -225,6 +228,7 @@ impl Cluster {
         me.set_replica_role(Some(primary));
         me.shard = shard;
         me.config_epoch = baton_base::Epoch(0);
+        self.note_primary(&{ self.me });
         self.reset_manual();
         self.election.reset();
         self.forget_victory();
@@ -268,6 +272,7 @@ impl Cluster {
     /// Stops replicating; the data plane keeps its history as the second replication id.
     pub(crate) fn become_primary(&mut self) {
         self.myself_mut().set_primary_role();
+        self.note_primary(&{ self.me });
         self.replicating = None;
         self.reset_manual();
         self.todo.role = Some(Effect::BecomePrimary);
@@ -278,6 +283,6 @@ impl Cluster {
     /// Shard channels of slots that my shard does not serve lose their subscribers.
     pub(crate) fn unsubscribe_foreign(&mut self) {
         let head = self.my_head();
-        self.todo.unsubscribe = self.slots.of_or_empty(&head).complement();
+        self.todo.unsubscribe = Some(self.slots.of_or_empty(&head).complement());
     }
 }

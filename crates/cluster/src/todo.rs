@@ -32,8 +32,9 @@ pub(crate) struct Todo {
     pub(crate) role: Option<Effect>,
     /// Empty all databases.
     pub(crate) flush_data: bool,
-    pub(crate) delete_keys: SlotBitmap,
-    pub(crate) unsubscribe: SlotBitmap,
+    /// Nearly always nothing, which is told at once; an empty bitmap has to be read through.
+    pub(crate) delete_keys: Option<SlotBitmap>,
+    pub(crate) unsubscribe: Option<SlotBitmap>,
     pub(crate) replies: Vec<Effect>,
     /// Rewrite the configuration file.
     save: bool,
@@ -161,12 +162,10 @@ impl Cluster {
         if take(&mut self.todo.flush_data) {
             self.emit(Effect::FlushAllData);
         }
-        if !self.todo.delete_keys.is_empty() {
-            let slots = take(&mut self.todo.delete_keys);
+        if let Some(slots) = self.todo.delete_keys.take() {
             self.emit(Effect::DeleteKeysInSlots(slots));
         }
-        if !self.todo.unsubscribe.is_empty() {
-            let slots = take(&mut self.todo.unsubscribe);
+        if let Some(slots) = self.todo.unsubscribe.take().filter(|slots| !slots.is_empty()) {
             self.emit(Effect::UnsubscribeSlots(slots));
         }
     }

@@ -10,6 +10,7 @@ impl Cluster {
         self.slots.validate()?;
         self.validate_epochs()?;
         self.validate_roles()?;
+        self.validate_replicas()?;
         self.validate_grant()?;
         self.validate_links()?;
         if self.cron_runs > 0 && self.next_wake() <= self.last_handled() {

@@ -4,7 +4,7 @@
 use crate::event::{AtEnd, Event, Payload, ProcNo, Queue};
 use crate::plan::NetPlan;
 use baton_base::{Mono, Rng};
-use baton_cluster::LinkFailure;
+use baton_cluster::{LinkFailure, LinkId};
 use std::time::Duration;
 
 /// A connection, by its number.
@@ -51,6 +51,8 @@ pub struct End {
     pub life: u64,
     /// Whether the process has it open.
     pub open: bool,
+    /// What the process calls it, if it is of the bus.
+    pub link: Option<LinkId>,
 }
 
 /// A connection.
@@ -175,8 +177,8 @@ impl Net {
         callee: ProcNo,
     ) -> ConnNo {
         let conn = self.conns.len();
-        let caller = End { proc: caller.0, life: caller.1, open: true };
-        let callee = End { proc: callee, life: 0, open: false };
+        let caller = End { proc: caller.0, life: caller.1, open: true, link: None };
+        let callee = End { proc: callee, life: 0, open: false, link: None };
         let ends = [caller, callee];
         self.conns.push(Conn {
             purpose,

@@ -138,6 +138,8 @@ impl Cluster {
         myself.id = id;
         myself.config_epoch = Epoch(0);
         self.nodes.insert(id, myself);
+        self.note_primary(&old);
+        self.note_primary(&id);
         self.me = id;
         self.current_epoch = Epoch(0);
         self.last_vote_epoch = Epoch(0);

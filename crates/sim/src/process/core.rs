@@ -9,13 +9,14 @@ use crate::event::{AtEnd, Event, Later, Payload, ProcNo};
 use crate::invariant::epochs::Standing;
 use crate::io::{Io, Sabotage};
 use crate::net::{ConnNo, Purpose, Side};
+use crate::process::bus::BusLinks;
 use crate::process::feed::Feeder;
 use crate::process::follow::Following;
 use crate::process::holds::Holds;
 use crate::process::serve::Gate;
 use baton_base::{Epoch, Mono, NodeId, Offset, ReplId, Rng};
 use baton_cluster::conf;
-use baton_node::{Boot, ClusterBoot, Facts, Input, LinkId, Node, Origin, Phase, Settings, Token, Topology};
+use baton_node::{Boot, ClusterBoot, Facts, Input, Node, Origin, Phase, Settings, Token, Topology};
 use baton_replication::History;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -52,9 +53,7 @@ pub struct Core {
     pub(super) holds: Holds,
     /// Those of its shard at the start that clients use.
     slots: Vec<u16>,
-    pub(super) bus: BTreeMap<LinkId, ConnNo>,
-    pub(super) bus_links: BTreeMap<ConnNo, LinkId>,
-    pub(super) accepted: u64,
+    pub(super) bus: BusLinks,
     /// Inputs that follow from effects.
     pub(super) inputs: VecDeque<Input>,
     /// When the latest synchronous write is done: nothing leaves before.
@@ -66,6 +65,8 @@ pub struct Core {
     pub exited: bool,
     tokens: u64,
     observed: u64,
+    /// What the invariants were shown of it last.
+    shown: Option<(NodeId, Standing)>,
 }
 
 impl Core {
@@ -119,9 +120,7 @@ impl Core {
             gate: Gate::new(),
             holds,
             slots: boot::slots_used_by(&io.plan, no),
-            bus: BTreeMap::new(),
-            bus_links: BTreeMap::new(),
-            accepted: 0,
+            bus: BusLinks::new(life),
             inputs,
             synced_at: io.now,
             ping_due: now + PING_PERIOD,
@@ -129,6 +128,7 @@ impl Core {
             exited: false,
             tokens: 0,
             observed: 0,
+            shown: None,
             rng,
         }
     }
@@ -264,25 +264,23 @@ impl Core {
     fn on_bus(&mut self, io: &mut Io, conn: ConnNo, side: Side, what: AtEnd) {
         let local_ip = boot::ip(self.no);
         if side == Side::Callee && matches!(what, AtEnd::Opened) {
-            self.accepted += 1;
-            let link = LinkId::inbound((self.life << 32) | self.accepted);
-            self.bus.insert(link, conn);
-            self.bus_links.insert(conn, link);
+            let link = self.bus.accept(conn);
+            io.net.conn_mut(conn).end_mut(side).link = Some(link);
             let peer_ip = boot::ip(io.net.conn(conn).end(Side::Caller).proc);
             self.inputs.push_back(Input::LinkAccepted { link, peer_ip, local_ip });
             return;
         }
-        let Some(link) = self.bus_links.get(&conn).copied() else { return };
+        let Some(link) = io.net.conn(conn).end(side).link else { return };
         let input = match what {
             AtEnd::Opened => Input::LinkOpened { link, local_ip },
             AtEnd::Data(Payload::Bytes(bytes)) => Input::Received { link, bytes },
             AtEnd::Data(_) => unreachable!("the bus carries packets only"),
             AtEnd::Failed(why) => {
-                self.drop_bus(io, conn);
+                self.drop_bus(io, conn, side);
                 Input::LinkFailed { link, why }
             }
             AtEnd::Closed => {
-                self.drop_bus(io, conn);
+                self.drop_bus(io, conn, side);
                 Input::LinkClosed { link }
             }
         };
@@ -290,10 +288,9 @@ impl Core {
     }
 
     /// Closes this end of a bus connection.
-    pub(super) fn drop_bus(&mut self, io: &mut Io, conn: ConnNo) {
-        if let Some(link) = self.bus_links.remove(&conn) {
-            self.bus.remove(&link);
-            let side = if link.is_inbound() { Side::Callee } else { Side::Caller };
+    pub(super) fn drop_bus(&mut self, io: &mut Io, conn: ConnNo, side: Side) {
+        if let Some(link) = io.net.conn_mut(conn).end_mut(side).link.take() {
+            self.bus.remove(link);
             io.net.close(&mut io.queue, io.now, conn, side, true);
         }
     }
@@ -310,9 +307,13 @@ impl Core {
         }
         let id = self.id();
         let standing = standing(&self.node);
-        let verdict = io.watch.epochs.note(id, standing);
-        io.watch.judge(io.now, verdict);
-        io.watch.names.insert(self.no, id);
+        // Hardly any event changes it, and there are many of them.
+        if self.shown != Some((id, standing)) {
+            self.shown = Some((id, standing));
+            let verdict = io.watch.epochs.note(id, standing);
+            io.watch.judge(io.now, verdict);
+            io.watch.names.insert(self.no, id);
+        }
         // While a snapshot replaces the data in place there is none to speak of.
         if self.complete {
             let strict = io.watch.strict;

@@ -19,8 +19,8 @@ impl Core {
         match effect {
             Effect::Connect { link, ip, .. } => self.connect_bus(io, link, &ip),
             Effect::Close { link } => {
-                if let Some(conn) = self.bus.get(&link).copied() {
-                    self.drop_bus(io, conn);
+                if let Some(conn) = self.bus.conn(link) {
+                    self.drop_bus(io, conn, side_of(link));
                 }
             }
             Effect::Send { link, bytes } => self.send_bus(io, link, bytes),
@@ -87,13 +87,13 @@ impl Core {
         let Some(target) = boot::proc_at(ip) else { return };
         let conn = io.net.connect(&mut io.queue, io.now, Purpose::Bus, (self.no, self.life), target);
         self.bus.insert(link, conn);
-        self.bus_links.insert(conn, link);
+        io.net.conn_mut(conn).end_mut(Side::Caller).link = Some(link);
     }
 
     fn send_bus(&mut self, io: &mut Io, link: LinkId, bytes: Vec<u8>) {
-        let Some(conn) = self.bus.get(&link).copied() else { return };
+        let Some(conn) = self.bus.conn(link) else { return };
         let departs = io.now.max(self.synced_at);
-        let side = if link.is_inbound() { Side::Callee } else { Side::Caller };
+        let side = side_of(link);
         self.show_packet(io, departs, conn, side, &bytes);
         if io.sabotage == Some(Sabotage::VoteTwice) && Kind::of_packet(&bytes) == Kind::AuthAck {
             self.vote_for_all(io, departs, &bytes);
@@ -102,7 +102,7 @@ impl Core {
     }
 
     fn vote_for_all(&mut self, io: &mut Io, departs: Mono, bytes: &[u8]) {
-        let own: Vec<ConnNo> = self.bus.iter().filter(|(link, _)| !link.is_inbound()).map(|(_, conn)| *conn).collect();
+        let own: Vec<ConnNo> = self.bus.outbound().collect();
         for conn in own {
             self.show_packet(io, departs, conn, Side::Caller, bytes);
             io.net.send(&mut io.queue, io.now, departs, conn, Side::Caller, Payload::Bytes(bytes.to_vec()));
@@ -187,4 +187,9 @@ impl Core {
         // From now on its data is the data, whatever it is.
         self.complete = true;
     }
+}
+
+/// At which end of its connection the owner of a link is.
+fn side_of(link: LinkId) -> Side {
+    if link.is_inbound() { Side::Callee } else { Side::Caller }
 }

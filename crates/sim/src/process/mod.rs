@@ -1,6 +1,7 @@
 //! One process of the world: its machine's disk and clocks, and, while it runs, the node with its data plane and its
 //! connections. It starts, stands still, ends, and starts again with what the disk kept.
 
+mod bus;
 pub mod core;
 mod effects;
 mod feed;
