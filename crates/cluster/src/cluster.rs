@@ -107,6 +107,8 @@ pub struct Cluster {
     pub(crate) cron_runs: u64,
     /// When the next node that fell silent is to be tried again (see `silenced`).
     pub(crate) probe_due: Mono,
+    /// All for whom that may be due some time, and perhaps some more.
+    pub(crate) restless: BTreeSet<NodeId>,
     /// The time of the latest input.
     last_handled: Mono,
     /// Until when this node, having stood still, hears the others before it stands for anything.
@@ -167,6 +169,7 @@ impl Cluster {
             cron_due: now,
             cron_runs: 0,
             probe_due: Mono::NEVER,
+            restless: BTreeSet::new(),
             last_handled: now,
             listen_until: now,
             replicating: None,

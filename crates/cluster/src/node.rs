@@ -180,6 +180,11 @@ impl Node {
         self.has(NodeFlags::FAIL)
     }
 
+    /// It is to be tried again, or told something, at some time.
+    pub(crate) fn is_restless(&self) -> bool {
+        self.silence.is_some() || self.tell_at.is_some()
+    }
+
     /// Neither suspected nor failed.
     pub(crate) fn healthy(&self) -> bool {
         !self.flags.intersects(NodeFlags::PFAIL | NodeFlags::FAIL)

@@ -45,6 +45,7 @@ impl Cluster {
         }
         if let Some(node) = self.nodes.get_mut(id) {
             node.silence = Some(Silence { refusals: 0, attempts: 0, probe_at: turn.now });
+            self.restless.insert(*id);
             self.probe_due = self.probe_due.min(turn.now);
         }
     }
@@ -99,7 +100,7 @@ impl Cluster {
         let Some(quiet) = node.data_received.map(|at| turn.now.since(at)) else { return };
         let replaceable = self.majority_without(id);
         let asks = node.capabilities.has(Capabilities::LEASE) && self.is_voting(&self.me) && replaceable;
-        // Between the question and the verdict there is nothing to do, and to look for replicas is to pass all nodes.
+        // Between the question and the verdict there is nothing to do.
         let waits = quiet < limit && node.ping_sent.is_some();
         if quiet < limit / 2 || waits || !asks || turn.now < self.listen_until || !self.is_replaceable(turn, id) {
             return;
@@ -127,7 +128,9 @@ impl Cluster {
         let mut due: Vec<NodeId> = Vec::new();
         self.probe_due = Mono::NEVER;
         let mut told: Vec<NodeId> = Vec::new();
-        for node in self.nodes.values_mut() {
+        self.restless.retain(|id| self.nodes.get(id).is_some_and(Node::is_restless));
+        for id in &self.restless {
+            let node = self.nodes.get_mut(id).expect("those that are gone were sorted out above");
             match node.tell_at {
                 Some(at) if at > turn.now => self.probe_due = self.probe_due.min(at),
                 Some(_) => told.push(node.id),
@@ -173,6 +176,7 @@ impl Cluster {
                 None => self.tell_now(turn, &id),
                 Some(at) => {
                     node.tell_at = Some(at);
+                    self.restless.insert(id);
                     self.probe_due = self.probe_due.min(at);
                 }
             }

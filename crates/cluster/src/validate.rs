@@ -44,6 +44,9 @@ impl Cluster {
             if self.unwell.contains(id) == node.healthy() {
                 return Err(format!("{id} is not listed as what it is, well or not"));
             }
+            if node.is_restless() && !self.restless.contains(id) {
+                return Err(format!("{id} is not listed as one to try again or to tell something"));
+            }
             if node.is_myself() != (*id == self.me) {
                 return Err(format!("the myself flag of {id} is wrong"));
             }
