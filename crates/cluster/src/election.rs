@@ -491,7 +491,9 @@ impl Cluster {
         );
         self.log(LogLevel::Notice, text);
         let old_offset = self.my_primary().map_or(Offset(0), |n| n.offset);
-        let votes = self.election.sent_at.map(|at| (at, self.election.votes.iter().copied().collect()));
+        // Who takes over without a majority does so on somebody's word.
+        let elected = self.election.sent_at.filter(|_| self.has_majority());
+        let votes = elected.map(|at| (at, self.election.votes.iter().copied().collect()));
         self.become_primary();
         let won = self.slots.of_or_empty(&old);
         self.slots.assign_all(&won, self.me);

@@ -12,6 +12,8 @@ struct Basis {
     me: NodeId,
     /// This node would keep to a lease.
     wanted: bool,
+    /// Those who elected it may not know it.
+    accedes: bool,
     /// Versions of the slot map and of the list of electorates.
     slots: u64,
     electorates: u64,
@@ -65,6 +67,7 @@ impl Cluster {
         let basis = Basis {
             me: self.me,
             wanted: self.wants_lease(),
+            accedes: self.lease.accession.is_open(),
             slots: self.slots.changes(),
             electorates: self.voters.changes(),
         };
@@ -86,8 +89,9 @@ impl Cluster {
     }
 
     fn count_answers(&self) -> Mono {
-        self.majority_value(|id| {
-            if *id == self.me { Mono::NEVER } else { self.lease.grant.answers.get(id).copied().unwrap_or_default() }
-        })
+        let answer = |id: &NodeId| self.lease.grant.answers.get(id).copied().unwrap_or_default();
+        let majority = self.majority_value(|id| if *id == self.me { Mono::NEVER } else { answer(id) });
+        let elected = self.lease.accession.voters().map(answer).min();
+        elected.map_or(majority, |until| until.min(majority))
     }
 }

@@ -10,6 +10,7 @@
 //! Voters that follow upstream's rules keep no promise, but suspect nobody before the node timeout is over: their PONG
 //! counts for half of it.
 
+use crate::accession::Accession;
 use crate::capabilities::Capabilities;
 use crate::cluster::{Cluster, Turn};
 use crate::effect::{Effect, LogLevel};
@@ -17,7 +18,7 @@ use crate::grant::Grant;
 use crate::link::LinkId;
 use crate::node::Node;
 use crate::note::Note;
-use baton_base::{Mono, NodeId};
+use baton_base::{Epoch, Mono, NodeId};
 use baton_wire::{Header, Kind, Module, NodeFlags};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -61,6 +62,10 @@ pub(crate) struct Lease {
     pub(crate) losses: u64,
     /// Voter: until when nobody of this node's shard but itself gets my vote.
     promises: BTreeMap<NodeId, Mono>,
+    /// Voter: candidates that I voted for, in which epoch, and until when they may acknowledge because of it alone.
+    ballots: BTreeMap<NodeId, (Epoch, Mono)>,
+    /// Primary: who elected me and may not know it.
+    pub(crate) accession: Accession,
     /// Whom my last vote was against, if that had failed, and when.
     voted_out: Option<(NodeId, Mono)>,
     /// Before this I vote against nobody: whom the voter before me answered I don't know. Nor do I answer who has no
@@ -117,9 +122,11 @@ impl Cluster {
         self.settings.lease && !self.homecoming.withholds()
     }
 
-    /// Whether somebody could be elected against me. Where my own vote is always needed, nobody can.
+    /// Whether somebody could be elected against me. Where my own vote is always needed, nobody can, once those who voted
+    /// before me know it.
     pub(crate) fn needs_lease(&self) -> bool {
-        self.wants_lease() && self.serves(&self.me) && self.majority_without_me()
+        let open = self.majority_without_me() || self.lease.accession.is_open();
+        self.wants_lease() && self.serves(&self.me) && open
     }
 
     /// Whether this voter keeps promises.
@@ -250,6 +257,7 @@ impl Cluster {
             && self.needs_lease()
         {
             self.lease.grant.add(from, asked + length.min(self.lease_length()));
+            self.lease.accession.note_answer(&from, asked);
         }
     }
 
@@ -261,6 +269,7 @@ impl Cluster {
             && !self.keeps_promises(&id)
         {
             self.lease.grant.add(id, sent + self.settings.node_timeout() / 2);
+            self.lease.accession.note_answer(&id, sent);
         }
     }
 
@@ -284,14 +293,31 @@ impl Cluster {
     /// Until when what I promised keeps me from voting for this candidate; nothing if I may vote now.
     pub(crate) fn bound_until(&self, turn: &Turn<'_>, candidate: NodeId, forced: bool) -> Option<Mono> {
         let primary = self.nodes[&candidate].primary.and_then(|id| self.nodes.get(&id))?;
-        if !self.settings.lease || (forced && !primary.failed()) {
+        if !self.settings.lease {
             return None;
+        }
+        if forced && !primary.failed() {
+            return self.bound_by_ballots(turn, candidate, primary);
         }
         let rival = |id: &NodeId| *id == primary.id || (*id != candidate && self.same_shard(id, &candidate));
         let alive = |id: &NodeId| self.nodes.get(id).is_some_and(|n| !n.proven_dead);
         let promises = self.lease.promises.iter().filter(|(id, _)| rival(id) && alive(id)).map(|(_, until)| *until);
         let young = if primary.proven_dead { Mono::ZERO } else { self.lease.young_until };
         promises.chain([young]).max().filter(|until| *until > turn.now)
+    }
+
+    /// A primary that hands over stands still, so what was promised to it doesn't count. Another candidate may have won with
+    /// my vote and acknowledge, unless what is known of the shard is newer than that vote (see `accession`).
+    fn bound_by_ballots(&self, turn: &Turn<'_>, candidate: NodeId, primary: &Node) -> Option<Mono> {
+        if self.majority_without(&primary.id) {
+            // A winner needs a lease of the other voters then, and goes on only with that.
+            return None;
+        }
+        let alive = |id: &NodeId| self.nodes.get(id).is_some_and(|n| !n.proven_dead);
+        let rival = |id: &NodeId| *id != primary.id && *id != candidate && self.same_shard(id, &candidate) && alive(id);
+        let counts = |epoch: &Epoch| *epoch > primary.config_epoch;
+        let ballots = self.lease.ballots.iter().filter(|(id, (epoch, _))| rival(id) && counts(epoch));
+        ballots.map(|(_, (_, until))| *until).max().filter(|until| *until > turn.now)
     }
 
     /// Looks at a request again when my promise is over. Of several the newest election counts.
@@ -309,7 +335,10 @@ impl Cluster {
 
     /// My vote is a promise to its candidate.
     pub(crate) fn promise_by_vote(&mut self, turn: &Turn<'_>, candidate: NodeId) {
-        self.promise(turn, candidate, self.lease_length());
+        let length = self.lease_length();
+        self.promise(turn, candidate, length);
+        self.lease.ballots.retain(|_, (_, until)| *until > turn.now);
+        self.lease.ballots.insert(candidate, (self.current_epoch, turn.now + promised(length)));
         if candidate != self.me && self.election.is_running() && !self.is_in_manual_failover() {
             // Both of us could win, each with my vote.
             self.election.reset();
@@ -325,6 +354,8 @@ impl Cluster {
         let length = self.lease_length();
         self.lease.grant.clear();
         self.lease.asked.clear();
+        let voters = votes.as_ref().map(|(_, voters)| voters.iter().copied().collect()).unwrap_or_default();
+        self.begin_accession(turn.now, voters);
         for (asked, voter) in votes.into_iter().flat_map(|(asked, voters)| voters.into_iter().map(move |v| (asked, v)))
         {
             self.lease.grant.add(voter, asked + length);
@@ -343,6 +374,7 @@ impl Cluster {
     /// Tells the data plane until when it may acknowledge. `shorter` is said before the role that depends on it is shown,
     /// anything else after it.
     pub(crate) fn settle_lease(&mut self, turn: &Turn<'_>, shorter: bool) {
+        self.review_accession();
         let next = self.granted_until();
         let end = |until: Option<Mono>| until.unwrap_or(Mono::NEVER);
         if shorter && end(next) >= end(self.lease.told) {

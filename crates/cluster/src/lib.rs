@@ -4,6 +4,7 @@
 
 pub mod conf;
 
+mod accession;
 mod announce;
 mod blacklist;
 mod capabilities;

@@ -159,10 +159,9 @@ impl Cluster {
         let lately = |at: Mono| turn.now.since(at) <= self.settings.node_timeout();
         // How much data it has is not looked at: what was heard of that may be older than the data.
         let can_stand = |n: &Node| n.healthy() && !n.has(NodeFlags::NOFAILOVER);
-        node.healthy()
-            && self.serves(id)
-            && (node.data_received.is_some_and(lately) || node.pong_received.is_some_and(lately))
-            && self.replicas_of(*id).any(can_stand)
+        // Whoever elected me and died before it knew that I won keeps me from serving until I know that it did.
+        let matters = (self.serves(id) && self.replicas_of(*id).any(can_stand)) || self.lease.accession.awaits(id);
+        node.healthy() && matters && (node.data_received.is_some_and(lately) || node.pong_received.is_some_and(lately))
     }
 
     /// Says at once what the next regular pings would say.

@@ -177,3 +177,26 @@ fn a_primary_among_voters_without_promises_stops_before_the_node_timeout() {
     assert!(last < ms(1600), "{last:?}");
     assert!(first.is_some_and(|at| at > ms(2900)), "{first:?}");
 }
+
+/// Where a successor needs nobody's leave, who elected it may not know that it won: until one does, its votes are all it has.
+#[test]
+fn a_winner_that_nobody_has_heard_of_acknowledges_for_as_long_as_its_votes_last() {
+    let mut world = formed(2, 1, slow);
+    let slot = some_slot(&world, 0);
+    world.failover(1, FailoverMode::Default);
+    let vote = |world: &World| world.logged(0, "Failover auth granted to");
+    while vote(&world) == 0 {
+        world.step_within(ms(1));
+    }
+    // The old primary never hears of it, nor is anything heard of it.
+    world.hang(0);
+    world.until("the victory", ms(100), |w| w.is_primary(1));
+    assert!(world.writers(slot).contains(&1), "its votes are its first lease");
+    world.run(ms(600));
+    assert!(world.is_primary(1) && !world.writers(slot).contains(&1));
+    world.resume(0);
+    world.until("its voter knows", secs(2), |w| w.writers(slot) == [1]);
+    world.run(secs(30));
+    assert_eq!(world.writers(slot), [1]);
+    assert!(info(&mut world, 1).contains("cluster_write_lease:none"));
+}

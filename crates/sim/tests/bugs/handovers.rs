@@ -1,6 +1,7 @@
 //! Planned changes that lost data, left nobody in charge, or kept clients running in circles.
 
-use crate::play;
+use crate::{Without, play, prove};
+use baton_sim::Sabotage;
 
 /// B3. Upstream: while a failover outside a cluster is in progress both nodes are replicas, and send clients to each other.
 /// Here clients are held until there is somebody to send them to.
@@ -62,4 +63,23 @@ fn a_single_shard_goes_there_and_back() {
         act 0 300 stop sigterm primary 0
         act 0 300 failover default replica 0";
     play(scenario, |report| assert_eq!((report.planned, report.lost), (3, 0), "{report:?}"));
+}
+
+/// Elsewhere, and here before: a candidate is stopped between its victory and the first word of it; its primary orders
+/// another one, and that one serves. When the first goes on it is a second primary for a moment. Here its votes let it
+/// acknowledge for a moment only, until one who voted for it knows its claim.
+#[test]
+fn a_winner_that_stood_still_does_not_acknowledge_beside_the_next_one() {
+    let scenario = "profile paused
+        shards 1
+        replicas 2
+        node-timeout-ms 28000
+        delay-min-us 500
+        delay-max-us 850
+        clients 16
+        think-max-us 60000
+        acts-ms 0
+        act 0 0 hand-over primary 0
+        pause 3800 1307618 replica 0";
+    prove(scenario, &Without::Rule(Sabotage::NoLease), |report| report.lost == 0);
 }
