@@ -34,6 +34,9 @@ pub fn key_positions(spec: &CommandSpec, args: Args<'_>) -> Result<KeyPositions,
         found.push(KeyPosition { index: index as u32, flags: actual_flags(spec, &spec.keys[0], args) });
         return Ok(found);
     }
+    if let Some(find_keys) = spec.find_keys {
+        return Ok(find_keys(args));
+    }
     for keys in spec.keys {
         collect(keys, actual_flags(spec, keys, args), args, &mut found)?;
     }

@@ -22,6 +22,7 @@ mod exec;
 mod fail;
 mod flags;
 mod generic;
+mod geo;
 mod hash;
 mod hyperloglog;
 mod key_spec;

@@ -7,6 +7,7 @@ use crate::exec::{Exec, StoreExec, WorldExec};
 use crate::fail::Fail;
 use crate::flags::{Categories, Flags};
 use crate::key_spec::{KeyFlags, KeySpec};
+use crate::keys::KeyPositions;
 use crate::node::NodeCommand;
 use crate::registry::CommandId;
 use baton_resp::{Args, Out};
@@ -26,6 +27,8 @@ pub struct CommandSpec {
     pub keys: &'static [KeySpec],
     /// What it does to its keys with these arguments, where [`KeyFlags::VARIABLE_FLAGS`] says that it depends.
     pub key_flags: Option<fn(Args<'_>) -> KeyFlags>,
+    /// What finds its keys, where `keys` can't say it all.
+    pub find_keys: Option<fn(Args<'_>) -> KeyPositions>,
     /// The chapter it belongs to.
     pub group: Group,
     /// One sentence about it.
@@ -151,6 +154,7 @@ impl CommandSpec {
         acl: Categories::empty(),
         keys: &[],
         key_flags: None,
+        find_keys: None,
         group: Group::Generic,
         summary: "",
         since: "",

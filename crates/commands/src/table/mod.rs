@@ -10,6 +10,8 @@ mod connection;
 mod dump;
 mod expire;
 mod generic;
+mod geo;
+mod geo_radius;
 mod hash;
 mod hyperloglog;
 mod list;
@@ -34,6 +36,8 @@ pub(crate) static FAMILIES: &[&[CommandSpec]] = &[
     hash::COMMANDS,
     zset::COMMANDS,
     zset_many::COMMANDS,
+    geo::COMMANDS,
+    geo_radius::COMMANDS,
     generic::COMMANDS,
     dump::COMMANDS,
     expire::COMMANDS,

@@ -33,6 +33,11 @@ struct Done {
 
 /// ZADD key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...].
 pub(crate) fn zadd(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
+    zadd_changes(x).map(|_| ())
+}
+
+/// ZADD for other commands; tells whether it changed anything.
+pub(crate) fn zadd_changes(x: &mut Exec<'_, '_>) -> Result<bool, Fail> {
     let mut options = Options::default();
     let mut first = 2;
     while let Some(word) = x.args.get(first) {
@@ -58,7 +63,7 @@ pub(crate) fn zadd(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 /// ZINCRBY key increment member.
 pub(crate) fn zincrby(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let pairs = x.args.skip(2);
-    add(x, Options { increment: true, ..Options::default() }, pairs)
+    add(x, Options { increment: true, ..Options::default() }, pairs).map(|_| ())
 }
 
 impl Options {
@@ -76,7 +81,8 @@ impl Options {
     }
 }
 
-fn add(x: &mut Exec<'_, '_>, options: Options, pairs: Args<'_>) -> Result<(), Fail> {
+/// Tells whether it changed anything.
+fn add(x: &mut Exec<'_, '_>, options: Options, pairs: Args<'_>) -> Result<bool, Fail> {
     let scores: Vec<f64> = (0..pairs.len())
         .step_by(2)
         .map(|i| num::parse_f64(&pairs[i]).ok_or(Fail::NotFloat))
@@ -104,7 +110,7 @@ fn add(x: &mut Exec<'_, '_>, options: Options, pairs: Args<'_>) -> Result<(), Fa
         None if options.increment => x.out.null(),
         _ => x.out.int((done.added + if options.count_changed { done.updated } else { 0 }) as i64),
     }
-    Ok(())
+    Ok(done.added + done.updated > 0)
 }
 
 impl Options {

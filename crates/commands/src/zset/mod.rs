@@ -12,7 +12,7 @@ mod range;
 mod remove;
 mod scan;
 
-pub(crate) use add::{zadd, zincrby};
+pub(crate) use add::{zadd, zadd_changes, zincrby};
 pub(crate) use algebra::{zdiff, zdiffstore, zinter, zintercard, zinterstore, zunion, zunionstore};
 pub(crate) use block::{bzmpop, bzpopmax, bzpopmin};
 pub(crate) use lookup::{zcard, zcount, zlexcount, zmscore, zrank, zrevrank, zscore};
@@ -48,7 +48,7 @@ impl End {
 }
 
 /// The sorted set of an entry, if it holds one.
-fn zset_of<'a>(entry: &Entry<'a>) -> Result<ZSetRef<'a>, Fail> {
+pub(crate) fn zset_of<'a>(entry: &Entry<'a>) -> Result<ZSetRef<'a>, Fail> {
     match entry.value {
         Value::ZSet(zset) => Ok(zset),
         _ => Err(Fail::WrongType),
@@ -56,7 +56,12 @@ fn zset_of<'a>(entry: &Entry<'a>) -> Result<ZSetRef<'a>, Fail> {
 }
 
 /// Reads the sorted set of a key by a function; `missing` if there is none.
-fn read<R>(x: &mut Exec<'_, '_>, key: &Key<'_>, missing: R, run: impl FnOnce(ZSetRef<'_>) -> R) -> Result<R, Fail> {
+pub(crate) fn read<R>(
+    x: &mut Exec<'_, '_>,
+    key: &Key<'_>,
+    missing: R,
+    run: impl FnOnce(ZSetRef<'_>) -> R,
+) -> Result<R, Fail> {
     match x.view.read(key, x.touch) {
         Some(entry) => Ok(run(zset_of(&entry)?)),
         None => Ok(missing),
@@ -82,7 +87,7 @@ fn reply_scored(out: &mut Out, element: Scored<'_>, with_scores: bool) {
 
 /// Puts a result in the place of whatever a key holds, tells listeners, and replies how many elements it has. None leaves no
 /// key.
-fn store(x: &mut Exec<'_, '_>, key: &Key<'_>, result: ZSet, event: &'static str) {
+pub(crate) fn store(x: &mut Exec<'_, '_>, key: &Key<'_>, result: ZSet, event: &'static str) {
     let len = result.len();
     if len > 0 {
         x.notify_if_new(key);

@@ -47,5 +47,6 @@ transcripts! {
     set_type set_type_resp3
     zset zset_algebra
     hash hash_resp3 hgetdel
+    geo geo_search
     generic dump expire keyspace
 }
