@@ -29,6 +29,8 @@ pub struct CommandSpec {
     pub key_flags: Option<fn(Args<'_>) -> KeyFlags>,
     /// What finds its keys, where `keys` can't say it all.
     pub find_keys: Option<fn(Args<'_>) -> KeyPositions>,
+    /// What tells whether it looks at keys that these arguments name by patterns only; see [`CommandSpec::reaches_all`].
+    pub has_patterns: Option<fn(Args<'_>) -> bool>,
     /// The chapter it belongs to.
     pub group: Group,
     /// One sentence about it.
@@ -155,6 +157,7 @@ impl CommandSpec {
         keys: &[],
         key_flags: None,
         find_keys: None,
+        has_patterns: None,
         group: Group::Generic,
         summary: "",
         since: "",
@@ -196,6 +199,13 @@ impl CommandSpec {
     /// Whether any argument can be a key, rather than only something that has a slot.
     pub fn has_keys(&self) -> bool {
         self.keys.iter().any(|k| !k.flags.contains(KeyFlags::NOT_KEY))
+    }
+
+    /// Whether it may reach any key with these arguments, not only its declared ones: outside of a cluster it then needs
+    /// a view of everything, and with it the world standing still.
+    #[inline]
+    pub fn reaches_all(&self, args: Args<'_>) -> bool {
+        self.has_patterns.is_some_and(|has_patterns| has_patterns(args))
     }
 
     /// The argument that is its only key, where that is all there is to know: the common case.

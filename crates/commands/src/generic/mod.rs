@@ -6,6 +6,7 @@ mod dump;
 mod expire;
 mod keyspace;
 mod object;
+mod sort;
 mod ttl;
 mod world;
 
@@ -15,5 +16,6 @@ pub(crate) use dump::{dump, restore};
 pub(crate) use expire::{expire, expireat, persist, pexpire, pexpireat};
 pub(crate) use keyspace::{dbsize, keys, randomkey, scan};
 pub(crate) use object::{memory_usage, object_encoding, object_freq, object_idletime, object_refcount};
+pub(crate) use sort::{sort, sort_has_patterns, sort_keys, sort_ro};
 pub(crate) use ttl::{expiretime, pexpiretime, pttl, ttl};
 pub(crate) use world::{flushall, flushdb, flushslot, swapdb};

@@ -19,6 +19,7 @@ mod pubsub;
 mod replication;
 mod server;
 mod set;
+mod sort;
 mod string;
 mod transactions;
 mod zset;
@@ -39,6 +40,7 @@ pub(crate) static FAMILIES: &[&[CommandSpec]] = &[
     geo::COMMANDS,
     geo_radius::COMMANDS,
     generic::COMMANDS,
+    sort::COMMANDS,
     dump::COMMANDS,
     expire::COMMANDS,
     connection::COMMANDS,

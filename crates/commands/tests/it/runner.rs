@@ -96,7 +96,10 @@ impl Client {
         let mut slots: Vec<Slot> = keys.iter().map(|k| k.slot).collect();
         slots.sort_unstable();
         slots.dedup();
-        let mut view = self.store.view_many(&slots, self.db, self.now, self.expiry);
+        let mut view = match spec.reaches_all(args) {
+            true => self.store.view_all(self.db, self.now, self.expiry),
+            false => self.store.view_many(&slots, self.db, self.now, self.expiry),
+        };
         let (out, rng, env, touch) = (&mut self.out, &mut self.rng, &self.env, self.touch);
         let mut x = Exec { view: &mut view, args, keys: &keys, out, effects, rng, env, touch, waits: Waits::Never };
         let result = run(&mut x);

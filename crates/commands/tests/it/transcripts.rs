@@ -48,5 +48,5 @@ transcripts! {
     zset zset_algebra
     hash hash_resp3 hgetdel
     geo geo_search
-    generic dump expire keyspace
+    generic dump expire keyspace sort
 }

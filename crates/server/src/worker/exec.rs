@@ -71,6 +71,21 @@ pub(super) fn keyspace(
         return flow;
     }
     let keys = declared_keys(cx, spec, args);
+    if spec.reaches_all(args) && !cx.world.env.cluster {
+        let shared = std::sync::Arc::clone(cx.shared);
+        let flow = cx.stop_world(|cx| {
+            let rule = cx.world.expiry_rule_of(spec.flags.contains(Flags::WRITE));
+            let mut view = shared.store.view_all(db, wall, rule);
+            let flow = on_keys(cx, client, spec, &mut view, run, args, &keys);
+            drop(view);
+            if cx.holds_replies {
+                cx.reveals_all();
+            }
+            flow
+        });
+        cx.serve_ready();
+        return flow;
+    }
     prefetch(&cx.shared.store, db, &keys);
     cx.local.slots.clear();
     cx.local.slots.extend(keys.iter().map(|k| k.slot));

@@ -132,7 +132,7 @@ pub fn exec_command(cx: &mut Context<'_>, client: &mut Client) -> Outcome {
 fn slots_of(cx: &Context<'_>, queue: &Queued, watches: Option<&Watches>) -> Option<Vec<Slot>> {
     let mut slots: Vec<Slot> = watches.iter().flat_map(|w| &w.keys).map(|(_, name)| Slot::of_key(name)).collect();
     for (spec, args) in queue {
-        if !runs_on_view(spec) {
+        if !runs_on_view(spec) || (spec.reaches_all(args.as_args()) && !cx.world.env.cluster) {
             return None;
         }
         let keys = exec::declared_keys(cx, spec, args.as_args());

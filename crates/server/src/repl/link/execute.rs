@@ -371,7 +371,11 @@ fn publish(shared: &Shared, messages: Vec<(crate::pubsub::Subscriber, crate::pub
 
 /// Whether a unit has a command that goes over the whole keyspace.
 fn needs_stillness(stream: &Stream, unit: Range<usize>) -> bool {
-    stream.commands()[unit].iter().any(|c| matches!(c.spec.map(|s| s.run), Some(Run::World(_) | Run::Store(_))))
+    stream.commands()[unit].iter().any(|c| {
+        let goes_over_all =
+            |s: &CommandSpec| matches!(s.run, Run::World(_) | Run::Store(_)) || s.reaches_all(stream.args(c));
+        c.spec.is_some_and(goes_over_all)
+    })
 }
 
 /// The declared keys of a command; none if its arguments don't say where they are, which it will refuse itself.
