@@ -200,6 +200,7 @@ def test_who_has_another_shards_data_never_stands(make_cluster):  # noqa: F811
         moving("CLUSTER", "FAILOVER", "FORCE")
     moving.restart()
     assert "data of another shard" in moving.log()
+    assert "Trying a partial resynchronization" not in moving.log().split("data of another shard")[1]
     primary.kill()
     eventually(lambda: "My dataset is not complete" in moving.log(), "it to see that it can't stand", 20)
     assert not cluster.is_primary(moving)

@@ -81,7 +81,9 @@ pub fn demote_still(
     let was_primary = !shared.world.peek().role.is_replica();
     let epoch = shared.repl.epoch.fetch_add(1, Ordering::SeqCst) + 1;
     // Without a backlog offsets did not count what was written, so the position would claim data that nobody else has.
-    let resume = (how.partial && shared.journal.is_active()).then(|| {
+    // Another shard's history has no place in this one's: to ask for it would look like having more than the primary.
+    let foreign = shared.repl.foreign.load(Ordering::Acquire);
+    let resume = (how.partial && !foreign && shared.journal.is_active()).then(|| {
         let offset = shared.journal.end();
         Position { replid: shared.repl.history.lock().follow(offset), offset }
     });
