@@ -104,18 +104,19 @@ impl Context<'_> {
             if !waiter.claim() {
                 continue;
             }
-            match self.serve(&waiter, name) {
-                Some(served) => {
-                    self.shared.blocked.leave(&waiter);
-                    self.shared.threads().workers[waiter.worker as usize].send(WorkerMessage::Served(Box::new(served)));
-                }
-                None => waiter.give_back(),
+            if let Some(served) = self.serve(&waiter) {
+                self.shared.blocked.leave(&waiter);
+                self.shared.threads().workers[waiter.worker as usize].send(WorkerMessage::Served(Box::new(served)));
             }
         }
     }
 
-    /// Runs a command again, if its key has what it waits for; none if it has to wait on.
-    fn serve(&mut self, waiter: &Waiter, name: &Name) -> Option<Served> {
+    /// Runs a command again that was claimed, if one of its keys has what it waits for; none if it has to wait on.
+    ///
+    /// Whoever changes another of its keys meanwhile can't claim it, and passes it by. So all keys are looked at, and the
+    /// right to end the wait is given back before their slots are: that other one either came before, and is seen here, or
+    /// comes after, and can claim.
+    fn serve(&mut self, waiter: &Waiter) -> Option<Served> {
         let Run::Keyspace(run) = waiter.spec.run else { return None };
         let args = waiter.args.as_args();
         let keys = exec::declared_keys(self, waiter.spec, args);
@@ -125,8 +126,9 @@ impl Context<'_> {
         let shared = Arc::clone(self.shared);
         let rule = self.world.expiry_rule_of(waiter.spec.flags.contains(Flags::WRITE));
         let mut view = shared.store.view_many(&slots, waiter.db, self.now.wall, rule);
-        if !is_ready(&mut view, waiter, name) {
+        if !is_ready(&mut view, waiter) {
             exec::propagate_expired(self, waiter.client, &mut view);
+            waiter.give_back();
             return None;
         }
         let mut out = Out::new(waiter.proto);
@@ -142,10 +144,11 @@ impl Context<'_> {
         exec::on_view(self, &mut caller, waiter.spec, &mut view, run, args, &keys);
         let waits_on = self.local.effects.take_wait().is_some();
         exec::finish(self, &mut caller, waiter.spec, &mut view, args, &keys, true);
-        drop(view);
         if waits_on {
+            waiter.give_back();
             return None;
         }
+        drop(view);
         if self.holds_replies {
             self.reveals(&slots);
         }
@@ -155,11 +158,13 @@ impl Context<'_> {
     }
 }
 
-/// Whether the key holds what a command waits for.
-fn is_ready(view: &mut View<'_>, waiter: &Waiter, name: &Name) -> bool {
-    let key = view.key(&name.1);
-    let fits = view.peek(&key).map(|entry| entry.value.kind() == waiter.wait.kind);
-    waiter.wait.even_gone || fits == Some(true)
+/// Whether one of its keys holds what a command waits for.
+fn is_ready(view: &mut View<'_>, waiter: &Waiter) -> bool {
+    let mut fits = |name: &[u8]| {
+        let key = view.key(name);
+        view.peek(&key).is_some_and(|entry| entry.value.kind() == waiter.wait.kind)
+    };
+    waiter.wait.even_gone || waiter.names.iter().any(|(_, name)| fits(name))
 }
 
 impl Worker {
