@@ -17,6 +17,7 @@ pub struct Effects {
     ops: Vec<Op>,
     events: Vec<Event>,
     passed: u64,
+    elements_ended: u64,
     wait: Option<Box<WaitFor>>,
 }
 
@@ -70,8 +71,8 @@ impl Effects {
             self.ranges.shrink_to(KEPT_BYTES / size_of::<ArgRange>());
             self.ops.clear();
         }
-        if self.passed > 0 || !self.events.is_empty() {
-            self.passed = 0;
+        if self.passed + self.elements_ended > 0 || !self.events.is_empty() {
+            (self.passed, self.elements_ended) = (0, 0);
             self.events.clear();
         }
         self.wait = None;
@@ -108,6 +109,16 @@ impl Effects {
     /// How many keys were deleted because the deadline they were given had passed already.
     pub fn deadlines_passed(&self) -> u64 {
         self.passed
+    }
+
+    /// Counts fields that were removed, or written over, because their time had passed.
+    pub(crate) fn count_ended_elements(&mut self, count: u64) {
+        self.elements_ended += count;
+    }
+
+    /// How many fields were removed, or written over, because their time had passed.
+    pub fn ended_elements(&self) -> u64 {
+        self.elements_ended
     }
 
     /// Whether it makes sense to build ops.

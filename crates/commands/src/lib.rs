@@ -30,6 +30,7 @@ mod keys;
 mod list;
 mod node;
 mod number;
+mod options;
 mod registry;
 mod reply;
 mod scan_filter;

@@ -48,6 +48,7 @@ pub struct Encoder {
     /// The database of the latest SELECTDB.
     db: Option<u32>,
     finished: bool,
+    unwritable: bool,
 }
 
 impl Encoder {
@@ -61,6 +62,7 @@ impl Encoder {
             drained: 0,
             db: None,
             finished: false,
+            unwritable: false,
         }
     }
 
@@ -138,9 +140,15 @@ impl Encoder {
         if let Some(frequency) = entry.frequency {
             self.out.extend_from_slice(&[opcode::FREQ, frequency]);
         }
+        self.unwritable |= !collection::is_writable(&entry.value, self.version);
         self.out.push(collection::type_number(&entry.value, self.version));
         self.strings.bytes(&mut self.out, entry.key);
         collection::push_value(&mut self.out, &mut self.strings, &entry.value, self.version);
+    }
+
+    /// Whether an entry was of a kind that files of this version have no form for. Such a file must not be used.
+    pub fn is_unwritable(&self) -> bool {
+        self.unwritable
     }
 
     /// Ends the file. Nothing may follow.

@@ -72,6 +72,13 @@ impl<'a> Args<'a> {
         Args { buf: self.buf, ranges: self.ranges.get(n..).unwrap_or_default() }
     }
 
+    /// The first `n` arguments; all if there are fewer.
+    #[inline]
+    #[must_use]
+    pub fn first(&self, n: usize) -> Args<'a> {
+        Args { buf: self.buf, ranges: &self.ranges[..n.min(self.ranges.len())] }
+    }
+
     #[inline]
     fn slice(&self, r: ArgRange) -> &'a [u8] {
         &self.buf[r.start as usize..][..r.len as usize]

@@ -1,8 +1,8 @@
 //! Keyspace events on their way to listeners: what `notify-keyspace-events` asks for is published like any message, on
 //! channels named after the key and after the event. Only on this node: events never travel to replicas or over the bus.
 
-use baton_commands::{CommandSpec, EventClass, Flags};
-use baton_store::{DbIndex, Key, View};
+use baton_commands::{CommandSpec, Event, EventClass, Flags};
+use baton_store::{DbIndex, ExpiredElements, Key, View};
 
 use crate::clients::ClientId;
 use crate::pubsub::{Push, Subscriber};
@@ -32,6 +32,29 @@ pub fn publish_expired<'a>(
         for (db, key) in keys {
             for (to, push) in messages(shared, classes, *db, "expired", key) {
                 shared.deliver(to, push);
+            }
+        }
+    }
+}
+
+/// Publishes what a command of the primary did to keys: listeners here hear of changes as those there do.
+pub fn publish_replicated(shared: &Shared, classes: EventClass, events: &[Event]) {
+    for event in events {
+        for (to, push) in messages(shared, classes, event.db, event.name, &event.key) {
+            shared.deliver(to, push);
+        }
+    }
+}
+
+/// Publishes that elements of keys were removed because their time had come, and the keys that were left without any.
+pub fn publish_expired_elements(shared: &Shared, classes: EventClass, expired: &[ExpiredElements]) {
+    for of_key in expired {
+        let gone = of_key.emptied.then_some((EventClass::GENERIC, "del"));
+        for (class, name) in [(EventClass::EXPIRED, "hexpired")].into_iter().chain(gone) {
+            if classes.contains(class) {
+                for (to, push) in messages(shared, classes, of_key.db, name, &of_key.key) {
+                    shared.deliver(to, push);
+                }
             }
         }
     }

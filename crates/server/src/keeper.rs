@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use baton_base::{Mono, Slot, WallMs};
 use baton_config::Id;
-use baton_store::{DbIndex, Expiry};
+use baton_store::{DbIndex, Expired, ExpiredElements, Expiry};
 use mio::{Events, Poll, Token};
 
 use crate::conn::Conn;
@@ -208,13 +208,17 @@ impl Keeper {
 
     fn expire_slot(&mut self, shared: &Shared, slot: Slot, wall: WallMs, lazy: bool) -> bool {
         let mut view = shared.store.view(slot, DbIndex(0), wall, Expiry::Delete);
-        let more = view.expire_due(slot, EXPIRE_STEP);
+        let Expired { elements, more } = view.expire_due(slot, EXPIRE_STEP);
         let expired = view.take_outcome().expired;
-        if expired.is_empty() {
+        if expired.is_empty() && elements.is_empty() {
             return false;
         }
-        crate::events::publish_expired(shared, shared.world.peek().env.events, &expired);
-        shared.stats.lanes[shared.keeper_lane().0].expired.add(expired.len() as u64);
+        let events = shared.world.peek().env.events;
+        crate::events::publish_expired(shared, events, &expired);
+        crate::events::publish_expired_elements(shared, events, &elements);
+        let lane = &shared.stats.lanes[shared.keeper_lane().0];
+        lane.expired.add(expired.len() as u64);
+        lane.expired_fields.add(elements.iter().map(|of_key| of_key.names.len() as u64).sum());
         if shared.journal.is_active() {
             let verb: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };
             for (db, key) in &expired {
@@ -222,8 +226,21 @@ impl Keeper {
             }
             shared.journal.append_bare(&self.expired_unit);
             self.expired_unit.clear();
+            elements.iter().for_each(|of_key| self.record_elements(of_key, verb));
         }
         more
+    }
+
+    /// Writes the removal of elements into the stream; with that of the key, where none were left: a unit for each key.
+    fn record_elements(&mut self, expired: &ExpiredElements, verb: &[u8]) {
+        let names = expired.names.iter().map(Vec::as_slice);
+        let words: Vec<&[u8]> = [b"HDEL", &*expired.key].into_iter().chain(names).collect();
+        self.expired_unit.push(expired.db.0, &words);
+        if expired.emptied {
+            self.expired_unit.push(expired.db.0, &[verb, &expired.key]);
+        }
+        self.shared.journal.append(&self.expired_unit);
+        self.expired_unit.clear();
     }
 }
 

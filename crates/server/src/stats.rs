@@ -69,6 +69,8 @@ pub struct WorkerStats {
     pub misses: Count,
     /// Keys deleted because their time had come.
     pub expired: Count,
+    /// Fields of hashes removed, or written over, because their time had come.
+    pub expired_fields: Count,
     /// Error replies.
     pub errors: Count,
     /// Reads from sockets.
@@ -201,7 +203,7 @@ impl WorkerStats {
     /// Everything but the changes to the dataset, which saves are counted by.
     fn reset(&self) {
         let traffic = [&self.commands, &self.net_in, &self.net_out, &self.reads, &self.writes];
-        let keys = [&self.hits, &self.misses, &self.expired, &self.errors];
+        let keys = [&self.hits, &self.misses, &self.expired, &self.expired_fields, &self.errors];
         let turns = [&self.turns, &self.turn_micros, &self.turn_micros_max, &self.command_nanos, &self.batch_max];
         traffic.into_iter().chain(keys).chain(turns).for_each(Count::reset);
         self.by_command.iter().for_each(CommandStats::reset);

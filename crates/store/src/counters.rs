@@ -1,4 +1,4 @@
-//! What is counted over all slots: keys, keys with an expiry and changes. Writers on different threads must not share a
+//! What is counted over all slots: keys, keys with an expiry, keys with elements that end, and changes. Writers on different threads must not share a
 //! cache line, so each count is spread over stripes, and a thread finds its stripe by where its stack lies: stacks of
 //! different threads are megabytes apart. Two threads that meet on a stripe are slower, not wrong.
 
@@ -10,12 +10,13 @@ use crate::key::DbIndex;
 
 const STRIPES: usize = 16;
 /// Databases whose counts share a cache line of one stripe.
-const DBS_A_LINE: usize = 8;
+const DBS_A_LINE: usize = 4;
 
 #[derive(Default)]
 struct DbCount {
     keys: AtomicI64,
     expires: AtomicI64,
+    timed: AtomicI64,
 }
 
 struct Stripe {
@@ -57,6 +58,12 @@ impl Counters {
         }
     }
 
+    /// Adds to the count of keys with elements that end.
+    #[cold]
+    pub(crate) fn add_timed(&self, db: DbIndex, keys: i64) {
+        Counters::of(self.mine(), db).timed.fetch_add(keys, Ordering::Relaxed);
+    }
+
     /// Adds to the count of changes.
     #[inline]
     pub(crate) fn add_dirty(&self, changes: u64) {
@@ -71,6 +78,11 @@ impl Counters {
 
     pub(crate) fn expires(&self, db: DbIndex) -> u64 {
         let sum: i64 = self.0.iter().map(|s| Counters::of(s, db).expires.load(Ordering::Relaxed)).sum();
+        sum.max(0) as u64
+    }
+
+    pub(crate) fn timed(&self, db: DbIndex) -> u64 {
+        let sum: i64 = self.0.iter().map(|s| Counters::of(s, db).timed.load(Ordering::Relaxed)).sum();
         sum.max(0) as u64
     }
 

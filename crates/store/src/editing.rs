@@ -86,6 +86,7 @@ impl View<'_> {
         self.make_own(key, spot);
         let (db, clock) = (self.db, clock::at(self.now));
         let table = self.held.slot(key.slot).table_mut(db).expect("the key was found there");
+        let before = table.record(spot).next_due();
         let (changed, small) = table
             .change_boxed(spot, |collection| {
                 let changed = run(collection, change);
@@ -95,6 +96,8 @@ impl View<'_> {
             .expect("what is no string and not packed lies in a box");
         if changed.changes > 0 {
             table.set_clock(spot, clock);
+            let since = table.record(spot).next_due();
+            self.note_elements(key, before, since);
         }
         if let Some(collection) = small {
             self.put_collection_over(key, spot, collection);

@@ -28,6 +28,7 @@ mod writing;
 
 pub use baton_values::{Collection, CollectionType, Str, Value, ValueKind};
 pub use editing::{Missing, WrongType};
+pub use expiring::{Expired, ExpiredElements};
 pub use key::{DbIndex, Key, KeyHash};
 pub use scanning::Scanned;
 pub use snapshot::{SnapshotItem, SnapshotWalker};

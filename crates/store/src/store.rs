@@ -136,6 +136,11 @@ impl Store {
         self.counters.expires(db)
     }
 
+    /// Keys with elements that end in a database. Exact while nobody writes.
+    pub fn timed_len(&self, db: DbIndex) -> u64 {
+        self.counters.timed(db)
+    }
+
     /// Keys of a slot in a database.
     pub fn slot_len(&self, db: DbIndex, slot: Slot) -> u64 {
         self.lock(slot).table(db).map_or(0, |t| t.len() as u64)

@@ -144,6 +144,12 @@ impl<'s> View<'s> {
         self.expiry
     }
 
+    /// The time by which elements of collections are not seen any more; none where all that are there are seen.
+    #[inline]
+    pub fn elements_seen_at(&self) -> Option<WallMs> {
+        (self.expiry != Expiry::Ignore).then_some(self.now)
+    }
+
     /// A key with slot and hash.
     #[inline]
     pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
@@ -198,6 +204,7 @@ impl<'s> View<'s> {
         table.settle(key.hash.0, self.store.pool(key.slot));
         guard.tidy(db);
         self.store.counters.add(db, -1, -i64::from(record.as_ref().expire_at().is_some()));
+        self.note_elements(key, record.as_ref().next_due(), None);
         self.touch(key);
         self.retire(key.slot, record);
     }

@@ -142,10 +142,12 @@ impl Store {
 
     fn count_in(&self, db: DbIndex, table: &Table) {
         self.counters.add(db, table.len() as i64, table.expires() as i64);
+        self.counters.add_timed(db, table.timed() as i64);
     }
 
     fn count_out(&self, db: DbIndex, table: &Table) {
         self.counters.add(db, -(table.len() as i64), -(table.expires() as i64));
+        self.counters.add_timed(db, -(table.timed() as i64));
     }
 
     /// Marks the watchers of keys in `db` that exist there, or in `other`.

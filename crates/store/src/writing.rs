@@ -306,19 +306,34 @@ impl View<'_> {
     pub(crate) fn insert(&mut self, key: &Key<'_>, record: Record) {
         let db = self.db;
         self.store.counters.add(db, 1, i64::from(record.as_ref().expire_at().is_some()));
+        let due = record.as_ref().next_due();
         let table = self.held.slot(key.slot).table_or_new(db);
         table.insert(key.hash.0, record, &self.store.hasher);
         table.settle(key.hash.0, self.store.pool(key.slot));
+        self.note_elements(key, None, due);
     }
 
     pub(crate) fn replace_at(&mut self, key: &Key<'_>, spot: Spot, record: Record) {
         let db = self.db;
         let expires = i64::from(record.as_ref().expire_at().is_some());
+        let due = record.as_ref().next_due();
         let table = self.held.slot(key.slot).table_mut(db).expect("the key was found there");
         let old = table.replace(spot, record);
         table.settle(key.hash.0, self.store.pool(key.slot));
         self.store.counters.add(db, 0, expires - i64::from(old.as_ref().expire_at().is_some()));
+        self.note_elements(key, old.as_ref().next_due(), due);
         self.retire(key.slot, old);
+    }
+
+    /// Takes note of when the first element of a value of the selected database ends, before it changed and since.
+    #[inline]
+    pub(crate) fn note_elements(&mut self, key: &Key<'_>, before: Option<WallMs>, since: Option<WallMs>) {
+        if before.is_some() != since.is_some() {
+            self.store.counters.add_timed(self.db, i64::from(since.is_some()) - i64::from(before.is_some()));
+        }
+        if let Some(at) = since {
+            self.held.slot(key.slot).note_expiry(at);
+        }
     }
 }
 

@@ -433,7 +433,7 @@ impl Bench {
     /// One call, which may leave some; gives whether it says so.
     fn expire_due(&mut self, slot: Slot, max: usize) -> bool {
         let mut view = self.store.view(slot, DbIndex(0), self.naive.now, Expiry::Delete);
-        let more = view.expire_due(slot, max);
+        let more = view.expire_due(slot, max).more;
         let expired = view.take_outcome().expired;
         assert!(expired.len() <= max);
         for (db, key) in expired {

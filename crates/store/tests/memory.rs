@@ -117,7 +117,7 @@ fn expired_keys_give_their_memory_back() {
     }
     let later = WallMs(NOW.0 + KEYS + 1000);
     for slot in baton_base::Slot::all() {
-        while store.view(slot, DB, later, Expiry::Delete).expire_due(slot, 100) {}
+        while store.view(slot, DB, later, Expiry::Delete).expire_due(slot, 100).more {}
     }
     assert_eq!(store.len(DB), KEYS / 10);
     // Slots expire one after the other, so their rest was last met when others were full.

@@ -24,7 +24,7 @@ mod tree;
 mod value;
 mod zset;
 
-pub use fields::{Hash, HashRef, LargeHash};
+pub use fields::{FieldValue, Hash, HashRef, LargeHash, LiveHash};
 pub use limits::{Limits, ListNodeLimit};
 pub use list::{LargeList, List, ListRef};
 pub use listpack::{Damaged, Elements, Listpack, ListpackRef, Place};

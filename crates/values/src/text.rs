@@ -39,6 +39,14 @@ impl<'a> Str<'a> {
         self.bytes(&mut itoa::Buffer::new()).to_vec()
     }
 
+    /// The same text with these bytes, which are its own elsewhere.
+    pub(crate) fn with_bytes<'b>(self, bytes: &'b [u8]) -> Str<'b> {
+        match self {
+            Str::Int(n) => Str::Int(n),
+            Str::Bytes(_) => Str::Bytes(bytes),
+        }
+    }
+
     /// Length of the text in bytes.
     pub fn len(&self) -> usize {
         match self {

@@ -1,5 +1,7 @@
 //! A value of any type: borrowed as [`Value`], owned as [`Collection`], and as the packed bytes that small collections are.
 
+use baton_base::WallMs;
+
 use crate::fields::{Hash, HashRef};
 use crate::list::{List, ListRef};
 use crate::listpack::{Listpack, ListpackRef};
@@ -215,6 +217,14 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// When the first of its elements ends, if any does: only fields of hashes may.
+    pub fn next_due(&self) -> Option<WallMs> {
+        match self {
+            Value::Hash(hash) => hash.next_due(),
+            _ => None,
+        }
+    }
+
     /// A collection of its own with the same elements; none for a string. Nothing of a large one is copied.
     pub fn to_collection(self) -> Option<Collection> {
         match self {
@@ -284,6 +294,23 @@ impl Collection {
             Collection::Set(set) => set.heap_bytes(),
             Collection::Hash(hash) => hash.heap_bytes(),
             Collection::ZSet(zset) => zset.heap_bytes(),
+        }
+    }
+
+    /// When the first of its elements ends, if any does: only fields of hashes may.
+    #[inline]
+    pub fn next_due(&self) -> Option<WallMs> {
+        match self {
+            Collection::Hash(hash) => hash.as_ref().next_due(),
+            _ => None,
+        }
+    }
+
+    /// Removes an element that has ended at this time, and gives its name; none if there is no such element.
+    pub fn take_due(&mut self, now: WallMs) -> Option<Vec<u8>> {
+        match self {
+            Collection::Hash(hash) => hash.take_due(now),
+            _ => None,
         }
     }
 

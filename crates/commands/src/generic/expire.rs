@@ -2,7 +2,7 @@
 
 use baton_base::WallMs;
 
-use crate::deadline::{self, Unit};
+use crate::deadline::{self, Condition, Unit};
 use crate::event::EventClass;
 use crate::exec::Exec;
 use crate::fail::Fail;
@@ -28,49 +28,8 @@ pub(crate) fn pexpireat(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     expire_in(x, Unit::UnixMillis, "pexpireat")
 }
 
-/// What the present expiry has to be like.
-#[derive(Clone, Copy, Default)]
-struct Condition {
-    absent: bool,
-    present: bool,
-    greater: bool,
-    less: bool,
-}
-
-impl Condition {
-    fn parse(x: &Exec<'_, '_>) -> Result<Condition, Fail> {
-        let mut c = Condition::default();
-        for word in x.args.skip(3).iter() {
-            match word.to_ascii_uppercase().as_slice() {
-                b"NX" => c.absent = true,
-                b"XX" => c.present = true,
-                b"GT" => c.greater = true,
-                b"LT" => c.less = true,
-                _ => return Err(Fail::Bytes([b"ERR Unsupported option ", word].concat())),
-            }
-        }
-        if c.absent && (c.present || c.greater || c.less) {
-            return Err(Fail::Text("ERR NX and XX, GT or LT options at the same time are not compatible"));
-        }
-        if c.greater && c.less {
-            return Err(Fail::Text("ERR GT and LT options at the same time are not compatible"));
-        }
-        Ok(c)
-    }
-
-    /// Whether `at` may replace the present expiry. A key without one lives for ever: nothing is greater, all is less.
-    fn holds(self, present: Option<WallMs>, at: i64) -> bool {
-        let present_ms = present.map(|p| p.0 as i64);
-        let refused = self.absent && present.is_some()
-            || self.present && present.is_none()
-            || self.greater && present_ms.is_none_or(|p| at <= p)
-            || self.less && present_ms.is_some_and(|p| at >= p);
-        !refused
-    }
-}
-
 fn expire_in(x: &mut Exec<'_, '_>, unit: Unit, command: &'static str) -> Result<(), Fail> {
-    let condition = Condition::parse(x)?;
+    let condition = Condition::parse(x.args.skip(3))?;
     let at = deadline::absolute(int(&x.args[2])?, unit, x.view.now(), command)?;
     let key = x.key(0, 1);
     let Some(present) = x.view.peek(&key).map(|entry| entry.expire_at) else {

@@ -251,9 +251,10 @@ fn look_up(x: &mut Exec<'_, '_>, pattern: &[u8], element: &[u8]) -> Option<Text>
     };
     let name = [before, element, after].concat();
     let key = x.view.key(&name);
+    let seen_at = x.view.elements_seen_at();
     let text = match (x.view.read(&key, x.touch)?.value, field) {
         (Value::Str(text), None) => text,
-        (Value::Hash(hash), Some(field)) => hash.get(Str::of(field))?,
+        (Value::Hash(hash), Some(field)) => hash.live(seen_at).get(Str::of(field))?.text,
         _ => return None,
     };
     Some(text.bytes(&mut itoa::Buffer::new()).into())

@@ -2,6 +2,7 @@
 
 use baton_base::WallMs;
 
+use crate::deadline::rounded_secs;
 use crate::exec::Exec;
 use crate::fail::Fail;
 
@@ -23,11 +24,6 @@ pub(crate) fn expiretime(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 /// PEXPIRETIME key: milliseconds since 1970.
 pub(crate) fn pexpiretime(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     reply(x, |at, _| at.0 as i64)
-}
-
-/// Milliseconds as seconds.
-fn rounded_secs(ms: u64) -> i64 {
-    (ms.saturating_add(500) / 1000) as i64
 }
 
 /// Replies a function of expiry and present time; -1 if the key never expires, -2 if there is none.

@@ -1,7 +1,7 @@
 //! Fields chosen by chance.
 
 use baton_resp::{Out, Proto};
-use baton_values::{HashRef, Str};
+use baton_values::{HashRef, LiveHash, Str};
 
 use super::hash_of;
 use crate::chosen;
@@ -21,14 +21,16 @@ pub(crate) fn hrandfield(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     if with_values && wanted.is_some_and(|wanted| wanted.unsigned_abs() > i64::MAX as u64 / 2) {
         return Err(Fail::Text("ERR value is out of range"));
     }
-    let Some(entry) = x.view.read(&key, x.touch) else {
+    let seen_at = x.view.elements_seen_at();
+    let entry = x.view.read(&key, x.touch);
+    let hash = entry.map(|entry| hash_of(&entry)).transpose()?.map(|hash| Choice::new(hash.live(seen_at)));
+    let Some(hash) = hash.filter(|hash| hash.len() > 0) else {
         match wanted {
             Some(_) => x.out.array(0),
             None => x.out.null(),
         }
         return Ok(());
     };
-    let hash = hash_of(&entry)?;
     let mut reply = Reply { out: x.out, with_values };
     match wanted {
         None => reply.field_only(hash.at(x.rng.below(hash.len()))),
@@ -36,17 +38,46 @@ pub(crate) fn hrandfield(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
             reply.head(wanted.unsigned_abs());
             (0..wanted.unsigned_abs()).for_each(|_| reply.field(hash.at(x.rng.below(hash.len()))));
         }
-        Some(wanted) => choose(hash, wanted as u64, x.rng, &mut reply),
+        Some(wanted) => choose(&hash, wanted as u64, x.rng, &mut reply),
     }
     Ok(())
 }
 
-fn choose(hash: HashRef<'_>, wanted: u64, rng: &mut baton_base::Rng, reply: &mut Reply<'_>) {
+/// The fields to choose among.
+struct Choice<'a> {
+    hash: HashRef<'a>,
+    /// The ranks of those that are seen, where not all are: for the moment between the end of a field and its removal.
+    seen: Option<Vec<u64>>,
+}
+
+impl<'a> Choice<'a> {
+    fn new(hash: LiveHash<'a>) -> Choice<'a> {
+        let ranks = || (0..).zip(hash.whole().iter()).filter(|(_, (_, value))| hash.sees(*value)).map(|(rank, _)| rank);
+        Choice { hash: hash.whole(), seen: (!hash.is_whole()).then(|| ranks().collect()) }
+    }
+
+    fn len(&self) -> u64 {
+        self.seen.as_ref().map_or(self.hash.len(), |seen| seen.len() as u64)
+    }
+
+    fn at(&self, nth: u64) -> Option<Pair<'a>> {
+        let rank = match &self.seen {
+            Some(seen) => *seen.get(usize::try_from(nth).ok()?)?,
+            None => nth,
+        };
+        self.hash.at(rank).map(|(field, value)| (field, value.text))
+    }
+}
+
+/// A field with its value.
+type Pair<'a> = (Str<'a>, Str<'a>);
+
+fn choose(hash: &Choice<'_>, wanted: u64, rng: &mut baton_base::Rng, reply: &mut Reply<'_>) {
     reply.head(wanted.min(hash.len()));
-    if wanted >= hash.len() {
-        hash.iter().for_each(|pair| reply.field(Some(pair)));
+    if wanted >= hash.hash.len() && hash.seen.is_none() {
+        hash.hash.iter().for_each(|(field, value)| reply.field(Some((field, value.text))));
     } else {
-        chosen::ranks(wanted, hash.len(), rng).into_iter().for_each(|rank| reply.field(hash.at(rank)));
+        chosen::ranks(wanted, hash.len(), rng).into_iter().for_each(|nth| reply.field(hash.at(nth)));
     }
 }
 
@@ -62,13 +93,13 @@ impl Reply<'_> {
         self.out.array(fields as usize * if flat { 2 } else { 1 });
     }
 
-    fn field_only(&mut self, pair: Option<(Str<'_>, Str<'_>)>) {
+    fn field_only(&mut self, pair: Option<Pair<'_>>) {
         if let Some((field, _)) = pair {
             self.out.text(field);
         }
     }
 
-    fn field(&mut self, pair: Option<(Str<'_>, Str<'_>)>) {
+    fn field(&mut self, pair: Option<Pair<'_>>) {
         if !self.with_values {
             return self.field_only(pair);
         }

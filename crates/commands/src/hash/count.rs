@@ -1,9 +1,10 @@
 //! Values of fields as numbers.
 
+use baton_base::WallMs;
 use baton_store::Missing;
-use baton_values::{Hash, Str};
+use baton_values::{FieldValue, Hash, Str};
 
-use super::hash_of;
+use super::{has_ended, hash_of};
 use crate::event::EventClass;
 use crate::exec::Exec;
 use crate::fail::Fail;
@@ -12,7 +13,7 @@ use crate::number::{Extended, Parsed, int};
 /// HINCRBY key field increment.
 pub(crate) fn hincrby(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let increment = int(x.args.at(3))?;
-    let sum = add(
+    let done = add(
         x,
         "hincrby",
         |value| {
@@ -24,7 +25,11 @@ pub(crate) fn hincrby(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         },
         |sum| sum.to_string().into_bytes(),
     )?;
-    x.out.int(sum);
+    if done.has_ends {
+        // What the field was depends on when this is repeated, so replicas are told what it is.
+        tell(x, done.sum.to_string().as_bytes(), done.expire_at);
+    }
+    x.out.int(done.sum);
     Ok(())
 }
 
@@ -35,7 +40,7 @@ pub(crate) fn hincrbyfloat(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         Some(Parsed::Infinite) => return Err(Fail::Text("ERR value is NaN or Infinity")),
         None => return Err(Fail::NotFloat),
     };
-    let sum = add(
+    let done = add(
         x,
         "hincrbyfloat",
         |value| {
@@ -53,9 +58,31 @@ pub(crate) fn hincrbyfloat(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         Vec::clone,
     )?;
     // What the sum is depends on who computes it, so replicas are told.
-    x.effects.replace(&[b"HSET", x.args.at(1), x.args.at(2), &sum]);
-    x.out.bulk(&sum);
+    tell(x, &done.sum, done.expire_at);
+    x.out.bulk(&done.sum);
     Ok(())
+}
+
+/// Writes into the stream what the field of the request is now.
+fn tell(x: &mut Exec<'_, '_>, sum: &[u8], expire_at: Option<WallMs>) {
+    let (key, field) = (x.args.at(1), x.args.at(2));
+    match expire_at {
+        None => x.effects.replace(&[b"HSET", key, field, sum]),
+        Some(WallMs(at)) => {
+            let mut text = itoa::Buffer::new();
+            let time = text.format(at).as_bytes();
+            x.effects.replace(&[b"HSETEX", key, b"PXAT", time, b"FIELDS", b"1", field, sum]);
+        }
+    }
+}
+
+/// What a field became.
+struct Added<T> {
+    sum: T,
+    /// When the field ends: as before.
+    expire_at: Option<WallMs>,
+    /// Whether a field of the hash had an end before.
+    has_ends: bool,
 }
 
 /// Sets the field of the request to what `next` makes of its value, written out by `text`; gives that.
@@ -64,18 +91,23 @@ fn add<T>(
     event: &'static str,
     next: impl FnOnce(Option<Str<'_>>) -> Result<T, Fail>,
     text: impl FnOnce(&T) -> Vec<u8>,
-) -> Result<T, Fail> {
-    let (key, limits) = (x.key(0, 1), x.limits());
+) -> Result<Added<T>, Fail> {
+    let (key, limits, seen_at) = (x.key(0, 1), x.limits(), x.view.elements_seen_at());
     let field = Str::of(x.args.at(2));
-    let value = match x.view.peek(&key) {
-        Some(entry) => next(hash_of(&entry)?.get(field))?,
-        None => next(None)?,
+    let hash = x.view.peek(&key).map(|entry| hash_of(&entry)).transpose()?;
+    let (old, has_ends) = match hash {
+        Some(hash) => (hash.live(seen_at).get(field), hash.next_due().is_some()),
+        None => (None, false),
     };
+    let expire_at = old.and_then(|value| value.expire_at);
+    let sum = next(old.map(|value| value.text))?;
     x.notify_if_new(&key);
-    x.view.edit(&key, Missing::Create, |hash: &mut Hash| {
-        hash.set(field, Str::of(&text(&value)), &limits);
-        (1, ())
+    let ended = x.view.edit(&key, Missing::Create, |hash: &mut Hash| {
+        let ended = has_ended(hash.as_ref(), field, seen_at);
+        hash.put(field, FieldValue { text: Str::of(&text(&sum)), expire_at }, &limits);
+        (1, ended)
     })?;
+    x.notify_overwritten(&key, u64::from(ended == Some(true)));
     x.notify(EventClass::HASH, event, &key);
-    Ok(value)
+    Ok(Added { sum, expire_at, has_ends })
 }

@@ -1,6 +1,6 @@
 //! Reading hashes, never changing them.
 
-use baton_values::{HashRef, Str};
+use baton_values::{LiveHash, Str};
 
 use super::hash_of;
 use crate::element_scan::{self, ElementScan};
@@ -11,16 +11,16 @@ use crate::reply::ReplyText as _;
 /// What a look at a hash, none where the key is missing, leads to.
 fn with_hash<R>(
     x: &mut Exec<'_, '_>,
-    then: impl FnOnce(Option<HashRef<'_>>, &mut baton_resp::Out) -> R,
+    then: impl FnOnce(Option<LiveHash<'_>>, &mut baton_resp::Out) -> R,
 ) -> Result<R, Fail> {
-    let key = x.key(0, 1);
+    let (key, seen_at) = (x.key(0, 1), x.view.elements_seen_at());
     let hash = x.view.read(&key, x.touch).map(|entry| hash_of(&entry)).transpose()?;
-    Ok(then(hash, x.out))
+    Ok(then(hash.map(|hash| hash.live(seen_at)), x.out))
 }
 
-/// HLEN key.
+/// HLEN key: fields that have ended count as long as they are there.
 pub(crate) fn hlen(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
-    with_hash(x, |hash, out| out.int(hash.map_or(0, HashRef::len) as i64))
+    with_hash(x, |hash, out| out.int(hash.map_or(0, |hash| hash.whole().len()) as i64))
 }
 
 /// HEXISTS key field.
@@ -32,14 +32,14 @@ pub(crate) fn hexists(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 /// HSTRLEN key field.
 pub(crate) fn hstrlen(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let field = Str::of(x.args.at(2));
-    with_hash(x, |hash, out| out.int(hash.and_then(|hash| hash.get(field)).map_or(0, |value| value.len()) as i64))
+    with_hash(x, |hash, out| out.int(hash.and_then(|hash| hash.get(field)).map_or(0, |value| value.text.len()) as i64))
 }
 
 /// HGET key field.
 pub(crate) fn hget(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let field = Str::of(x.args.at(2));
     with_hash(x, |hash, out| match hash.and_then(|hash| hash.get(field)) {
-        Some(value) => out.text(value),
+        Some(value) => out.text(value.text),
         None => out.null(),
     })
 }
@@ -51,7 +51,7 @@ pub(crate) fn hmget(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         out.array(fields.len());
         for field in fields.iter() {
             match hash.and_then(|hash| hash.get(Str::of(field))) {
-                Some(value) => out.text(value),
+                Some(value) => out.text(value.text),
                 None => out.null(),
             }
         }
@@ -61,10 +61,10 @@ pub(crate) fn hmget(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 /// HGETALL key.
 pub(crate) fn hgetall(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     with_hash(x, |hash, out| {
-        out.map(hash.map_or(0, HashRef::len) as usize);
-        for (field, value) in hash.into_iter().flat_map(HashRef::iter) {
+        out.map(hash.map_or(0, LiveHash::len) as usize);
+        for (field, value) in hash.into_iter().flat_map(LiveHash::iter) {
             out.text(field);
-            out.text(value);
+            out.text(value.text);
         }
     })
 }
@@ -72,16 +72,16 @@ pub(crate) fn hgetall(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 /// HKEYS key.
 pub(crate) fn hkeys(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     with_hash(x, |hash, out| {
-        out.array(hash.map_or(0, HashRef::len) as usize);
-        hash.into_iter().flat_map(HashRef::iter).for_each(|(field, _)| out.text(field));
+        out.array(hash.map_or(0, LiveHash::len) as usize);
+        hash.into_iter().flat_map(LiveHash::iter).for_each(|(field, _)| out.text(field));
     })
 }
 
 /// HVALS key.
 pub(crate) fn hvals(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     with_hash(x, |hash, out| {
-        out.array(hash.map_or(0, HashRef::len) as usize);
-        hash.into_iter().flat_map(HashRef::iter).for_each(|(_, value)| out.text(value));
+        out.array(hash.map_or(0, LiveHash::len) as usize);
+        hash.into_iter().flat_map(LiveHash::iter).for_each(|(_, value)| out.text(value.text));
     })
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn hscan(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         let next = hash.scan(cursor, scan.count, |(field, value)| {
             if scan.admits(field) {
                 found.push(field);
-                found.extend(scan.values.then_some(value));
+                found.extend(scan.values.then_some(value.text));
             }
         });
         element_scan::reply(out, next, &found);

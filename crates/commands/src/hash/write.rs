@@ -1,13 +1,14 @@
 //! Setting and removing fields.
 
+use baton_base::WallMs;
 use baton_resp::Args;
 use baton_store::{Key, Missing};
 use baton_values::{Hash, Limits, Str};
 
+use super::{fields, has_ended};
 use crate::event::EventClass;
 use crate::exec::Exec;
 use crate::fail::Fail;
-use crate::number::int;
 use crate::reply::ReplyText as _;
 
 /// HSET key field value [field value ...].
@@ -30,36 +31,61 @@ fn set(x: &mut Exec<'_, '_>, name: &'static str) -> Result<u64, Fail> {
         return Err(Fail::Arity(name));
     }
     let (key, limits, texts) = (x.key(0, 1), x.limits(), x.args.skip(2));
+    let seen_at = x.view.elements_seen_at();
     x.notify_if_new(&key);
-    let new = x
-        .view
-        .edit(&key, Missing::Create, |hash: &mut Hash| (texts.len() as u64 / 2, set_all(hash, texts, &limits)))?;
+    let done = x.view.edit(&key, Missing::Create, |hash: &mut Hash| {
+        (texts.len() as u64 / 2, set_all(hash, texts, seen_at, &limits))
+    })?;
+    let done = done.unwrap_or_default();
+    x.notify_overwritten(&key, done.ended);
     x.notify(EventClass::HASH, "hset", &key);
-    Ok(new.unwrap_or(0))
+    Ok(done.new)
 }
 
-/// Sets fields to values; gives how many are new.
-fn set_all(hash: &mut Hash, texts: Args<'_>, limits: &Limits) -> u64 {
+/// How many of the fields that were set were not seen before.
+#[derive(Default)]
+struct Set {
+    new: u64,
+    /// Of these, how many were there all the same: they had ended.
+    ended: u64,
+}
+
+/// Sets fields to values that stay.
+fn set_all(hash: &mut Hash, texts: Args<'_>, seen_at: Option<WallMs>, limits: &Limits) -> Set {
     hash.expect(texts.iter(), limits);
-    let pairs = (0..texts.len()).step_by(2);
-    pairs.map(|i| u64::from(hash.set(Str::of(texts.at(i)), Str::of(texts.at(i + 1)), limits))).sum()
+    let mut done = Set::default();
+    for i in (0..texts.len()).step_by(2) {
+        let field = Str::of(texts.at(i));
+        let ended = has_ended(hash.as_ref(), field, seen_at);
+        let is_new = hash.set(field, Str::of(texts.at(i + 1)), limits);
+        done.new += u64::from(is_new || ended);
+        done.ended += u64::from(ended);
+    }
+    done
 }
 
 /// HSETNX key field value.
 pub(crate) fn hsetnx(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let (key, limits, texts) = (x.key(0, 1), x.limits(), x.args.skip(2));
+    let seen_at = x.view.elements_seen_at();
     x.notify_if_new(&key);
-    let new = x.view.edit(&key, Missing::Create, |hash: &mut Hash| {
-        if hash.as_ref().get(Str::of(texts.at(0))).is_some() {
-            return (0, 0);
+    let done = x.view.edit(&key, Missing::Create, |hash: &mut Hash| {
+        let has_ends = hash.as_ref().next_due().is_some();
+        if hash.as_ref().live(seen_at).get(Str::of(texts.at(0))).is_some() {
+            return (0, (Set::default(), has_ends));
         }
-        (1, set_all(hash, texts, &limits))
+        (1, (set_all(hash, texts, seen_at, &limits), has_ends))
     })?;
-    let new = new.unwrap_or(0);
-    if new > 0 {
+    let (done, has_ends) = done.unwrap_or_default();
+    if done.new > 0 {
+        x.notify_overwritten(&key, done.ended);
         x.notify(EventClass::HASH, "hset", &key);
+        if has_ends {
+            // A replica sees ended fields, so it would not set one.
+            x.effects.replace_iter([&b"HSET"[..]].into_iter().chain(x.args.skip(1).iter()));
+        }
     }
-    x.out.int(new as i64);
+    x.out.int(done.new as i64);
     Ok(())
 }
 
@@ -73,24 +99,22 @@ pub(crate) fn hdel(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 
 /// HGETDEL key FIELDS numfields field [field ...].
 pub(crate) fn hgetdel(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
-    if !x.args.at(2).eq_ignore_ascii_case(b"FIELDS") {
-        return Err(Fail::Syntax);
-    }
-    let (key, fields) = (x.key(0, 1), x.args.skip(4));
-    if int(x.args.at(3))? != fields.len() as i64 {
-        return Err(Fail::Text("ERR numfields should be greater than 0 and match the provided number of fields"));
-    }
+    let (key, fields) = (x.key(0, 1), fields::alone(x.args)?);
+    let seen_at = x.view.elements_seen_at();
     let out = &mut *x.out;
     // Each is removed before the next one is looked at: a field that is named twice is there only once.
     let removed = x.view.edit(&key, Missing::Skip, |hash: &mut Hash| {
         out.array(fields.len());
         let mut removed = 0;
         for field in fields.iter().map(Str::of) {
-            match hash.as_ref().get(field) {
-                Some(value) => out.text(value),
+            match hash.as_ref().live(seen_at).get(field) {
+                Some(value) => {
+                    out.text(value.text);
+                    hash.remove(field);
+                    removed += 1;
+                }
                 None => out.null(),
             }
-            removed += u64::from(hash.remove(field));
         }
         (removed, (removed, hash.is_empty()))
     })?;
@@ -106,13 +130,14 @@ pub(crate) fn hgetdel(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 
 /// Removes fields, and tells listeners; gives how many were there.
 fn remove(x: &mut Exec<'_, '_>, key: &Key<'_>, fields: Args<'_>) -> Result<u64, Fail> {
+    let seen_at = x.view.elements_seen_at();
     let removed = x.view.edit(key, Missing::Skip, |hash: &mut Hash| {
         let mut fields = fields.iter();
         let mut removed = 0;
         while !hash.is_empty()
-            && let Some(field) = fields.next()
+            && let Some(field) = fields.next().map(Str::of)
         {
-            removed += u64::from(hash.remove(Str::of(field)));
+            removed += u64::from(!has_ended(hash.as_ref(), field, seen_at) && hash.remove(field));
         }
         (removed, (removed, hash.is_empty()))
     })?;

@@ -2,13 +2,13 @@
 
 use baton_store::{Expire, Key, Str};
 
-use super::options::{Dialect, ExpiryOption, Options};
 use super::string_of;
 use crate::deadline;
 use crate::event::EventClass;
 use crate::exec::Exec;
 use crate::fail::Fail;
 use crate::number::int;
+use crate::options::{Dialect, ExpiryOption, Options};
 use crate::reply::ReplyText as _;
 
 /// GET key.

@@ -5,7 +5,6 @@ mod get;
 mod incr;
 mod lcs;
 mod multi;
-mod options;
 mod set;
 
 pub(crate) use edit::{append, setrange};

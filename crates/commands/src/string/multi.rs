@@ -3,11 +3,11 @@
 use baton_resp::Args;
 use baton_store::Expire;
 
-use super::options::{Condition, Dialect, ExpiryOption, Options};
 use crate::deadline::Unit;
 use crate::event::EventClass;
 use crate::exec::Exec;
 use crate::fail::Fail;
+use crate::options::{Condition, Dialect, ExpiryOption, Options};
 
 /// MSET key value [key value ...].
 pub(crate) fn mset(x: &mut Exec<'_, '_>) -> Result<(), Fail> {

@@ -3,13 +3,13 @@
 use baton_resp::Args;
 use baton_store::{Entry, Expire, Key};
 
-use super::options::{Condition, Dialect, Options};
 use super::string_of;
 use crate::deadline::{self, Unit};
 use crate::event::EventClass;
 use crate::exec::Exec;
 use crate::fail::Fail;
 use crate::key_spec::{KeyFlags, key_flags};
+use crate::options::{Condition, Dialect, Options};
 use crate::reply::ReplyText as _;
 
 /// SET key value [NX | XX | IFEQ value] [GET] [EX seconds | PX ms | EXAT time | PXAT time-ms | KEEPTTL].

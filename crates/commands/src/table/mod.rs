@@ -13,6 +13,7 @@ mod generic;
 mod geo;
 mod geo_radius;
 mod hash;
+mod hash_expire;
 mod hyperloglog;
 mod list;
 mod pubsub;
@@ -35,6 +36,7 @@ pub(crate) static FAMILIES: &[&[CommandSpec]] = &[
     list::COMMANDS,
     set::COMMANDS,
     hash::COMMANDS,
+    hash_expire::COMMANDS,
     zset::COMMANDS,
     zset_many::COMMANDS,
     geo::COMMANDS,

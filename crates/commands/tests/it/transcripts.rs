@@ -46,7 +46,7 @@ transcripts! {
     set get multi edit incr lcs bitmap hyperloglog
     set_type set_type_resp3
     zset zset_algebra
-    hash hash_resp3 hgetdel
+    hash hash_resp3 hash_expire hgetdel
     geo geo_search
     generic dump expire keyspace sort
 }

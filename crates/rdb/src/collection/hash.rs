@@ -1,33 +1,50 @@
-//! Hashes (rdb 4: types 4, 9, 13 and 16; 5.1, 5.3, 5.4).
+//! Hashes (rdb 4: types 4, 9, 13, 16 and 22; 5.1, 5.3, 5.4).
 
-use baton_values::{Collection, CollectionType as _, Hash, HashRef, Limits, Listpack, Str};
+use baton_base::WallMs;
+use baton_values::{Collection, CollectionType as _, FieldValue, Hash, HashRef, Limits, Listpack, Str};
 
 use super::{CollectionReader, Input, Left};
 use crate::cursor::Stop;
 use crate::encode::{StringEncoder, push_length};
+use crate::format::VersionTarget;
 use crate::old::{ziplist, zipmap};
 
 const HASH: u8 = 4;
 const HASH_ZIPMAP: u8 = 9;
 const HASH_ZIPLIST: u8 = 13;
 const HASH_LISTPACK: u8 = 16;
+const HASH_2: u8 = 22;
 
-/// What a hash is written as.
+/// What stands in the place of the time of a field that stays.
+const STAYS: i64 = -1;
+
+/// What a hash is written as. Versions that don't know of fields with an end have no form for a hash with one.
 pub(super) fn type_written(hash: HashRef<'_>) -> u8 {
     match hash {
         HashRef::Packed(_) => HASH_LISTPACK,
+        HashRef::Large(_) if hash.next_due().is_some() => HASH_2,
         HashRef::Large(_) => HASH,
     }
+}
+
+/// Whether files of this version have a form for it.
+pub(super) fn is_writable(hash: HashRef<'_>, target: VersionTarget) -> bool {
+    target == VersionTarget::Current || hash.next_due().is_none()
 }
 
 pub(super) fn push(out: &mut Vec<u8>, strings: &mut StringEncoder, hash: HashRef<'_>) {
     match hash {
         HashRef::Packed(pack) => strings.bytes(out, pack.bytes()),
         HashRef::Large(_) => {
+            let with_ends = hash.next_due().is_some();
             push_length(out, hash.len());
             for (field, value) in hash.iter() {
                 strings.string(out, field);
-                strings.string(out, value);
+                strings.string(out, value.text);
+                if with_ends {
+                    let at = value.expire_at.map_or(STAYS, |WallMs(at)| i64::try_from(at).unwrap_or(i64::MAX));
+                    out.extend_from_slice(&at.to_le_bytes());
+                }
             }
         }
     }
@@ -35,7 +52,8 @@ pub(super) fn push(out: &mut Vec<u8>, strings: &mut StringEncoder, hash: HashRef
 
 pub(super) fn reader_of(number: u8) -> Option<Box<dyn CollectionReader>> {
     let form = match number {
-        HASH => Form::Fields,
+        HASH => Form::Fields { with_ends: false },
+        HASH_2 => Form::Fields { with_ends: true },
         HASH_ZIPMAP => Form::Zipmap,
         HASH_ZIPLIST => Form::Ziplist,
         HASH_LISTPACK => Form::Pack,
@@ -46,7 +64,7 @@ pub(super) fn reader_of(number: u8) -> Option<Box<dyn CollectionReader>> {
 
 #[derive(Clone, Copy)]
 enum Form {
-    Fields,
+    Fields { with_ends: bool },
     Zipmap,
     Ziplist,
     Pack,
@@ -62,7 +80,7 @@ impl CollectionReader for Reader {
     fn read_part(&mut self, input: &mut Input<'_>) -> Result<bool, Stop> {
         let limits = input.limits;
         let (hash, damaged) = match self.form {
-            Form::Fields => return self.read_field(input),
+            Form::Fields { with_ends } => return self.read_field(input, with_ends),
             Form::Zipmap => (of_zipmap(&input.text()?, limits), "Zipmap integrity check failed."),
             Form::Ziplist => {
                 let pack = ziplist::to_listpack(&input.text()?);
@@ -98,18 +116,29 @@ fn of_zipmap(bytes: &[u8], limits: &Limits) -> Option<Hash> {
 }
 
 impl Reader {
-    fn read_field(&mut self, input: &mut Input<'_>) -> Result<bool, Stop> {
+    fn read_field(&mut self, input: &mut Input<'_>, with_ends: bool) -> Result<bool, Stop> {
         if self.left.is_count(input)? {
-            if self.left.count().is_some_and(|count| count > input.limits.hash_entries as u64) {
+            if with_ends || self.left.count().is_some_and(|count| count > input.limits.hash_entries as u64) {
                 self.hash = Hash::large(input.limits);
             }
             return Ok(self.left.is_none());
         }
         let (field, value) = (input.text()?, input.text()?);
-        if !self.hash.set(Str::of(&field), Str::of(&value), input.limits) {
+        let expire_at = if with_ends { read_end(input)? } else { None };
+        let value = FieldValue { text: Str::of(&value), expire_at };
+        if !self.hash.put(Str::of(&field), value, input.limits) {
             return Err(Stop::corrupt("Duplicate hash fields detected"));
         }
         self.left.count_down();
         Ok(self.left.is_none())
+    }
+}
+
+fn read_end(input: &mut Input<'_>) -> Result<Option<WallMs>, Stop> {
+    match i64::from_le_bytes(input.cursor.array()?) {
+        STAYS => Ok(None),
+        at => {
+            u64::try_from(at).map(|at| Some(WallMs(at))).map_err(|_| Stop::corrupt("Hash field with an invalid expiry"))
+        }
     }
 }

@@ -48,6 +48,14 @@ pub(crate) fn type_number(value: &Value<'_>, target: VersionTarget) -> u8 {
     }
 }
 
+/// Whether files of this version have a form for a value.
+pub(crate) fn is_writable(value: &Value<'_>, target: VersionTarget) -> bool {
+    match value {
+        Value::Hash(hash) => hash::is_writable(*hash, target),
+        _ => true,
+    }
+}
+
 /// Appends a value as it stands behind its type, or behind type and key.
 pub(crate) fn push_value(out: &mut Vec<u8>, strings: &mut StringEncoder, value: &Value<'_>, target: VersionTarget) {
     match value {

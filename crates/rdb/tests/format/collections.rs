@@ -1,10 +1,11 @@
 //! Sets and hashes in every form that they ever had, as Valkey 9.1.2 dumps them, and what is refused of them.
 
+use baton_base::WallMs;
 use baton_rdb::{
     DumpEncoder, Encoder, EncoderOptions, Entry, RestoreError, RestoreScratch, Value, VersionPolicy, VersionTarget,
     checksum, restore,
 };
-use baton_values::{Hash, Limits, Set, Str};
+use baton_values::{FieldValue, Hash, Limits, Set, Str};
 use proptest::prelude::*;
 
 fn hex(text: &str) -> Vec<u8> {
@@ -166,4 +167,42 @@ proptest! {
         let told = [&[len + 4, 0, 0, 0], &blob[..]].concat();
         let _ = read(&sealed(&[&[number, len + 4], &told[..]].concat()), |_| ());
     }
+}
+
+/// `HSETEX h PXAT 4000000000000 FIELDS 1 f v` on Valkey 9.1.2.
+#[test]
+fn a_hash_with_an_end_as_the_real_server_dumps_it() {
+    let end = |at| FieldValue { text: Str::Bytes(b"v"), expire_at: Some(WallMs(at)) };
+    let mut hash = Hash::default();
+    hash.put(Str::Bytes(b"f"), end(4_000_000_000_000), &Limits::default());
+    let payload = dump(Value::Hash(hash.as_ref()));
+    assert_eq!(shown(&payload), "16010166017600409452a30300005000953971d0cc3d2643");
+    hash.set(Str::Bytes(b"stays"), Str::Int(5), &Limits::default());
+    let payload = dump(Value::Hash(hash.as_ref()));
+    assert_eq!(read(&payload, |value| value == Value::Hash(hash.as_ref())), Ok(true));
+    let refused: [&[u8]; 4] = [
+        b"\x16\x00",
+        b"\x16\x01\x01f\x01v\xfe\xff\xff\xff\xff\xff\xff\xff",
+        b"\x16\x01\x01f\x01v\x01\0\0\0\0\0\0",
+        b"\x16\x02\x01f\x01v\x01\0\0\0\0\0\0\0\x01f\x01v\x01\0\0\0\0\0\0\0",
+    ];
+    for body in refused {
+        assert_eq!(read(&sealed(body), |_| ()), Err(RestoreError::Format), "{body:x?}");
+    }
+    let all_stay = sealed(b"\x16\x01\x01f\x01v\xff\xff\xff\xff\xff\xff\xff\xff");
+    assert_eq!(read(&all_stay, encoding), Ok(("hashtable", 1)));
+}
+
+#[test]
+fn older_versions_have_no_form_for_ends() {
+    let mut hash = Hash::large(&Limits::default());
+    hash.set(Str::Bytes(b"f"), Str::Int(1), &Limits::default());
+    let fits = |hash: &Hash, version| {
+        let mut encoder = Encoder::new(EncoderOptions { version, ..EncoderOptions::default() });
+        encoder.entry(&Entry::new(0, b"h", Value::Hash(hash.as_ref())));
+        !encoder.is_unwritable()
+    };
+    assert!(fits(&hash, VersionTarget::Legacy));
+    hash.set_end(Str::Bytes(b"f"), Some(WallMs(5)), &Limits::default());
+    assert!(fits(&hash, VersionTarget::Current) && !fits(&hash, VersionTarget::Legacy));
 }

@@ -120,6 +120,8 @@ fn keyspace(shared: &Shared, sheet: &mut Sheet<'_>) -> Result<(), Error> {
     sheet.counter("keyspace_hits", "Keys that were looked for and found", s.sum(|l| &l.hits))?;
     sheet.counter("keyspace_misses", "Keys that were looked for in vain", s.sum(|l| &l.misses))?;
     sheet.counter("expired_keys", "Keys deleted because their time was over", s.sum(|l| &l.expired))?;
+    let fields = s.sum(|l| &l.expired_fields);
+    sheet.counter("expired_fields", "Fields of hashes removed because their time was over", fields)?;
     let used: Vec<(String, DbIndex)> = (0..shared.store.databases())
         .map(|db| (db.to_string(), DbIndex(db)))
         .filter(|(name, db)| name == "0" || shared.store.len(*db) > 0)

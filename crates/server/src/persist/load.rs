@@ -12,7 +12,7 @@ use baton_base::quote::quoted;
 use baton_config::{Id, Settings};
 use baton_rdb::{AuxFacts, Checksum, Decoder, Entry, Event, RdbError, RdbErrorKind, ReplicationPoint};
 use baton_replication::History;
-use baton_store::{DbIndex, Expiry, Store};
+use baton_store::{Collection, DbIndex, Expiry, Store};
 
 use crate::entries;
 use crate::log::Log;
@@ -42,6 +42,8 @@ pub struct Loaded {
     pub keys: u64,
     /// Keys that were due and left out.
     pub expired: u64,
+    /// Hashes that were left out because all their fields were due.
+    pub expired_hashes: u64,
 }
 
 /// Why a file can't be loaded.
@@ -114,6 +116,8 @@ pub trait Listener {
     fn begins(&mut self, point: Option<ReplicationPoint>);
     /// This key was due and is left out.
     fn due(&mut self, db: u32, key: &[u8]);
+    /// These fields of a hash were due and are left out.
+    fn fields_due(&mut self, _db: u32, _key: &[u8], _fields: &[Vec<u8>]) {}
     /// Whose data it says to be, in a cluster.
     fn shard(&mut self, _shard: &[u8]) {}
     /// A line for the log.
@@ -203,6 +207,15 @@ impl Reading {
                     self.loaded.expired += 1;
                     listener.due(entry.db, entry.key);
                 }
+                Event::Entry(entry) if rules.drop_due && entry.value.next_due().is_some_and(|at| at <= now) => {
+                    let left = without_due(&entry, now, listener);
+                    if left.is_gone() {
+                        self.loaded.expired_hashes += 1;
+                    } else {
+                        put(store, &Entry { value: left.as_value(), ..entry }, now, rules)?;
+                        self.loaded.keys += 1;
+                    }
+                }
                 Event::Entry(entry) => {
                     put(store, &entry, now, rules)?;
                     self.loaded.keys += 1;
@@ -225,6 +238,14 @@ impl Reading {
             }
         }
     }
+}
+
+/// What is left of a value when its elements that are due are left out.
+fn without_due(entry: &Entry<'_>, now: WallMs, listener: &mut dyn Listener) -> Collection {
+    let mut left = entry.value.to_collection().expect("only collections have elements");
+    let due: Vec<Vec<u8>> = std::iter::from_fn(|| left.take_due(now)).collect();
+    listener.fields_due(entry.db, entry.key, &due);
+    left
 }
 
 fn put(store: &Store, entry: &Entry<'_>, now: WallMs, rules: Rules) -> Result<(), Bad> {
@@ -298,11 +319,11 @@ fn starts_as_replica(world: &World) -> bool {
 
 /// Publishes what was loaded.
 fn note(shared: &Shared, loaded: Loaded) {
-    let Loaded { keys, expired } = loaded;
+    let Loaded { keys, expired, expired_hashes } = loaded;
     shared.persist.load_keys.store(keys, Ordering::Relaxed);
     shared.persist.load_expired.store(expired, Ordering::Relaxed);
     shared.log.notice(&format!(
-        "Done loading RDB, keys loaded: {keys}, keys expired: {expired}, all fields expired hashes: 0."
+        "Done loading RDB, keys loaded: {keys}, keys expired: {expired}, all fields expired hashes: {expired_hashes}."
     ));
 }
 
@@ -358,6 +379,13 @@ impl Listener for AtStart<'_> {
     fn due(&mut self, db: u32, key: &[u8]) {
         let verb: &[u8] = if self.shared.world.peek().hot.lazy_expire { b"UNLINK" } else { b"DEL" };
         self.shared.journal.append_op(db, &[verb, key]);
+    }
+
+    /// As [`Listener::due`], a field at a time.
+    fn fields_due(&mut self, db: u32, key: &[u8], fields: &[Vec<u8>]) {
+        for field in fields {
+            self.shared.journal.append_op(db, &[b"HDEL", key, field]);
+        }
     }
 
     fn line(&mut self, text: &str) {

@@ -148,6 +148,11 @@ fn produce(shared: &Arc<Shared>, mut job: Job, sink: &mut Sink<'_>) -> Result<()
             visited += 1;
             encode_item(&mut encoder, item, with_idle);
         });
+        if encoder.is_unwritable() {
+            return Err(Stopped::Trouble(
+                "The replica's version of RDB has no form for hashes with fields that expire".into(),
+            ));
+        }
         pace.rest(visited, &never);
         if encoder.pending_bytes() >= PIECE_BYTES {
             sink.put(encoder.take())?;

@@ -208,6 +208,7 @@ pub(super) fn finish(
     }
     lane.dirty.add(outcome.dirty);
     lane.expired.add(outcome.expired.len() as u64 + cx.local.effects.deadlines_passed());
+    lane.expired_fields.add(cx.local.effects.ended_elements());
     if cx.shared.blocked.any() {
         cx.note_ready(keys);
     }

@@ -33,6 +33,7 @@ pub(crate) struct Table {
     buckets: BucketArray,
     keys: u32,
     expires: u32,
+    timed: u32,
     bytes: u64,
 }
 
@@ -55,7 +56,7 @@ unsafe impl Sync for Table {}
 impl Table {
     /// A table without records, which takes no memory.
     pub(crate) const fn new() -> Table {
-        Table { buckets: BucketArray::new(), keys: 0, expires: 0, bytes: 0 }
+        Table { buckets: BucketArray::new(), keys: 0, expires: 0, timed: 0, bytes: 0 }
     }
 
     /// Number of records.
@@ -68,6 +69,12 @@ impl Table {
     #[inline]
     pub(crate) fn expires(&self) -> usize {
         self.expires as usize
+    }
+
+    /// Number of records with elements that end.
+    #[inline]
+    pub(crate) fn timed(&self) -> usize {
+        self.timed as usize
     }
 
     /// Bytes of memory: records with their blocks, buckets and directories.
@@ -207,22 +214,25 @@ impl Table {
     ) -> Option<T> {
         let mut record = self.record_mut(spot);
         let collection = record.boxed()?;
-        let before = collection.heap_bytes() as u64;
+        let (bytes_before, timed_before) = (collection.heap_bytes() as u64, collection.next_due().is_some());
         let out = change(collection);
-        let after = collection.heap_bytes() as u64;
-        self.bytes = self.bytes - before + after;
+        let (bytes_after, timed_after) = (collection.heap_bytes() as u64, collection.next_due().is_some());
+        self.bytes = self.bytes - bytes_before + bytes_after;
+        self.timed = self.timed + u32::from(timed_after) - u32::from(timed_before);
         Some(out)
     }
 
     fn count_in(&mut self, record: RecordRef<'_>) {
         self.keys = self.keys.checked_add(1).expect("a slot holds fewer than 2^32 keys");
         self.expires += u32::from(record.expire_at().is_some());
+        self.timed += u32::from(record.next_due().is_some());
         self.bytes += record.footprint() as u64;
     }
 
     fn count_out(&mut self, record: RecordRef<'_>) {
         self.keys -= 1;
         self.expires -= u32::from(record.expire_at().is_some());
+        self.timed -= u32::from(record.next_due().is_some());
         self.bytes -= record.footprint() as u64;
     }
 

@@ -4,6 +4,9 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
+use baton_base::WallMs;
+
+use crate::fields::FieldValue;
 use crate::listpack::bare;
 use crate::text::Str;
 use crate::tree::{Leaf, SplitAt};
@@ -33,9 +36,15 @@ pub(crate) trait Beside: Clone + Default {
 #[derive(Clone, Default)]
 pub(crate) struct Nothing;
 
-/// A text.
+/// A text, and until when it is there.
 #[derive(Clone, Default)]
 pub(crate) struct Text;
+
+/// The byte before a text that is there until some time only; texts themselves never begin with it. Behind it are eight
+/// bytes of that time, so that a text without one takes nothing for it.
+const UNTIL: u8 = 0xf5;
+/// Bytes that the time takes, mark included.
+const UNTIL_BYTES: usize = 9;
 
 impl Beside for Nothing {
     type Of<'a> = ();
@@ -55,22 +64,36 @@ impl Beside for Nothing {
 }
 
 impl Beside for Text {
-    type Of<'a> = Str<'a>;
+    type Of<'a> = FieldValue<'a>;
 
     #[inline]
-    fn size(text: Str<'_>) -> usize {
-        bare::size(text)
+    fn size(value: FieldValue<'_>) -> usize {
+        bare::size(value.text) + if value.expire_at.is_some() { UNTIL_BYTES } else { 0 }
     }
 
     #[inline]
-    fn write(out: &mut Vec<u8>, text: Str<'_>) {
-        bare::write(out, text);
+    fn write(out: &mut Vec<u8>, value: FieldValue<'_>) {
+        if let Some(WallMs(at)) = value.expire_at {
+            out.push(UNTIL);
+            out.extend_from_slice(&at.to_le_bytes());
+        }
+        bare::write(out, value.text);
     }
 
     #[inline]
-    fn read(bytes: &[u8], at: usize) -> (Str<'_>, usize) {
-        bare::read(bytes, at)
+    fn read(bytes: &[u8], at: usize) -> (FieldValue<'_>, usize) {
+        if bytes[at] == UNTIL {
+            return read_until(bytes, at);
+        }
+        let (text, end) = bare::read(bytes, at);
+        (FieldValue { text, expire_at: None }, end)
     }
+}
+
+fn read_until(bytes: &[u8], at: usize) -> (FieldValue<'_>, usize) {
+    let time = bytes[at + 1..].first_chunk().expect("a time stands behind its mark");
+    let (text, end) = bare::read(bytes, at + UNTIL_BYTES);
+    (FieldValue { text, expire_at: Some(WallMs(u64::from_le_bytes(*time))) }, end)
 }
 
 /// An element: its name and what stands beside it.

@@ -34,6 +34,17 @@ impl<B: Beside> Hashed<B> {
         self.tree.heap_bytes()
     }
 
+    /// The hash by which a name is found.
+    pub(crate) fn hash_of(&self, name: Str<'_>) -> u32 {
+        self.hasher.hash_text(name)
+    }
+
+    /// The elements whose names have this hash.
+    pub(crate) fn with_hash(&self, hash: u32) -> impl Iterator<Item = Element<'_, B>> {
+        let elements = self.tree.find(|begin| *begin <= hash).elements_at(hash);
+        elements.take_while(move |(own, _)| *own == hash).map(|(_, element)| element)
+    }
+
     /// What stands beside a name.
     pub(crate) fn get(&self, name: Str<'_>) -> Option<B::Of<'_>> {
         let hash = self.hasher.hash_text(name);

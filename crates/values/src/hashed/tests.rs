@@ -9,7 +9,7 @@ use super::*;
 fn filled(count: u64) -> Hashed<Text> {
     let mut hashed = Hashed::new(7);
     for i in 0..count {
-        hashed.insert(Str::Bytes(format!("name {i}").as_bytes()), Str::Int(i as i64));
+        hashed.insert(Str::Bytes(format!("name {i}").as_bytes()), Str::Int(i as i64).into());
     }
     hashed
 }
@@ -27,7 +27,7 @@ fn scans_are_complete_while_the_rest_changes() {
         for i in 0..20 {
             let name = format!("name {}", (step * 40 + 2 * i + 1) % 20_000);
             hashed.remove(Str::Bytes(name.as_bytes()));
-            hashed.insert(Str::Bytes(format!("new {step} {i}").as_bytes()), Str::Int(1));
+            hashed.insert(Str::Bytes(format!("new {step} {i}").as_bytes()), Str::Int(1).into());
         }
         step += 1;
     }
@@ -40,7 +40,8 @@ fn scans_are_complete_while_the_rest_changes() {
 #[test]
 fn memory_stays_near_what_the_elements_take() {
     let hashed = filled(100_000);
-    let bytes: usize = hashed.iter_from(0).map(|(name, value)| <Text as Beside>::size(name) + Text::size(value)).sum();
+    let bytes: usize =
+        hashed.iter_from(0).map(|(name, value)| <Text as Beside>::size(name.into()) + Text::size(value)).sum();
     let each = (hashed.heap_bytes() - bytes) as f64 / 100_000.0;
     assert!(each < 11.5, "{each} bytes an element beside its texts");
 }
@@ -50,9 +51,9 @@ fn large_elements_with_any_hash_are_kept() {
     let mut hashed = Hashed::<Text>::new(7);
     let large = vec![b'x'; 100_000];
     for i in 0..200 {
-        hashed.insert(Str::Int(i), Str::Bytes(&large[..i as usize * 500]));
+        hashed.insert(Str::Int(i), Str::Bytes(&large[..i as usize * 500]).into());
     }
-    assert!((0..200).all(|i| hashed.get(Str::Int(i)).is_some_and(|text| text.len() == i as usize * 500)));
+    assert!((0..200).all(|i| hashed.get(Str::Int(i)).is_some_and(|value| value.text.len() == i as usize * 500)));
     (0..200).for_each(|i| assert!(hashed.remove(Str::Int(i))));
     assert!(hashed.len() == 0 && hashed.heap_bytes() < 1000);
 }
@@ -61,12 +62,12 @@ fn large_elements_with_any_hash_are_kept() {
 fn large_elements_with_the_same_hash_are_kept() {
     let mut leaf = HashLeaf::<Text>::default();
     let text = |i: i64| vec![i as u8; 30_000 + i as usize];
-    (0..20).for_each(|i| assert!(leaf.insert(1, Str::Int(i), Str::Bytes(&text(i)))));
+    (0..20).for_each(|i| assert!(leaf.insert(1, Str::Int(i), Str::Bytes(&text(i)).into())));
     (5..10).for_each(|i| assert!(leaf.take(1, Str::Int(i))));
-    (0..5).for_each(|i| assert!(!leaf.insert(1, Str::Int(i), Str::Bytes(&text(i + 1)))));
+    (0..5).for_each(|i| assert!(!leaf.insert(1, Str::Int(i), Str::Bytes(&text(i + 1)).into())));
     assert!(!leaf.is_over(), "there is nothing to split");
     let expected = |i| if i < 5 { i + 1 } else { i };
-    let is_right = |i| leaf.get(1, Str::Int(i)) == Some(Str::Bytes(&text(expected(i))));
+    let is_right = |i| leaf.get(1, Str::Int(i)) == Some(Str::Bytes(&text(expected(i))).into());
     assert!((0..5).chain(10..20).all(is_right) && (5..10).all(|i| leaf.get(1, Str::Int(i)).is_none()));
 }
 
@@ -78,14 +79,14 @@ proptest! {
     ) {
         let (mut hashed, mut twin) = (Hashed::<Text>::new(3), BTreeMap::new());
         for n in 0..fill {
-            hashed.insert(Str::Int(n), Str::Bytes(b""));
+            hashed.insert(Str::Int(n), Str::Bytes(b"").into());
             twin.insert(n, Vec::new());
         }
         let mut kept = None;
         for (what, n, len) in edits {
             let text = vec![b'v'; len];
             match what {
-                0..=2 => prop_assert_eq!(hashed.insert(Str::Int(n), Str::Bytes(&text)), twin.insert(n, text.clone()).is_none()),
+                0..=2 => prop_assert_eq!(hashed.insert(Str::Int(n), Str::Bytes(&text).into()), twin.insert(n, text.clone()).is_none()),
                 3 => prop_assert_eq!(hashed.remove(Str::Int(n)), twin.remove(&n).is_some()),
                 4 => {
                     for m in n..n + 500 {
@@ -102,12 +103,12 @@ proptest! {
                 _ => kept = Some((hashed.clone(), twin.clone())),
             }
             prop_assert_eq!(hashed.len(), twin.len() as u64);
-            let got = hashed.get(Str::Int(n)).map(Str::to_vec);
+            let got = hashed.get(Str::Int(n)).map(|value| value.text.to_vec());
             prop_assert_eq!(got, twin.get(&n).cloned());
         }
         for (hashed, twin) in kept.into_iter().chain([(hashed, twin)]) {
             let all: BTreeMap<i64, Vec<u8>> =
-                hashed.iter_from(0).map(|(name, text)| (name.as_i64().expect("an integer"), text.to_vec())).collect();
+                hashed.iter_from(0).map(|(name, value)| (name.as_i64().expect("an integer"), value.text.to_vec())).collect();
             prop_assert_eq!(all, twin);
         }
     }

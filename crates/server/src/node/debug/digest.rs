@@ -57,7 +57,7 @@ impl Digest {
                 for (field, value) in hash.iter() {
                     let mut pair = Digest::default();
                     pair.mix(field.bytes(&mut scratch));
-                    pair.mix(value.bytes(&mut scratch));
+                    pair.mix(value.text.bytes(&mut scratch));
                     self.add(&pair.0);
                 }
             }

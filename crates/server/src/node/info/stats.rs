@@ -37,7 +37,7 @@ fn traffic(view: &View<'_>, lines: &mut Lines) {
 fn keys(view: &View<'_>, lines: &mut Lines) {
     let (shared, s) = (view.shared, &view.shared.stats);
     lines.put("expired_keys", s.sum(|l| &l.expired));
-    lines.put("expired_fields", 0);
+    lines.put("expired_fields", s.sum(|l| &l.expired_fields));
     lines.put("expired_stale_perc", "0.00");
     lines.put("expired_keys_with_volatile_items_stale_perc", "0.00");
     lines.put("expired_time_cap_reached_count", 0);
@@ -153,8 +153,9 @@ pub(super) fn keyspace(view: &View<'_>, lines: &mut Lines) {
     for db in 0..store.databases() {
         let (keys, expires) = (store.len(DbIndex(db)), store.expires_len(DbIndex(db)));
         if keys > 0 {
-            lines
-                .put(&format!("db{db}"), format!("keys={keys},expires={expires},avg_ttl=0,keys_with_volatile_items=0"));
+            let timed = store.timed_len(DbIndex(db));
+            let counts = format!("keys={keys},expires={expires},avg_ttl=0,keys_with_volatile_items={timed}");
+            lines.put(&format!("db{db}"), counts);
         }
     }
 }

@@ -268,11 +268,14 @@ impl Turn<'_> {
         args: Args<'_>,
         keys: &[Key<'_>],
     ) {
-        let Applier { out, effects, rng, .. } = &mut *self.applier;
+        let Applier { shared, out, effects, rng, .. } = &mut *self.applier;
         effects.clear();
         let env = &self.env;
         let mut exec = Exec { view, args, keys, out, effects, rng, env, touch: true, waits: Waits::Never };
         let failed = run(&mut exec).err();
+        if !env.events.is_empty() {
+            crate::events::publish_replicated(shared, env.events, effects.events());
+        }
         let dirty = view.take_outcome().dirty;
         let blocked = &self.applier.shared.blocked;
         if dirty > 0 && blocked.any() {

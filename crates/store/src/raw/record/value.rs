@@ -3,6 +3,7 @@
 use std::mem::{ManuallyDrop, size_of};
 use std::ptr::NonNull;
 
+use baton_base::WallMs;
 use baton_values::{Collection, PackedKind, Str, Value};
 
 use super::{RecordMut, RecordRef, rounded};
@@ -140,9 +141,16 @@ impl<'a> RecordRef<'a> {
     }
 
     /// The collection, if it lies in a box.
+    #[inline]
     fn boxed(self) -> Option<&'a Collection> {
         // SAFETY: the encoding was looked at; the record owns the box, and the collection is unchanged for `'a`.
         (self.encoding() == BOXED).then(|| unsafe { &*self.boxed_at(self.value_at()) })
+    }
+
+    /// When the first element of the value ends, if any does. Only what lies in a box has such elements.
+    #[inline]
+    pub(crate) fn next_due(self) -> Option<WallMs> {
+        self.boxed()?.next_due()
     }
 
     /// A second handle for the block, if the value lies in one.

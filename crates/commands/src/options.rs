@@ -1,4 +1,5 @@
-//! The options that SET, GETEX and MSETEX share: an expiry and a condition. Parsing only; nothing here looks at a key.
+//! The options that SET, GETEX, MSETEX, HSETEX and HGETEX share: an expiry and conditions. Parsing only; nothing here looks
+//! at a key.
 
 use baton_base::WallMs;
 use baton_resp::Args;
@@ -9,7 +10,7 @@ use crate::fail::Fail;
 
 /// What a command's options say about the expiry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum ExpiryOption {
+pub(crate) enum ExpiryOption {
     /// Nothing.
     #[default]
     Absent,
@@ -23,7 +24,7 @@ pub(super) enum ExpiryOption {
 
 /// What has to hold for the command to write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Condition {
+pub(crate) enum Condition {
     /// Nothing.
     #[default]
     Always,
@@ -35,29 +36,44 @@ pub(super) enum Condition {
     Equals { value_at: usize },
 }
 
+/// What has to hold for the fields that the command names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum FieldCondition {
+    /// Nothing.
+    #[default]
+    Always,
+    /// `FNX`: none of them exists.
+    Missing,
+    /// `FXX`: all of them exist.
+    Exist,
+}
+
 /// Options of one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Options {
-    pub(super) expiry: ExpiryOption,
-    pub(super) condition: Condition,
+pub(crate) struct Options {
+    pub(crate) expiry: ExpiryOption,
+    pub(crate) condition: Condition,
+    pub(crate) fields: FieldCondition,
     /// `GET`: the old string is the reply.
-    pub(super) get: bool,
+    pub(crate) get: bool,
 }
 
 /// Which options a command knows beside the units of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dialect {
+pub(crate) enum Dialect {
     /// `NX XX IFEQ GET KEEPTTL`.
     Set,
-    /// `PERSIST`.
+    /// `PERSIST`; HGETEX's too.
     GetEx,
     /// `NX XX KEEPTTL`.
     MSetEx,
+    /// `NX XX FNX FXX KEEPTTL`.
+    HSetEx,
 }
 
 impl Options {
     /// Reads the options from this argument on. Repeating one is allowed, except for a comparison; contradicting one is not.
-    pub(super) fn parse(args: Args<'_>, from: usize, dialect: Dialect) -> Result<Options, Fail> {
+    pub(crate) fn parse(args: Args<'_>, from: usize, dialect: Dialect) -> Result<Options, Fail> {
         let mut options = Options::default();
         let mut i = from;
         while let Some(word) = args.get(i) {
@@ -75,6 +91,10 @@ impl Options {
                 options.only_if(Condition::Equals { value_at: i })?;
             } else if is("GET") && dialect == Dialect::Set {
                 options.get = true;
+            } else if is("FNX") && dialect == Dialect::HSetEx {
+                options.only_if_fields(FieldCondition::Missing)?;
+            } else if is("FXX") && dialect == Dialect::HSetEx {
+                options.only_if_fields(FieldCondition::Exist)?;
             } else if is("KEEPTTL") && conditional {
                 options.without_time(ExpiryOption::Keep)?;
             } else if is("PERSIST") && dialect == Dialect::GetEx {
@@ -116,15 +136,33 @@ impl Options {
         self.condition = condition;
         Ok(())
     }
+
+    fn only_if_fields(&mut self, condition: FieldCondition) -> Result<(), Fail> {
+        if self.fields != FieldCondition::Always && self.fields != condition {
+            return Err(Fail::Syntax);
+        }
+        self.fields = condition;
+        Ok(())
+    }
 }
 
 impl ExpiryOption {
     /// What a write does to the expiry.
-    pub(super) fn resolve(self, args: Args<'_>, now: WallMs, command: &'static str) -> Result<Expire, Fail> {
+    pub(crate) fn resolve(self, args: Args<'_>, now: WallMs, command: &'static str) -> Result<Expire, Fail> {
         Ok(match self {
             ExpiryOption::Absent | ExpiryOption::Persist => Expire::Never,
             ExpiryOption::Keep => Expire::Keep,
             ExpiryOption::At { unit, value_at } => Expire::At(deadline::positive(&args[value_at], unit, now, command)?),
         })
+    }
+
+    /// The time that it names, if it names one; for fields of hashes, where it may be over already.
+    pub(crate) fn time(self, args: Args<'_>, now: WallMs, command: &'static str) -> Result<Option<WallMs>, Fail> {
+        match self {
+            ExpiryOption::At { unit, value_at } => {
+                deadline::not_negative(&args[value_at], unit, now, command).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 }
