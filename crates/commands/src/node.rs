@@ -166,6 +166,8 @@ pub enum NodeCommand {
     ClusterSlots,
     /// CLUSTERSCAN.
     Clusterscan,
+    /// MIGRATE.
+    Migrate,
     /// READONLY.
     Readonly,
     /// READWRITE.

@@ -19,6 +19,7 @@ pub mod listen;
 pub mod log;
 pub mod mailbox;
 pub mod metrics;
+pub mod migrate;
 pub mod node;
 pub mod notices;
 pub mod os;

@@ -16,6 +16,7 @@ mod hash;
 mod hash_expire;
 mod hyperloglog;
 mod list;
+mod migrate;
 mod pubsub;
 mod replication;
 mod server;
@@ -44,6 +45,7 @@ pub(crate) static FAMILIES: &[&[CommandSpec]] = &[
     generic::COMMANDS,
     sort::COMMANDS,
     dump::COMMANDS,
+    migrate::COMMANDS,
     expire::COMMANDS,
     connection::COMMANDS,
     server::COMMANDS,
