@@ -61,6 +61,13 @@ impl Fail {
         Fail::Bytes([b"ERR unknown subcommand '", name, help.as_bytes()].concat())
     }
 
+    /// A subcommand does not take these arguments, where upstream finds out only while it runs it.
+    pub fn wrong_subcommand(container: &str, name: &[u8]) -> Fail {
+        let name = &name[..name.len().min(UNKNOWN_BYTES_MAX)];
+        let help = format!("'. Try {container} HELP.");
+        Fail::Bytes([b"ERR unknown subcommand or wrong number of arguments for '", name, help.as_bytes()].concat())
+    }
+
     /// The reply's text without its leading `-`.
     pub fn text(&self) -> Cow<'_, [u8]> {
         let text: &'static str = match self {

@@ -46,6 +46,26 @@ pub enum NodeCommand {
     Reset,
     /// SELECT.
     Select,
+    /// ACL DELUSER.
+    AclDeluser,
+    /// ACL DRYRUN.
+    AclDryrun,
+    /// ACL GENPASS.
+    AclGenpass,
+    /// ACL GETUSER.
+    AclGetuser,
+    /// ACL LIST.
+    AclList,
+    /// ACL LOAD.
+    AclLoad,
+    /// ACL LOG.
+    AclLog,
+    /// ACL SAVE.
+    AclSave,
+    /// ACL SETUSER.
+    AclSetuser,
+    /// ACL USERS.
+    AclUsers,
     /// ACL WHOAMI.
     AclWhoami,
     /// BGREWRITEAOF.
@@ -166,8 +186,6 @@ pub enum NodeCommand {
     ClusterSlots,
     /// CLUSTERSCAN.
     Clusterscan,
-    /// MIGRATE.
-    Migrate,
     /// READONLY.
     Readonly,
     /// READWRITE.

@@ -1,6 +1,7 @@
 //! The record of a command.
 
 use bitflags::bitflags;
+use smallvec::SmallVec;
 
 use crate::arg::Arg;
 use crate::exec::{Exec, StoreExec, WorldExec};
@@ -31,6 +32,11 @@ pub struct CommandSpec {
     pub find_keys: Option<fn(Args<'_>) -> KeyPositions>,
     /// What tells whether it looks at keys that these arguments name by patterns only; see [`CommandSpec::reaches_all`].
     pub has_patterns: Option<fn(Args<'_>) -> bool>,
+    /// Which of its arguments are channels.
+    pub channels: Option<ChannelArgs>,
+    /// What finds the arguments that number databases other than the connection's own. None are found where the arguments
+    /// make no sense.
+    pub find_dbs: Option<fn(Args<'_>) -> DbPositions>,
     /// The chapter it belongs to.
     pub group: Group,
     /// One sentence about it.
@@ -74,6 +80,35 @@ pub enum Run {
     /// Does nothing without a subcommand.
     Container,
 }
+
+/// Arguments that are channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelArgs {
+    /// The first one, to publish to.
+    First,
+    /// All, to listen to.
+    All,
+    /// All are patterns of channels to listen to.
+    Patterns,
+}
+
+impl ChannelArgs {
+    /// Whether these are patterns.
+    pub fn are_patterns(self) -> bool {
+        self == ChannelArgs::Patterns
+    }
+
+    /// How many of so many arguments, the name included, they are. They begin behind the name.
+    pub fn count(self, argc: usize) -> usize {
+        match self {
+            ChannelArgs::First => argc.saturating_sub(1).min(1),
+            ChannelArgs::All | ChannelArgs::Patterns => argc.saturating_sub(1),
+        }
+    }
+}
+
+/// Which arguments number databases.
+pub type DbPositions = SmallVec<[u32; 2]>;
 
 /// Chapters of the documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +193,8 @@ impl CommandSpec {
         key_flags: None,
         find_keys: None,
         has_patterns: None,
+        channels: None,
+        find_dbs: None,
         group: Group::Generic,
         summary: "",
         since: "",
@@ -199,6 +236,12 @@ impl CommandSpec {
     /// Whether any argument can be a key, rather than only something that has a slot.
     pub fn has_keys(&self) -> bool {
         self.keys.iter().any(|k| !k.flags.contains(KeyFlags::NOT_KEY))
+    }
+
+    /// Whether it needs the connection's own database: it has keys there, or looks at what is there without them.
+    pub fn uses_own_db(&self) -> bool {
+        let of_keyspace = Categories::KEYSPACE.union(Categories::READ).union(Categories::WRITE);
+        self.has_keys() || (self.find_dbs.is_none() && self.categories().intersects(of_keyspace))
     }
 
     /// Whether it may reach any key with these arguments, not only its declared ones: outside of a cluster it then needs

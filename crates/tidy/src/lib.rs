@@ -9,7 +9,7 @@ pub mod source;
 pub mod workspace;
 
 /// Crates that know no socket, thread, clock, file or unseeded chance: what they need of the world is handed in.
-pub const PURE: [&str; 12] = [
+pub const PURE: [&str; 13] = [
     "base",
     "resp",
     "wire",
@@ -18,6 +18,7 @@ pub const PURE: [&str; 12] = [
     "config",
     "rdb",
     "commands",
+    "acl",
     "replication",
     "cluster",
     "handover",

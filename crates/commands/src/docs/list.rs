@@ -46,13 +46,14 @@ pub(crate) fn command_list(args: Args<'_>, out: &mut Out) -> Result<(), Fail> {
 
 /// ACL CAT [category].
 pub(crate) fn acl_cat(args: Args<'_>, out: &mut Out) -> Result<(), Fail> {
-    let Some(name) = args.get(2) else {
-        let names: Vec<String> = Categories::all().names().collect();
-        out.array(names.len());
-        for name in &names {
-            out.bulk(&name.as_bytes()[1..]);
+    let name = match args.len() {
+        2 => {
+            out.array(CATEGORIES.len());
+            CATEGORIES.iter().for_each(|name| out.bulk(name.as_bytes()));
+            return Ok(());
         }
-        return Ok(());
+        3 => args.at(2),
+        _ => return Err(Fail::wrong_subcommand("ACL", args.at(1))),
     };
     let Some(category) = Categories::of_name(name) else {
         return Err(Fail::Bytes([b"ERR Unknown category '", name, b"'"].concat()));
@@ -60,6 +61,31 @@ pub(crate) fn acl_cat(args: Args<'_>, out: &mut Out) -> Result<(), Fail> {
     write_names(out, |spec| spec.categories().contains(category));
     Ok(())
 }
+
+/// All categories, in the order in which people are shown them.
+const CATEGORIES: [&str; 21] = [
+    "keyspace",
+    "read",
+    "write",
+    "set",
+    "sortedset",
+    "list",
+    "hash",
+    "string",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
+    "pubsub",
+    "admin",
+    "fast",
+    "slow",
+    "blocking",
+    "dangerous",
+    "connection",
+    "transaction",
+    "scripting",
+];
 
 fn write_names(out: &mut Out, wanted: impl Fn(&CommandSpec) -> bool) {
     let with_subcommands = registry::all().iter().flat_map(|c| std::iter::once(c).chain(c.subcommands));

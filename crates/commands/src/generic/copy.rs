@@ -1,11 +1,13 @@
 //! Values that get another name or another database.
 
+use baton_resp::Args;
 use baton_store::{DbIndex, Key};
 
 use crate::event::EventClass;
 use crate::exec::Exec;
 use crate::fail::Fail;
 use crate::number::db_index;
+use crate::spec::DbPositions;
 
 const SAME: Fail = Fail::Text("ERR source and destination objects are the same");
 
@@ -95,6 +97,22 @@ fn copy_options(x: &Exec<'_, '_>) -> Result<(DbIndex, bool), Fail> {
         i += 1;
     }
     Ok((db, replace))
+}
+
+/// The databases that COPY names. All of them count, though the last one is copied to; none where the options make no sense.
+pub(crate) fn copy_dbs(args: Args<'_>) -> DbPositions {
+    let mut found = DbPositions::new();
+    let mut at = 3;
+    while let Some(word) = args.get(at) {
+        if word.eq_ignore_ascii_case(b"DB") && at + 1 < args.len() {
+            at += 1;
+            found.push(at as u32);
+        } else if !word.eq_ignore_ascii_case(b"REPLACE") {
+            return DbPositions::new();
+        }
+        at += 1;
+    }
+    found
 }
 
 /// Runs with another database selected.

@@ -79,6 +79,25 @@ pub(crate) fn sort_has_patterns(args: Args<'_>) -> bool {
     (2..args.len()).any(|i| args[i].contains(&b'*') && is_option(&args[i - 1]))
 }
 
+/// The first option by which SORT looks at keys that it doesn't name; none if it doesn't, or if its arguments are refused before
+/// it comes to that.
+pub fn sort_option_of_other_keys(args: Args<'_>) -> Option<&'static str> {
+    let is = |at: usize, word: &str| args.get(at).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
+    let mut at = 2;
+    while at < args.len() {
+        let more = args.len() - at - 1;
+        at += match more {
+            _ if is(at, "ASC") || is(at, "DESC") || is(at, "ALPHA") => 1,
+            2.. if is(at, "LIMIT") => 3,
+            1.. if is(at, "BY") && args[at + 1].contains(&b'*') => return Some("BY"),
+            1.. if is(at, "GET") => return Some("GET"),
+            1.. if is(at, "BY") || is(at, "STORE") => 2,
+            _ => return None,
+        };
+    }
+    None
+}
+
 fn run(x: &mut Exec<'_, '_>, may_store: bool) -> Result<(), Fail> {
     let key = x.key(0, 1);
     let options = Options::parse(x.args, may_store, x.env.cluster.then_some(key.slot))?;

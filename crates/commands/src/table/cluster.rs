@@ -118,7 +118,7 @@ pub(super) static SUBCOMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "cluster|flushslot",
         arity: -3,
-        flags: flags!(WRITE | ADMIN | NO_ASYNC_LOADING),
+        flags: flags!(WRITE | ADMIN | NO_ASYNC_LOADING | ALL_DBS),
         acl: acl!(KEYSPACE),
         group: Group::Cluster,
         summary: "Deletes all keys of a slot.",

@@ -111,6 +111,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         since: "1.0.0",
         complexity: "O(1)",
         args: &[Arg::integer("index")],
+        find_dbs: Some(|_| smallvec::smallvec![1]),
         run: Run::Node(NodeCommand::Select),
         ..CommandSpec::BASE
     },

@@ -21,6 +21,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
             Arg::integer("destination-db").token("DB").optional(),
             Arg::word("replace", "REPLACE").optional(),
         ],
+        find_dbs: Some(generic::copy_dbs),
         run: Run::Keyspace(generic::copy),
         ..CommandSpec::BASE
     },
@@ -80,6 +81,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         since: "1.0.0",
         complexity: "O(1)",
         args: &[Arg::key("key", 0), Arg::integer("db")],
+        find_dbs: Some(|_| smallvec::smallvec![2]),
         run: Run::Keyspace(generic::move_),
         ..CommandSpec::BASE
     },

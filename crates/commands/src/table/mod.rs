@@ -1,5 +1,6 @@
 //! The records of all commands, by family. A record stands near nothing but its like; what it runs stands elsewhere.
 
+mod acl;
 mod bitmap;
 mod client;
 mod cluster;
@@ -16,7 +17,6 @@ mod hash;
 mod hash_expire;
 mod hyperloglog;
 mod list;
-mod migrate;
 mod pubsub;
 mod replication;
 mod server;
@@ -45,7 +45,6 @@ pub(crate) static FAMILIES: &[&[CommandSpec]] = &[
     generic::COMMANDS,
     sort::COMMANDS,
     dump::COMMANDS,
-    migrate::COMMANDS,
     expire::COMMANDS,
     connection::COMMANDS,
     server::COMMANDS,

@@ -2,7 +2,7 @@
 
 use crate::flags::flags;
 use crate::key_spec::key_flags;
-use crate::{Arg, ArgKind, CommandSpec, Group, KeySpec, NodeCommand, Run, docs};
+use crate::{Arg, ArgKind, ChannelArgs, CommandSpec, Group, KeySpec, NodeCommand, Run, docs};
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
@@ -14,6 +14,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         since: "2.0.0",
         complexity: "O(N), N being the number of patterns to subscribe to",
         args: &[Arg::new("pattern", ArgKind::Pattern).multiple()],
+        channels: Some(ChannelArgs::Patterns),
         run: Run::Node(NodeCommand::Psubscribe),
         ..CommandSpec::BASE
     },
@@ -26,6 +27,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         since: "2.0.0",
         complexity: "O(N+M), N being the number of clients subscribed to the receiving channel and M is the total number of subscribed patterns (by any client)",
         args: &[Arg::string("channel"), Arg::string("message")],
+        channels: Some(ChannelArgs::First),
         run: Run::Node(NodeCommand::Publish),
         ..CommandSpec::BASE
     },
@@ -132,6 +134,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         since: "7.0.0",
         complexity: "O(N), N being the number of clients subscribed to the receiving shard channel",
         args: &[Arg::string("shardchannel"), Arg::string("message")],
+        channels: Some(ChannelArgs::First),
         run: Run::Node(NodeCommand::Spublish),
         ..CommandSpec::BASE
     },
@@ -145,6 +148,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         since: "7.0.0",
         complexity: "O(N), N being the number of shard channels to subscribe to",
         args: &[Arg::string("shardchannel").multiple()],
+        channels: Some(ChannelArgs::All),
         run: Run::Node(NodeCommand::Ssubscribe),
         ..CommandSpec::BASE
     },
@@ -157,6 +161,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         since: "2.0.0",
         complexity: "O(N), N being the number of channels to subscribe to",
         args: &[Arg::string("channel").multiple()],
+        channels: Some(ChannelArgs::All),
         run: Run::Node(NodeCommand::Subscribe),
         ..CommandSpec::BASE
     },

@@ -12,42 +12,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         summary: "Reads and changes who may do what.",
         since: "6.0.0",
         complexity: "Depends on the subcommand",
-        subcommands: &[
-            CommandSpec {
-                name: "acl|cat",
-                arity: -2,
-                flags: flags!(NOSCRIPT | LOADING | STALE),
-                group: Group::Server,
-                summary: "Lists the command categories, or the commands of one.",
-                since: "6.0.0",
-                complexity: "O(1) since the categories and commands are a fixed set",
-                args: &[Arg::string("category").optional()],
-                run: Run::Registry(docs::acl_cat),
-                ..CommandSpec::BASE
-            },
-            CommandSpec {
-                name: "acl|help",
-                arity: 2,
-                flags: flags!(LOADING | STALE),
-                group: Group::Server,
-                summary: "Lists the subcommands.",
-                since: "6.0.0",
-                complexity: "O(1)",
-                run: Run::Registry(docs::help),
-                ..CommandSpec::BASE
-            },
-            CommandSpec {
-                name: "acl|whoami",
-                arity: 2,
-                flags: flags!(NOSCRIPT | LOADING | STALE),
-                group: Group::Server,
-                summary: "Replies the user of the connection.",
-                since: "6.0.0",
-                complexity: "O(1)",
-                run: Run::Node(NodeCommand::AclWhoami),
-                ..CommandSpec::BASE
-            },
-        ],
+        subcommands: super::acl::SUBCOMMANDS,
         ..CommandSpec::BASE
     },
     CommandSpec {
@@ -409,6 +374,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         since: "4.0.0",
         complexity: "O(N), N being the count of clients watching or blocking on keys from both databases",
         args: &[Arg::integer("index1"), Arg::integer("index2")],
+        find_dbs: Some(|_| smallvec::smallvec![1, 2]),
         run: Run::World(generic::swapdb),
         ..CommandSpec::BASE
     },
