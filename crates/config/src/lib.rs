@@ -54,7 +54,7 @@ pub use directive::{Directive, Flags, Kind, Special, State, TextRule, Unit};
 pub use files::Files;
 pub use id::{COUNT, Id};
 pub use load::{FileLine, Loaded, load};
-pub use rewrite::rewrite;
+pub use rewrite::{rewrite, rewrite_with_users};
 pub use runtime::{Changed, SetContext, SetError};
 pub use settings::Settings;
 pub use start_error::{Origin, StartError};

@@ -13,9 +13,6 @@ mod types;
 use crate::directive::Directive;
 use crate::id::{COUNT, Id};
 
-/// Why the directives of access control lists change nothing.
-const ACL: &str = "users beyond the default one are not available yet";
-
 static TABLE: [Directive; COUNT] = gathered(&[
     network::TABLE,
     tls::TABLE,

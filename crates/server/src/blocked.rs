@@ -11,6 +11,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
+use baton_acl::User;
 use baton_base::Slot;
 use baton_commands::{CommandSpec, WaitFor};
 use baton_resp::{OwnedArgs, Proto};
@@ -31,6 +32,10 @@ pub struct Waiter {
     pub client: ClientId,
     /// The worker that owns the connection.
     pub worker: u32,
+    /// On whose behalf it is.
+    pub user: Arc<User>,
+    /// The version of the users by which it may run.
+    pub users_version: u64,
     /// Its database.
     pub db: DbIndex,
     /// The protocol of its reply.
@@ -54,6 +59,7 @@ impl Waiter {
     pub fn new(
         client: ClientId,
         worker: u32,
+        (user, users_version): (Arc<User>, u64),
         db: DbIndex,
         proto: Proto,
         touch: bool,
@@ -62,7 +68,8 @@ impl Waiter {
         wait: WaitFor,
         names: Vec<Name>,
     ) -> Waiter {
-        Waiter { client, worker, db, proto, touch, spec, args, wait, names, state: AtomicU8::new(WAITING) }
+        let state = AtomicU8::new(WAITING);
+        Waiter { client, worker, user, users_version, db, proto, touch, spec, args, wait, names, state }
     }
 
     /// Takes the right to end the wait: to run the command again, or to answer it otherwise. False if somebody has it.
@@ -204,7 +211,8 @@ mod tests {
         let spec = baton_commands::lookup(b"blpop").expect("it is there");
         let names = names.iter().map(|name| (DbIndex(0), name.as_bytes().into())).collect();
         let args = OwnedArgs::from_slices(&[b"blpop".to_vec()]);
-        Arc::new(Waiter::new(ClientId(id), 0, DbIndex(0), Proto::V2, true, spec, args, wait, names))
+        let user = Arc::new(User::unlimited_default());
+        Arc::new(Waiter::new(ClientId(id), 0, (user, 0), DbIndex(0), Proto::V2, true, spec, args, wait, names))
     }
 
     #[test]

@@ -109,6 +109,8 @@ pub struct ClientMeta {
     pub commands: AtomicU64,
     /// Asked to close by somebody else.
     pub doomed: AtomicBool,
+    /// Nobody else may close it (DEBUG PROTECT-CLIENT).
+    pub protected: AtomicBool,
 }
 
 /// What a connection takes apart from its buffers, in bytes: about what it takes here.
@@ -278,6 +280,7 @@ impl Clients {
             net_out: AtomicU64::new(0),
             commands: AtomicU64::new(0),
             doomed: AtomicBool::new(false),
+            protected: AtomicBool::new(false),
         });
         self.all.lock().insert(id, Arc::clone(&meta));
         meta

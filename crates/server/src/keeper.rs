@@ -246,7 +246,7 @@ impl Keeper {
 
 /// Protected mode: without a password only this machine may connect.
 fn is_forbidden(world: &crate::world::World, conn: &Conn) -> bool {
-    if !world.settings.bool(Id::ProtectedMode) || world.hot.password.is_some() || conn.is_unix() {
+    if !world.settings.bool(Id::ProtectedMode) || !world.users.default_user().is_open() || conn.is_unix() {
         return false;
     }
     let peer: Option<SocketAddr> = conn.peer("").parse().ok();

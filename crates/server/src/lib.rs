@@ -4,6 +4,7 @@
 //! [`node`] (commands of the node itself), [`control`] (the control plane), [`repl`] (replicas and primary), [`persist`]
 //! (files), [`start`] (from the command line to running threads).
 
+pub mod acl;
 pub mod apply;
 pub mod blocked;
 pub mod clients;
@@ -19,7 +20,6 @@ pub mod listen;
 pub mod log;
 pub mod mailbox;
 pub mod metrics;
-pub mod migrate;
 pub mod node;
 pub mod notices;
 pub mod os;

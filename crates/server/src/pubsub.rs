@@ -139,6 +139,17 @@ impl PubSub {
         tables.of(kind).keys().filter(|n| fits(n)).cloned().collect()
     }
 
+    /// The connections that listen to something that is meant.
+    pub fn listeners_to(&self, is_meant: impl Fn(Kind, &[u8]) -> bool) -> BTreeSet<ClientId> {
+        let mut tables = self.tables.write();
+        let mut found = BTreeSet::new();
+        for kind in [Kind::Channel, Kind::Pattern, Kind::Shard] {
+            let meant = tables.of(kind).iter().filter(|(name, _)| is_meant(kind, name));
+            found.extend(meant.flat_map(|(_, set)| set).map(|who| who.client));
+        }
+        found
+    }
+
     /// How many listen to this name.
     pub fn listeners_of(&self, kind: Kind, name: &[u8]) -> usize {
         self.tables.write().of(kind).get(name).map_or(0, BTreeSet::len)

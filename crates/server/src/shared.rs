@@ -20,7 +20,6 @@ use crate::lease::LeaseEnd;
 use crate::listen::Listeners;
 use crate::log::Log;
 use crate::mailbox::Mailbox;
-use crate::migrate::Movers;
 use crate::notices;
 use crate::persist::PersistState;
 use crate::pubsub::{PubSub, Push, Subscriber};
@@ -64,6 +63,8 @@ pub struct Shared {
     pub stats: Stats,
     /// Commands that took long.
     pub slow_log: SlowLog,
+    /// What users were refused.
+    pub acl_log: Mutex<baton_acl::Log>,
     /// The log.
     pub log: Log,
     /// The clocks.
@@ -96,14 +97,12 @@ pub struct Shared {
     pub stopping: AtomicBool,
     /// The shutdown in progress, if any: when it must be over.
     pub shutdown_deadline: ArcSwap<Option<Mono>>,
-    /// Serialises CONFIG SET and REWRITE.
+    /// Serialises CONFIG SET and REWRITE, and changes of users.
     pub config_write: Mutex<()>,
     /// Keys that clients wrote while this node is a replica.
     pub written_here: WrittenHere,
     /// Connections that are carried on to another node.
     pub carried: AtomicUsize,
-    /// Who moves keys to other servers.
-    pub movers: Movers,
     /// Where clients connect.
     pub listeners: Listeners,
     /// Texts that hash to each slot, found when they are first needed.
@@ -132,7 +131,7 @@ impl Shared {
 
     /// Asks a connection to close.
     pub fn close_client(&self, id: ClientId) {
-        if let Some(meta) = self.clients.find(id) {
+        if let Some(meta) = self.clients.find(id).filter(|meta| !meta.protected.load(Ordering::Relaxed)) {
             meta.doomed.store(true, Ordering::Release);
             let worker = meta.worker.load(Ordering::Relaxed) as usize;
             if let Some(w) = self.threads().workers.get(worker) {
@@ -149,7 +148,7 @@ impl Shared {
             let out = change(w);
             let news = notices::note(&before, w, self.clock.mono(), self.clock.wall());
             let rerouted = self.blocked.any() && before.is_routed_otherwise(w);
-            (out, before.releases(w), news, slot_stats::moved(&before, w), rerouted)
+            (out, before.holds.scope() > w.holds.scope(), news, slot_stats::moved(&before, w), rerouted)
         });
         if rerouted {
             self.tell_workers(|| WorkerMessage::Rerouted);

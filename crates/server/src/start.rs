@@ -25,7 +25,6 @@ use crate::keeper::Keeper;
 use crate::lease::LeaseEnd;
 use crate::listen::Listeners;
 use crate::log::{Level, Log, LogSettings};
-use crate::migrate::Movers;
 use crate::persist::PersistState;
 use crate::pubsub::PubSub;
 use crate::repl::{self, ReplState};
@@ -169,6 +168,7 @@ fn serve(program: &str, started: baton_config::Started) -> Result<ExitCode, Star
         "Warning: no config file specified, using the default config."
     });
     started.loaded.notes.iter().for_each(|note| log.notice(note));
+    let users = crate::acl::users_at_start(&settings, &started.loaded.users, &log)?;
     let settings = fit_open_files(settings, &log);
     say_where(&settings, &log);
     if started.clean_cluster_config {
@@ -177,7 +177,7 @@ fn serve(program: &str, started: baton_config::Started) -> Result<ExitCode, Star
     let poll = Poll::new()?;
     let listeners = Listeners::open(&settings, poll.registry().try_clone()?, &log)?;
     write_pid_file(&settings, &log);
-    run_threads(program, Arc::new(settings), config_file, log, listeners, poll)
+    run_threads(program, World::new(Arc::new(settings)).with_users(users), config_file, log, listeners, poll)
 }
 
 /// Why the server did not start; shown to the operator.
@@ -256,15 +256,15 @@ fn write_pid_file(settings: &Settings, log: &Log) {
 
 fn run_threads(
     program: &str,
-    settings: Arc<Settings>,
+    world: World,
     config_file: Option<std::path::PathBuf>,
     log: Log,
     listeners: Listeners,
     accepting: Poll,
 ) -> Result<ExitCode, StartError> {
-    let workers = worker_count(&settings);
+    let workers = worker_count(&world.settings);
     let seed = random_seed();
-    let shared = Arc::new(make_shared(program, &settings, config_file, log, workers, seed, listeners));
+    let shared = Arc::new(make_shared(program, world, config_file, log, workers, seed, listeners));
     let seeds: Vec<_> = (0..workers).map(|_| worker::seed()).collect::<io::Result<_>>()?;
     let (boxes, worker_seeds): (Vec<_>, Vec<_>) = seeds.into_iter().unzip();
     let (control_box, control_seed) = control::seed()?;
@@ -338,13 +338,14 @@ fn random_seed() -> u64 {
 
 fn make_shared(
     program: &str,
-    settings: &Arc<Settings>,
+    world: World,
     config_file: Option<std::path::PathBuf>,
     log: Log,
     workers: usize,
     seed: u64,
     listeners: Listeners,
 ) -> Shared {
+    let settings = &Arc::clone(&world.settings);
     let databases = if settings.bool(Id::ClusterEnabled) { Id::ClusterDatabases } else { Id::Databases };
     let store = Store::new(StoreSettings { databases: settings.uint(databases) as u32, seed });
     let lanes = Shared::lanes(workers);
@@ -354,11 +355,12 @@ fn make_shared(
         store: Arc::new(store),
         gate: Gate::new(lanes),
         journal: Journal::new(journal),
-        world: WorldCell::new(World::new(Arc::clone(settings))),
+        world: WorldCell::new(world),
         clients: Clients::default(),
         pubsub: PubSub::default(),
         stats: Stats::new(lanes, baton_commands::count()),
         slow_log: SlowLog::default(),
+        acl_log: Mutex::default(),
         log,
         clock: Clock::start(),
         repl: ReplState::new(History::fresh(ReplId::random(&mut rng))),
@@ -370,7 +372,6 @@ fn make_shared(
         good_replicas: AtomicU64::new(0),
         written_here: WrittenHere::default(),
         carried: AtomicUsize::new(0),
-        movers: Movers::default(),
         write_acks: WriteAcks::new(workers, settings.uint(Id::WriteAckReplicas)),
         blocked: Blocked::default(),
         run_id: ReplId::random(&mut rng).to_string(),

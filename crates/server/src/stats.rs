@@ -240,6 +240,14 @@ pub struct Stats {
     pub query_limit_closed: Count,
     /// Failed password checks.
     pub auth_failures: Count,
+    /// Commands that users were refused.
+    pub denied_commands: Count,
+    /// Keys that users were refused.
+    pub denied_keys: Count,
+    /// Channels that users were refused.
+    pub denied_channels: Count,
+    /// Databases that users were refused.
+    pub denied_databases: Count,
     /// Commands a second of the latest sample.
     pub ops_per_sec: Count,
     /// Bytes received a second of the latest sample.
@@ -309,7 +317,8 @@ impl Stats {
         let all = [&self.connections, &self.rejected, &self.sync_full, &self.sync_partial_ok, &self.sync_partial_err];
         let more = [&self.repl_in, &self.repl_out, &self.auth_failures, &self.output_limit_closed];
         let last = [&self.query_limit_closed, &self.expire_micros, &self.memory_peak];
-        all.into_iter().chain(more).chain(last).for_each(Count::reset);
+        let denied = [&self.denied_commands, &self.denied_keys, &self.denied_channels, &self.denied_databases];
+        all.into_iter().chain(more).chain(last).chain(denied).for_each(Count::reset);
     }
 }
 

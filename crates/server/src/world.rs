@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use baton_acl::Users;
 use baton_base::{Mono, WallMs};
 use baton_cluster::Topology;
 use baton_commands::{Env, EventClass, LazyFree};
@@ -12,7 +13,6 @@ use baton_config::{Id, Settings};
 use baton_store::Expiry;
 use parking_lot::Mutex;
 
-use crate::migrate::Moving;
 use crate::notices::Notices;
 
 /// Who this node is in replication.
@@ -144,8 +144,6 @@ pub struct Loading {
 /// Settings that are looked at for every command, already in the form they are needed in.
 #[derive(Clone, Debug)]
 pub struct Hot {
-    /// A password is set: connections start unauthenticated.
-    pub password: Option<Arc<str>>,
     /// `replica-read-only`.
     pub replica_read_only: bool,
     /// `replica-serve-stale-data`.
@@ -184,10 +182,8 @@ pub struct Hot {
 
 impl Hot {
     fn of(s: &Settings) -> Hot {
-        let password = s.text(Id::RequirePass);
         let min_replicas = s.uint(Id::MinReplicasToWrite);
         Hot {
-            password: (!password.is_empty()).then(|| Arc::from(password)),
             replica_read_only: s.bool(Id::ReplicaReadOnly),
             replica_serve_stale_data: s.bool(Id::ReplicaServeStaleData),
             min_replicas_to_write: if s.uint(Id::MinReplicasMaxLag) == 0 { 0 } else { min_replicas },
@@ -224,6 +220,10 @@ pub struct World {
     pub settings: Arc<Settings>,
     /// What of them is looked at for every command.
     pub hot: Arc<Hot>,
+    /// Who may do what.
+    pub users: Arc<Users>,
+    /// Grows with every change of the users.
+    pub users_version: u64,
     /// Primary or replica.
     pub role: Role,
     /// The link to the primary is up (replicas).
@@ -236,8 +236,6 @@ pub struct World {
     pub leaving: bool,
     /// What is held.
     pub holds: Holds,
-    /// Keys that are being moved to another server: who would change one of them waits.
-    pub moving: Moving,
     /// What clients that asked for it are told of changes of primaries; follows from the rest and from what it was before.
     pub notices: Notices,
     /// The dataset is being loaded.
@@ -264,13 +262,14 @@ impl World {
         World {
             settings,
             hot,
+            users: Arc::default(),
+            users_version: 0,
             role: Role::Primary,
             link_up: false,
             topology: None,
             takeover: false,
             leaving: false,
             holds: Holds::default(),
-            moving: Moving::default(),
             notices: Notices::default(),
             loading: None,
             active_expire: true,
@@ -281,6 +280,12 @@ impl World {
             leases_reads: false,
         }
         .derived()
+    }
+
+    /// The same with these users.
+    pub fn with_users(mut self, users: Users) -> World {
+        self.users = Arc::new(users);
+        self
     }
 
     /// Fills in what follows from the rest.
@@ -305,7 +310,6 @@ impl World {
         self.plain = self.role == Role::Primary
             && self.topology.is_none()
             && self.holds.scope().is_none()
-            && self.moving.is_empty()
             && self.loading.is_none()
             && self.hot.min_replicas_to_write == 0
             && self.hot.write_ack_replicas == 0
@@ -315,11 +319,6 @@ impl World {
         self.leases_reads =
             self.topology.is_some() && self.settings.bool(Id::ClusterWriteLease) && !self.holds.fenced();
         self
-    }
-
-    /// Whether commands that are held in this version of the world may run in this later one.
-    pub fn releases(&self, later: &World) -> bool {
-        self.holds.scope() > later.holds.scope() || self.moving.len() > later.moving.len()
     }
 
     /// Whether commands may be served elsewhere in this other version of the world.
@@ -343,6 +342,20 @@ impl World {
             Expiry::Hide if writes && self.role.is_replica() => Expiry::Delete,
             rule => rule,
         }
+    }
+
+    /// Other users take the place of these.
+    pub fn set_users(&mut self, users: Users) {
+        self.users = Arc::new(users);
+        self.users_version += 1;
+    }
+
+    /// The default user gets the password of `requirepass`, or needs none if that is empty.
+    pub fn set_default_password(&mut self) {
+        let password = self.settings.bytes(Id::RequirePass);
+        let mut users = Users::clone(&self.users);
+        users.set_default_password((!password.is_empty()).then_some(password));
+        self.set_users(users);
     }
 
     /// Takes changed settings over.

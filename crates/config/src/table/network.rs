@@ -142,10 +142,9 @@ pub(super) const TABLE: &[Directive] = &[
     .hidden()
     .accepted("replies are copied"),
     text(Id::RequirePass, "requirepass", "", TextRule::Secret, "Password of the default user.").sensitive(),
-    text(Id::AclFile, "aclfile", "", TextRule::Any, "File of ACL users.").immutable().accepted(super::ACL),
-    choice::<AclPubsubDefault>("acl-pubsub-default", "resetchannels", "Channels that a new user may use.")
-        .accepted(super::ACL),
-    int(Id::AcllogMaxLen, "acllog-max-len", "128", NAT64, Unit::Count, "Most entries of ACL LOG.").accepted(super::ACL),
+    text(Id::AclFile, "aclfile", "", TextRule::Any, "File of ACL users.").immutable(),
+    choice::<AclPubsubDefault>("acl-pubsub-default", "resetchannels", "Channels that a new user may use."),
+    int(Id::AcllogMaxLen, "acllog-max-len", "128", NAT64, Unit::Count, "Most entries of ACL LOG."),
     int(
         Id::TrackingTableMaxKeys,
         "tracking-table-max-keys",

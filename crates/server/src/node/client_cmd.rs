@@ -160,7 +160,7 @@ fn selected(cx: &Context<'_>, me: ClientId, filter: &Filter) -> Vec<Arc<ClientMe
 }
 
 fn list(cx: &Context<'_>, client: &mut Client, args: Args<'_>) -> Result<(), Refusal> {
-    let filter = Filter::parse(args.skip(2), false, cx.shared.store.databases())?;
+    let filter = Filter::parse(args.skip(2), false, cx.shared.store.databases(), &cx.world.users)?;
     client.publish_state();
     let now = cx.shared.clock.mono();
     let mut text = String::new();
@@ -177,7 +177,7 @@ fn kill(cx: &Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
     let filter = if by_address {
         Filter::of_address(args.at(2))
     } else {
-        Filter::parse(args.skip(2), true, cx.shared.store.databases())?
+        Filter::parse(args.skip(2), true, cx.shared.store.databases(), &cx.world.users)?
     };
     let doomed = selected(cx, client.meta.id, &filter);
     if by_address && doomed.is_empty() {

@@ -1,6 +1,7 @@
 //! The filters of CLIENT LIST and CLIENT KILL: which connections are meant. A filter that comes again replaces its earlier
 //! value, except that ids add up.
 
+use baton_acl::Users;
 use baton_base::num::parse_i64;
 use baton_resp::Args;
 
@@ -50,7 +51,7 @@ impl Filter {
     }
 
     /// Reads filters, `skip_me` being the default. `databases` is how many there are.
-    pub fn parse(args: Args<'_>, skip_me: bool, databases: u32) -> Result<Filter, Refusal> {
+    pub fn parse(args: Args<'_>, skip_me: bool, databases: u32, users: &Users) -> Result<Filter, Refusal> {
         let mut filter = Filter { skip_me, ..Filter::default() };
         let mut at = 0;
         while at < args.len() {
@@ -68,6 +69,9 @@ impl Filter {
                         b"no" => false,
                         _ => return Err(SYNTAX.into()),
                     }
+                }
+                b"user" | b"not-user" if users.find(value).is_none() => {
+                    return Err(format!("ERR No such user '{}'", String::from_utf8_lossy(value)).into());
                 }
                 other => match other.strip_prefix(b"not-") {
                     Some(name) => filter.lacks.set(name, value, true, databases)?,
@@ -100,8 +104,7 @@ impl Traits {
             b"name" => self.name = Some(text),
             b"lib-name" => self.lib_name = Some(text),
             b"lib-ver" => self.lib_ver = Some(text),
-            b"user" if value == b"default" => self.user = Some(text),
-            b"user" => return Err(format!("ERR No such user '{text}'").into()),
+            b"user" => self.user = Some(text),
             b"flags" if text.chars().all(|c| FLAG_LETTERS.contains(c)) => self.flags = Some(text),
             b"flags" => return Err(format!("ERR Unknown flags found in the {place} filter: {text}").into()),
             b"capa" if text.chars().all(|c| CAPA_LETTERS.contains(c)) => self.capa = Some(text),
@@ -184,7 +187,8 @@ mod tests {
 
     fn parse(line: &str) -> Result<Filter, String> {
         let words: Vec<&[u8]> = line.split_whitespace().map(str::as_bytes).collect();
-        Filter::parse(OwnedArgs::from_slices(&words).as_args(), false, 16).map_err(|e| e.0.into_owned())
+        Filter::parse(OwnedArgs::from_slices(&words).as_args(), false, 16, &Users::default())
+            .map_err(|e| e.0.into_owned())
     }
 
     #[test]

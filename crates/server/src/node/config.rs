@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use baton_config::{SetContext, SetError};
+use baton_config::{Id, SetContext, SetError};
 use baton_resp::Args;
 
 use super::{Outcome, Refusal, SYNTAX};
@@ -44,6 +44,7 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
             let replicas = cx.world.hot.write_ack_replicas;
             set(cx.shared, args.skip(2), is_local(client))?;
             cx.look();
+            client.who.follow(&cx.world);
             if cx.world.hot.write_ack_replicas != replicas {
                 begin_holding(cx);
             }
@@ -101,7 +102,13 @@ fn set(shared: &Arc<Shared>, args: Args<'_>, is_local: bool) -> Result<(), Refus
         shared.log.notice(note);
     }
     let new = Arc::new(new);
-    shared.change_world(|w| w.set_settings(Arc::clone(&new)));
+    let has_password = changed.iter().any(|c| c.id == Id::RequirePass);
+    shared.change_world(|w| {
+        w.set_settings(Arc::clone(&new));
+        if has_password {
+            w.set_default_password();
+        }
+    });
     shared.tell_workers(|| WorkerMessage::SettingsChanged);
     shared.threads().control.send(ControlMessage::SettingsChanged);
     Ok(())
@@ -114,9 +121,9 @@ pub fn rewrite(shared: &Shared) -> Result<(), Refusal> {
         return Err("ERR The server is running without a config file".into());
     };
     let old = std::fs::read(path).ok();
-    let settings = Arc::clone(&shared.world.peek().settings);
-    let settings = crate::apply::with_current_role(shared, &settings);
-    let text = baton_config::rewrite(old.as_deref(), &settings);
+    let world = shared.world.load();
+    let settings = crate::apply::with_current_role(shared, &world.settings);
+    let text = baton_config::rewrite_with_users(old.as_deref(), &settings, &crate::acl::config_lines(&world));
     match crate::persist::replace_file(path, &text, true) {
         Ok(()) => {
             shared.log.notice("CONFIG REWRITE executed with success.");

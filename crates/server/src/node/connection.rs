@@ -1,14 +1,14 @@
 //! The connection family: PING, ECHO, AUTH, HELLO, RESET, SELECT, QUIT, TIME, READONLY, READWRITE, ASKING.
 
+use baton_acl::User;
 use baton_base::num::parse_i64;
 use baton_resp::{Args, Proto};
 use baton_store::DbIndex;
 
-use super::{NOT_INTEGER, Outcome, SYNTAX};
-use crate::shared::Shared;
+use super::{NOT_INTEGER, Outcome, Refusal, SYNTAX};
+use crate::acl::{begin_anew, log_in};
 use crate::worker::client::{Client, ReplyMode};
 use crate::worker::context::{Context, Flow};
-use crate::world::World;
 
 /// Version that this server speaks the protocol and file formats of.
 pub const COMPATIBLE_VERSION: &str = "9.1.2";
@@ -54,30 +54,17 @@ pub fn time(cx: &Context<'_>, client: &mut Client) -> Outcome {
     Ok(Flow::Next)
 }
 
-/// Whether user and password open the server. The comparison takes the same time wherever they differ.
-fn credentials_ok(world: &World, user: &[u8], password: &[u8]) -> bool {
-    let Some(wanted) = &world.hot.password else { return user == b"default" };
-    let wanted = wanted.as_bytes();
-    let mut differ = u8::from(wanted.len() != password.len());
-    for (i, b) in password.iter().enumerate() {
-        differ |= b ^ wanted.get(i).copied().unwrap_or(!b);
-    }
-    user == b"default" && differ == 0
-}
-
+/// Makes a connection this user.
 fn authenticate(
-    shared: &Shared,
-    world: &World,
+    cx: &Context<'_>,
     client: &mut Client,
+    args: Args<'_>,
     user: &[u8],
     password: &[u8],
-) -> Result<(), super::Refusal> {
-    if credentials_ok(world, user, password) {
-        client.authenticated = true;
-        client.once_authenticated = true;
+) -> Result<(), Refusal> {
+    if log_in(cx, client, user, password, args.name()) {
         return Ok(());
     }
-    shared.stats.auth_failures.add_shared(1);
     Err("WRONGPASS invalid username-password pair or user is disabled.".into())
 }
 
@@ -85,19 +72,19 @@ fn authenticate(
 pub fn auth(cx: &Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
     let (user, password) = match args.len() {
         2 => {
-            if cx.world.hot.password.is_none() {
+            if cx.world.users.default_user().is_open() {
                 return Err(
                     "ERR AUTH <password> called without any password configured for the default user. Are you \
                             sure your configuration is correct?"
                         .into(),
                 );
             }
-            (&b"default"[..], args.at(1))
+            (User::DEFAULT, args.at(1))
         }
         3 => (args.at(1), args.at(2)),
         _ => return Err(SYNTAX.into()),
     };
-    authenticate(cx.shared, &cx.world, client, user, password)?;
+    authenticate(cx, client, args, user, password)?;
     client.out.ok();
     Ok(Flow::Next)
 }
@@ -105,7 +92,7 @@ pub fn auth(cx: &Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
 /// HELLO [version [AUTH user password] [SETNAME name]].
 pub fn hello(cx: &Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
     let mut proto = client.out.proto;
-    let mut name = None;
+    let (mut name, mut credentials) = (None, None);
     let mut next = 1;
     if let Some(version) = args.get(1) {
         proto = match parse_i64(version) {
@@ -119,7 +106,7 @@ pub fn hello(cx: &Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
     while let Some(option) = args.get(next) {
         let left = args.len() - next - 1;
         if option.eq_ignore_ascii_case(b"auth") && left >= 2 {
-            authenticate(cx.shared, &cx.world, client, args.at(next + 1), args.at(next + 2))?;
+            credentials = Some((args.at(next + 1), args.at(next + 2)));
             next += 3;
         } else if option.eq_ignore_ascii_case(b"setname") && left >= 1 {
             name = Some(super::client_cmd::checked_name(args.at(next + 1), "Client names")?);
@@ -129,7 +116,10 @@ pub fn hello(cx: &Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
             return Err(format!("ERR Syntax error in HELLO option '{shown}'").into());
         }
     }
-    if !client.authenticated {
+    if let Some((user, password)) = credentials {
+        authenticate(cx, client, args, user, password)?;
+    }
+    if !client.who.is_in {
         return Err("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
                     <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
                     the same time"
@@ -185,9 +175,8 @@ pub fn reset(cx: &mut Context<'_>, client: &mut Client) -> Outcome {
     client.no_touch = false;
     client.reply_mode = ReplyMode::On;
     client.out.proto = Proto::V2;
-    client.authenticated = cx.world.hot.password.is_none();
+    begin_anew(&cx.world, client);
     client.meta.labels.lock().name.clear();
-    client.meta.labels.lock().user = "default".into();
     client.publish_state();
     client.out.simple("RESET");
     Ok(Flow::Next)
@@ -215,12 +204,5 @@ pub fn asking(cx: &Context<'_>, client: &mut Client) -> Outcome {
     }
     client.asking = true;
     client.out.ok();
-    Ok(Flow::Next)
-}
-
-/// ACL WHOAMI.
-pub fn acl_whoami(client: &mut Client) -> Outcome {
-    let user = client.meta.labels.lock().user.clone();
-    client.out.bulk(user.as_bytes());
     Ok(Flow::Next)
 }

@@ -8,6 +8,7 @@ mod restart;
 mod sha1;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use baton_base::num;
@@ -17,6 +18,7 @@ use baton_replication::History;
 use baton_resp::Args;
 
 use super::{NOT_INTEGER, Outcome, Refusal};
+use crate::clients::ClientId;
 use crate::worker::client::Client;
 use crate::worker::context::{Context, Flow};
 
@@ -53,6 +55,8 @@ const HELP: &[&str] = &[
     "    Describe a key and its value.",
     "POPULATE <count> [<prefix>] [<size>]",
     "    Create keys that are not there yet, without telling replicas.",
+    "PROTECT-CLIENT <id>",
+    "    Let nobody else close a connection.",
     "PROTOCOL <type>",
     "    Reply a value of this type of the protocol.",
     "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
@@ -101,6 +105,7 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
             client.out.error_bytes(args.at(2));
             return Ok(Flow::Next);
         }
+        (b"protect-client", 3) => protect_client(cx, args.at(2))?,
         (b"change-repl-id", 2) => change_history(cx),
         (b"replicate", 3..) => {
             let words: Vec<&[u8]> = args.skip(2).iter().collect();
@@ -190,6 +195,13 @@ fn is_on(text: &[u8]) -> bool {
 fn sleep(cx: &mut Context<'_>, seconds: &[u8]) {
     let length = num::parse_f64(seconds).and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or_default();
     cx.stop_world(|_| std::thread::sleep(length));
+}
+
+fn protect_client(cx: &Context<'_>, id: &[u8]) -> Result<(), Refusal> {
+    let id = num::parse_u64(id).ok_or(NOT_INTEGER)?;
+    let meta = cx.shared.clients.find(ClientId(id)).ok_or("ERR No such client")?;
+    meta.protected.store(true, Ordering::Relaxed);
+    Ok(())
 }
 
 fn change_history(cx: &mut Context<'_>) {

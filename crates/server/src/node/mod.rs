@@ -2,6 +2,7 @@
 //! replication and cluster. One file per family; each handler gets the context of the batch, the client and the
 //! arguments, and gives how the connection goes on, or the error that it is told.
 
+pub mod acl;
 pub mod answer;
 pub mod client_cmd;
 pub mod client_filter;
@@ -12,7 +13,6 @@ pub mod debug;
 pub mod failover;
 pub mod failovers;
 pub mod info;
-pub mod migrate;
 pub mod notices;
 pub mod persistence;
 pub mod pubsub;
@@ -113,7 +113,6 @@ fn run_server(
         N::Info => info::run(cx, client, args),
         N::SlowlogGet | N::SlowlogLen | N::SlowlogReset => slowlog::run(cx, client, command, args),
         N::LatencyHistory | N::LatencyLatest | N::LatencyReset => slowlog::run(cx, client, command, args),
-        N::AclWhoami => connection::acl_whoami(client),
         N::Debug => debug::run(cx, client, args),
         N::Failover => failover::run(cx, client, args),
         N::Replicaof | N::Slaveof => replication::replica_of(cx, client, args),
@@ -124,8 +123,8 @@ fn run_server(
         N::Psync | N::Sync => replication::sync(cx, client, args),
         N::Save | N::Bgsave | N::Lastsave => persistence::run(cx, client, command, args),
         N::Shutdown => replication::shutdown(cx, client, args),
+        _ if spec.name.starts_with("acl|") => acl::run(cx, client, command, args),
         _ if spec.name.starts_with("client|") => client_cmd::run(cx, client, args),
-        N::Migrate => migrate::run(cx, client, args),
         N::Clusterscan => cluster::run(cx, client, command, args),
         _ if spec.name.starts_with("cluster|") => cluster::run(cx, client, command, args),
         _ => Err(format!("ERR unknown command '{}'", spec.name).into()),

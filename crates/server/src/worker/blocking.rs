@@ -14,6 +14,7 @@ use super::exec::{self, Caller};
 use super::hold::Revealed;
 use super::unleased::Told;
 use super::{Now, Worker, WorkerMessage, routing};
+use crate::acl;
 use crate::blocked::{Name, Waiter};
 use crate::clients::ClientId;
 use crate::shared::Shared;
@@ -51,6 +52,7 @@ pub(super) fn enter(
     let waiter = Arc::new(Waiter::new(
         client.meta.id,
         cx.local.index,
+        (Arc::clone(&client.who.user), cx.world.users_version),
         client.db,
         client.out.proto,
         !client.no_touch,
@@ -126,14 +128,19 @@ impl Context<'_> {
         let shared = Arc::clone(self.shared);
         let rule = self.world.expiry_rule_of(waiter.spec.flags.contains(Flags::WRITE));
         let mut view = shared.store.view_many(&slots, waiter.db, self.now.wall, rule);
-        // Who moves a key wants nobody to change it; those in line for it are looked at again when that is over.
-        let stays = |(_, name): &Name| !self.world.moving.has(name);
-        if !waiter.names.iter().all(stays) || !is_ready(&mut view, waiter) {
+        if !is_ready(&mut view, waiter) {
             exec::propagate_expired(self, waiter.client, &mut view);
             waiter.give_back();
             return None;
         }
         let mut out = Out::new(waiter.proto);
+        if let Some(text) = acl::refusal_of_waiter(self, waiter) {
+            exec::propagate_expired(self, waiter.client, &mut view);
+            drop(view);
+            self.reject_to(&mut out, waiter.spec, &text);
+            let (reply, revealed) = (out.buf, Revealed::default());
+            return Some(Served { client: waiter.client, reply, wrote: None, revealed, began: self.began });
+        }
         let mut last_write = Offset::default();
         let mut caller = Caller {
             id: waiter.client,

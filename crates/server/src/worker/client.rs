@@ -9,10 +9,10 @@ use baton_commands::CommandSpec;
 use baton_resp::{Limits, Out, OwnedArgs, Proto, RequestParser};
 use baton_store::{DbIndex, WatchFlag};
 
+use crate::acl::Identity;
 use crate::blocked::Waiter;
 use crate::clients::{ClientFlags, ClientMeta};
 use crate::conn::{Conn, Moved};
-use crate::migrate;
 use crate::node::notices::Listener;
 use crate::repl::ReplicaHandshake;
 use crate::worker::held::HeldReplies;
@@ -27,6 +27,8 @@ pub struct Transaction {
     pub queue: Queued,
     /// Bytes of their arguments.
     pub bytes: usize,
+    /// The database that a queued SELECT will have chosen, if there is one.
+    pub db: Option<DbIndex>,
     /// A command could not be queued: EXEC discards.
     pub broken: bool,
     /// Bytes of its requests so far, where slots are counted.
@@ -102,8 +104,6 @@ pub enum Waiting {
     Control,
     /// Room for more replies that wait for acknowledgements.
     Acks,
-    /// Its keys to be moved to another server; the request at the front of the buffer runs again then.
-    Move,
     /// Keys to change ([`Client::blocked`]).
     Keys {
         /// When to answer anyway; none is never.
@@ -149,8 +149,8 @@ pub struct Client {
     pub held: HeldReplies,
     /// Selected database.
     pub db: DbIndex,
-    /// It authenticated, or no password is needed.
-    pub authenticated: bool,
+    /// Who it is.
+    pub who: Identity,
     /// It was authenticated at some time: a RESET does not make it a stranger whose replies are limited.
     pub once_authenticated: bool,
     /// ASKING was sent just before.
@@ -175,8 +175,6 @@ pub struct Client {
     pub waiting: Waiting,
     /// Its command that waits for keys.
     pub blocked: Option<Arc<Waiter>>,
-    /// What was moved for the request at the front of the buffer.
-    pub moved: Option<Box<migrate::Moved>>,
     /// Close it once its replies are written.
     pub closing: bool,
     /// Since when it has been over its soft output limit.
@@ -197,7 +195,8 @@ pub struct Client {
 
 impl Client {
     /// A fresh connection.
-    pub fn new(conn: Conn, meta: Arc<ClientMeta>, authenticated: bool, now: Mono) -> Client {
+    pub fn new(conn: Conn, meta: Arc<ClientMeta>, who: Identity, now: Mono) -> Client {
+        let once_authenticated = who.is_in;
         Client {
             meta,
             conn,
@@ -207,8 +206,8 @@ impl Client {
             written: 0,
             held: HeldReplies::default(),
             db: DbIndex(0),
-            authenticated,
-            once_authenticated: authenticated,
+            who,
+            once_authenticated,
             asking: false,
             readonly: false,
             capa_redirect: false,
@@ -220,7 +219,6 @@ impl Client {
             subscriptions: None,
             waiting: Waiting::No,
             blocked: None,
-            moved: None,
             closing: false,
             over_soft_since: None,
             last_write: Offset(0),
@@ -234,7 +232,7 @@ impl Client {
 
     /// The limits that its requests must keep.
     pub fn limits(&self, bulk_max: usize) -> Limits {
-        if self.authenticated { Limits::client(bulk_max as u64) } else { Limits::unauthenticated(bulk_max as u64) }
+        if self.who.is_in { Limits::client(bulk_max as u64) } else { Limits::unauthenticated(bulk_max as u64) }
     }
 
     /// Whether nothing of this connection's own state needs a look before a command: the counterpart of

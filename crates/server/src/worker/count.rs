@@ -91,6 +91,14 @@ impl Context<'_> {
         self.lane_stats().by_command[spec.id().index()].failed.add(1);
     }
 
+    /// Refuses a command that waited, where only its output is at hand.
+    #[cold]
+    pub(super) fn reject_to(&mut self, out: &mut Out, spec: &CommandSpec, text: &[u8]) {
+        out.error_bytes(text);
+        self.shared.stats.count_error(self.local.lane.0, text);
+        self.lane_stats().by_command[spec.id().index()].rejected.add(1);
+    }
+
     fn write_error(&mut self, client: &mut Client, text: &[u8]) {
         client.out.error_bytes(text);
         self.shared.stats.count_error(self.local.lane.0, text);

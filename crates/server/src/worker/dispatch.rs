@@ -1,7 +1,6 @@
 //! May this command run now, here, for this client? The checks come in upstream's order (replication 3.4), because the
 //! first one that refuses decides the error. A command that passes them all runs, is queued, or waits.
 
-use baton_cluster::RouteQuery;
 use baton_commands::{CommandSpec, Fail, Flags, NodeCommand, Run};
 use baton_resp::{Args, OwnedArgs};
 use baton_store::Key;
@@ -9,6 +8,7 @@ use baton_store::Key;
 use super::client::{Client, ReplyMode, Waiting};
 use super::context::{Context, Flow};
 use super::{exec, routing, transaction};
+use crate::acl;
 use crate::node::{self, Outcome, Refusal};
 use crate::world::{HoldScope, Role};
 
@@ -45,8 +45,8 @@ fn admit(
     args: Args<'_>,
     key: Option<Key<'_>>,
 ) -> Flow {
-    if !client.authenticated && !spec.is_some_and(|s| s.flags.contains(Flags::NO_AUTH)) {
-        return cx.reject(client, spec, b"NOAUTH Authentication required.");
+    if !client.who.is_free {
+        return admit_restricted(cx, client, spec, args, key);
     }
     let spec = match spec {
         Some(spec) if spec.subcommands.is_empty() && spec.arity_fits(args.len()) => spec,
@@ -55,18 +55,66 @@ fn admit(
             Err((spec, fail)) => return cx.reject(client, spec, &fail.text()),
         },
     };
+    admit_permitted(cx, client, spec, args, key)
+}
+
+/// The same for a client that has to authenticate, or that may not do everything.
+#[cold]
+fn admit_restricted(
+    cx: &mut Context<'_>,
+    client: &mut Client,
+    spec: Option<&'static CommandSpec>,
+    args: Args<'_>,
+    key: Option<Key<'_>>,
+) -> Flow {
+    if !client.who.is_in && !spec.is_some_and(|s| s.flags.contains(Flags::NO_AUTH)) {
+        return cx.reject(client, spec, b"NOAUTH Authentication required.");
+    }
+    let spec = match resolve(cx, spec, args) {
+        Ok(spec) => spec,
+        Err((spec, fail)) => return cx.reject(client, spec, &fail.text()),
+    };
+    // What can't be in a transaction is refused for that reason first.
+    let is_misplaced = client.transaction.is_some() && spec.flags.contains(Flags::NO_MULTI);
+    if let Some(text) = if is_misplaced { None } else { acl::refusal(cx, client, spec, args) } {
+        return reject_or_abort(cx, client, spec, &text);
+    }
+    let is_queued = client.transaction.is_some() && transaction::is_queued(spec);
+    if let Some(text) = if is_queued { None } else { acl::refusal_of_patterns(cx, client, spec, args) } {
+        cx.fail(client, spec, text.as_bytes());
+        return Flow::Next;
+    }
+    admit_permitted(cx, client, spec, args, key)
+}
+
+/// Refuses a command. If that is EXEC, its transaction is gone, if there is one.
+fn reject_or_abort(cx: &mut Context<'_>, client: &mut Client, spec: &'static CommandSpec, text: &[u8]) -> Flow {
+    if !is_exec(spec) {
+        return cx.reject(client, Some(spec), text);
+    }
+    transaction::discard(cx.shared, client);
+    let reason = text.strip_prefix(b"ERR ").unwrap_or(text);
+    cx.reject(client, Some(spec), &[b"EXECABORT Transaction discarded because of: ", reason].concat())
+}
+
+/// From a command that the client's user may run to its execution.
+#[inline]
+fn admit_permitted(
+    cx: &mut Context<'_>,
+    client: &mut Client,
+    spec: &'static CommandSpec,
+    args: Args<'_>,
+    key: Option<Key<'_>>,
+) -> Flow {
     if cx.plain && client.is_plain() {
         return execute(cx, client, spec, args, key);
     }
     let asking = std::mem::take(&mut client.asking);
-    match route(cx, client, spec, args, asking) {
-        Ok(open) => cx.open = open,
-        Err(Refusal(text)) => {
-            if is_exec(spec) {
-                transaction::discard(cx.shared, client);
-            }
-            return cx.reject(client, Some(spec), text.as_bytes());
+    if let Err(Refusal(text)) = route(cx, client, spec, args, asking) {
+        if is_exec(spec) {
+            transaction::discard(cx.shared, client);
         }
+        return cx.reject(client, Some(spec), text.as_bytes());
     }
     if should_have_moved(cx, client, spec) {
         return node::notices::send_on(client, &cx.world);
@@ -76,14 +124,9 @@ fn admit(
         return Flow::Wait(Waiting::Hold);
     }
     if let Err(Refusal(text)) = check(cx, client, spec) {
-        if is_exec(spec) && client.transaction.is_some() {
-            transaction::discard(cx.shared, client);
-            let text = format!("EXECABORT Transaction discarded because of: {text}");
-            return cx.reject(client, Some(spec), text.as_bytes());
-        }
-        return cx.reject(client, Some(spec), text.as_bytes());
+        return reject_or_abort(cx, client, spec, text.as_bytes());
     }
-    if held(cx, client, spec) || awaits_move(cx, client, spec, args) {
+    if held(cx, client, spec) {
         client.asking = asking;
         return Flow::Wait(Waiting::Hold);
     }
@@ -112,18 +155,18 @@ fn resolve(
     }
 }
 
-/// Refuses what is served elsewhere. Gives the question that has to be asked once more when the keys are locked.
+/// Refuses what is served elsewhere.
 fn route(
     cx: &Context<'_>,
     client: &Client,
     spec: &'static CommandSpec,
     args: Args<'_>,
     asking: bool,
-) -> Result<Option<RouteQuery>, Refusal> {
+) -> Result<(), Refusal> {
     if client.transaction.is_some() && spec.flags.contains(Flags::NO_MULTI) {
         return Err(format!("ERR Command '{}' not allowed inside a transaction", spec.name).into());
     }
-    let open = routing::check(cx, client, spec, args, asking)?;
+    routing::check(cx, client, spec, args, asking)?;
     let world = &cx.world;
     if let (Role::Replica { host, port }, true) = (&world.role, world.topology.is_none() && !world.takeover)
         && client.capa_redirect
@@ -131,7 +174,7 @@ fn route(
     {
         return Err(format!("REDIRECT {host}:{port}").into());
     }
-    Ok(open)
+    Ok(())
 }
 
 /// Whether a client that can be redirected wants this command to be served by the primary.
@@ -266,23 +309,13 @@ fn held(cx: &Context<'_>, client: &Client, spec: &CommandSpec) -> bool {
     }
 }
 
-/// Whether a command has to wait because a key that it may change is being moved to another server.
-fn awaits_move(cx: &Context<'_>, client: &Client, spec: &CommandSpec, args: Args<'_>) -> bool {
-    let (moving, me) = (&cx.world.moving, client.meta.id);
-    if moving.is_empty() {
-        return false;
-    }
-    match &client.transaction {
-        Some(t) if is_exec(spec) => t.queue.iter().any(|(s, args)| moving.holds_back(s, args.as_args(), me)),
-        Some(_) if transaction::is_queued(spec) => false,
-        _ => moving.holds_back(spec, args, me),
-    }
-}
-
 fn queue(cx: &mut Context<'_>, client: &mut Client, spec: &'static CommandSpec, args: Args<'_>) -> Flow {
     // It counts as a call when EXEC runs it.
     cx.local.uncounted();
     if let Some(t) = &mut client.transaction {
+        if matches!(spec.run, Run::Node(NodeCommand::Select)) {
+            t.db = baton_commands::db_index(args.at(1), cx.shared.store.databases()).ok().or(t.db);
+        }
         t.push(spec, OwnedArgs::from(args));
         client.out.simple("QUEUED");
         client.publish_state();
@@ -302,7 +335,11 @@ pub(super) fn execute(
     match spec.run {
         Run::Keyspace(run) => exec::keyspace(cx, client, spec, run, args, key),
         Run::Store(run) => exec::store(cx, client, spec, run, args),
-        Run::World(run) => exec::world(cx, client, spec, run, args),
+        Run::World(run) => {
+            let flow = exec::world(cx, client, spec, run, args);
+            client.who.follow(&cx.world);
+            flow
+        }
         Run::Registry(run) => {
             if let Err(fail) = run(args, &mut client.out) {
                 cx.fail(client, spec, &fail.text());
@@ -331,6 +368,8 @@ fn execute_node(
         cx.fail(client, spec, text.as_bytes());
         Flow::Next
     });
+    // The world may have changed while the command was outside of the gate, or through it.
+    client.who.follow(&cx.world);
     if !cx.in_transaction && !cx.local.own_pushes.is_empty() {
         for push in std::mem::take(&mut cx.local.own_pushes) {
             node::pubsub::write_push(client, &push);

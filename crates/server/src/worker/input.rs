@@ -222,8 +222,8 @@ impl Worker {
         }
         let keys = prefetch(&shared.store, client.db, data, batch);
         let mut cx = Context::enter(shared, &mut self.local, now);
-        let many = batch.requests.len() > 1;
-        let metered = cx.world.hot.slot_stats;
+        client.who.follow(&cx.world);
+        let (many, metered) = (batch.requests.len() > 1, cx.world.hot.slot_stats);
         let all_timed = many && cx.world.hot.slow_nanos < TIMED_ALL_BELOW_NANOS;
         let dirty = shared.stats.lanes[cx.local.lane.0].dirty.value();
         let (began, told_from) = (cx.began, client.out.buf.len());
@@ -250,7 +250,7 @@ impl Worker {
                 cx.hold_reply(client, start, last_write);
             }
             match flow {
-                Flow::Wait(Waiting::Hold | Waiting::Move) => {
+                Flow::Wait(Waiting::Hold) => {
                     outcome = (Some(request.start), flow);
                     break;
                 }
@@ -291,7 +291,7 @@ fn parse(
 ) -> (usize, BatchEnd) {
     let limits = client.limits(shared.world.peek().hot.proto_max_bulk_len);
     // Until a client has authenticated, each request may change the limits of the next.
-    let most = if client.authenticated { BATCH_MAX } else { 1 };
+    let most = if client.who.is_in { BATCH_MAX } else { 1 };
     while batch.requests.len() < most {
         let first = batch.ranges.len();
         match client.parser.next(&data[pos..], &limits, &mut batch.ranges) {

@@ -30,13 +30,13 @@ use std::time::Duration;
 use baton_base::{Mono, Slot, WallMs};
 use mio::{Events, Poll, Token};
 
+use crate::acl::Identity;
 use crate::blocked::Name;
 use crate::clients::{ClientId, ClientMeta, UnblockHow};
 use crate::conn::Conn;
 use crate::control::Answer;
 use crate::gate::Lane;
 use crate::mailbox::{Inbox, Mailbox, mailbox};
-use crate::migrate;
 use crate::pubsub::Push;
 use crate::shared::Shared;
 use crate::slot_stats::SlotCost;
@@ -77,13 +77,6 @@ pub enum WorkerMessage {
     Ready(Name),
     /// Commands that wait may have to go elsewhere.
     Rerouted,
-    /// Keys were moved to another server, or can't be before somebody else is done with them.
-    Moved {
-        /// Whose command it is.
-        client: ClientId,
-        /// What came of it.
-        moved: Option<Box<migrate::Moved>>,
-    },
     /// CLIENT UNBLOCK.
     Unblock {
         /// Whom.
@@ -327,7 +320,6 @@ impl Worker {
                 WorkerMessage::Served(served) => self.on_served(shared, *served, now),
                 WorkerMessage::Ready(name) => self.on_ready(shared, name, now),
                 WorkerMessage::Rerouted => self.on_rerouted(shared, now),
-                WorkerMessage::Moved { client, moved } => self.on_moved(shared, client, moved, now),
                 WorkerMessage::Unblock { client, how } => self.on_unblock(shared, client, how, now),
                 WorkerMessage::Demoted => {
                     self.on_demoted(shared, now);
@@ -343,10 +335,10 @@ impl Worker {
     }
 
     fn adopt(&mut self, shared: &Arc<Shared>, conn: Conn, meta: Arc<ClientMeta>, now: Now) {
-        let authenticated = shared.world.peek().hot.password.is_none();
+        let who = Identity::new(&shared.world.peek());
         let id = meta.id;
         meta.worker.store(self.local.index, Ordering::Relaxed);
-        let mut client = Box::new(Client::new(conn, meta, authenticated, now.mono));
+        let mut client = Box::new(Client::new(conn, meta, who, now.mono));
         let index = self.free.pop().unwrap_or_else(|| {
             self.clients.push(None);
             self.clients.len() - 1

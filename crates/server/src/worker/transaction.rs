@@ -12,7 +12,8 @@ use baton_store::View;
 
 use super::client::{Client, Watches};
 use super::context::{Context, Flow};
-use super::{count, dispatch, exec, routing};
+use super::{count, dispatch, exec};
+use crate::acl;
 use crate::clients::ClientId;
 use crate::node::{self, Outcome};
 use crate::shared::Shared;
@@ -177,13 +178,6 @@ fn run_on_slots(
         }
         return Flow::Next;
     }
-    if cx.open.is_some() {
-        let places = routing::queued_places(cx, client, queue);
-        if let Some(text) = routing::moved_meanwhile(cx, client, &mut view, places) {
-            exec::propagate_expired(cx, client.meta.id, &mut view);
-            return cx.reject(client, baton_commands::lookup(b"exec"), text.as_bytes());
-        }
-    }
     client.out.array(queue.len());
     for (spec, args) in queue {
         run_one(cx, client, spec, args, Some(&mut view));
@@ -233,6 +227,17 @@ fn append(cx: &mut Context<'_>, client: &mut Client) {
     }
 }
 
+/// Refuses a command that its user may not run any more, though it could be queued.
+#[cold]
+fn refused_now(cx: &mut Context<'_>, client: &mut Client, spec: &'static CommandSpec, args: Args<'_>) -> bool {
+    let text = acl::refusal_of_queued(cx, client, spec, args);
+    let text = text.or_else(|| acl::refusal_of_patterns(cx, client, spec, args));
+    if let Some(text) = &text {
+        cx.fail(client, spec, text.as_bytes());
+    }
+    text.is_some()
+}
+
 fn run_one(
     cx: &mut Context<'_>,
     client: &mut Client,
@@ -241,6 +246,9 @@ fn run_one(
     view: Option<&mut View<'_>>,
 ) -> Flow {
     let args = args.as_args();
+    if !client.who.is_free && refused_now(cx, client, spec, args) {
+        return Flow::Next;
+    }
     let began = Instant::now();
     let flow = match spec.run {
         Run::Keyspace(run) => {

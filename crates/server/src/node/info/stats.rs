@@ -54,9 +54,7 @@ fn keys(view: &View<'_>, lines: &mut Lines) {
     lines.put("pubsub_channels", shared.pubsub.count(Kind::Channel));
     lines.put("pubsub_patterns", shared.pubsub.count(Kind::Pattern));
     lines.put("pubsubshard_channels", shared.pubsub.count(Kind::Shard));
-    lines.zeros(&["latest_fork_usec", "total_forks"]);
-    lines.put("migrate_cached_sockets", view.shared.movers.kept());
-    lines.put("slave_expires_tracked_keys", 0);
+    lines.zeros(&["latest_fork_usec", "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys"]);
     lines.zeros(&["active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses"]);
     lines.zeros(&["total_active_defrag_time", "current_active_defrag_time"]);
     lines.zeros(&["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"]);
@@ -87,8 +85,11 @@ fn loops(view: &View<'_>, lines: &mut Lines) {
     lines.put("instantaneous_eventloop_cycles_per_sec", s.turns_per_sec.value());
     lines.put("instantaneous_eventloop_duration_usec", s.turn_micros_mean.value());
     lines.put("acl_access_denied_auth", s.auth_failures.value());
-    lines.zeros(&["acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel"]);
-    lines.zeros(&["acl_access_denied_tls_cert", "acl_access_denied_db"]);
+    lines.put("acl_access_denied_cmd", s.denied_commands.value());
+    lines.put("acl_access_denied_key", s.denied_keys.value());
+    lines.put("acl_access_denied_channel", s.denied_channels.value());
+    lines.put("acl_access_denied_tls_cert", 0);
+    lines.put("acl_access_denied_db", s.denied_databases.value());
     if view.world.hot.write_ack_replicas > 0 {
         for (name, count) in view.shared.write_acks.counts() {
             lines.put(&format!("write_ack_{name}"), count.value());
