@@ -30,6 +30,8 @@ impl Capabilities {
     pub(crate) const STEPS_IN: Capabilities = Capabilities(1 << 3);
     /// It was started again, has less data than a replica of its own, and serves nobody until that has taken over.
     pub(crate) const BEHIND: Capabilities = Capabilities(1 << 4);
+    /// As a primary it gives leave to whom it hands over to; as a replica it takes over from such a primary only with that.
+    pub(crate) const LEAVE: Capabilities = Capabilities(1 << 5);
 
     /// It acknowledges nothing to its failed primary any more, and its offset is that of this primary's stream.
     pub(crate) const ACKS_FROZEN: Capabilities = Capabilities(1 << 7);

@@ -10,6 +10,7 @@ use crate::election::Election;
 use crate::homecoming::Homecoming;
 use crate::input::{Facts, Input};
 use crate::lease::Lease;
+use crate::leave::Leave;
 use crate::link::{Link, LinkId};
 use crate::manual::Manual;
 use crate::node::Node;
@@ -96,6 +97,7 @@ pub struct Cluster {
     pub(crate) manual: Manual,
     pub(crate) voters: Voters,
     pub(crate) lease: Lease,
+    pub(crate) leave: Leave,
     pub(crate) blacklist: Blacklist,
     pub(crate) complaints: Complaints,
     pub(crate) rng: Rng,
@@ -160,6 +162,7 @@ impl Cluster {
             manual: Manual::Idle,
             voters: Voters::default(),
             lease: Lease::default(),
+            leave: Leave::default(),
             blacklist: Blacklist::default(),
             complaints: Complaints::default(),
             rng,
@@ -222,6 +225,8 @@ impl Cluster {
             Input::WritesPaused { offset } => self.on_writes_paused(&turn, offset),
             Input::ServiceEnded => self.end_service(),
             Input::RefuseVotes(candidates) => self.refused = candidates,
+            Input::StandStill { heir } => self.stand_still(heir),
+            Input::GoOn => self.go_on(),
             Input::Publish { channel, message, sharded } => self.on_publish(&turn, channel, message, sharded),
             Input::DataLoaded { offset } => self.on_loaded(&turn, offset),
             Input::DataProgress => self.todo.failover = true,

@@ -5,6 +5,7 @@ use crate::capabilities::Capabilities;
 use crate::cluster::{Cluster, Turn};
 use crate::effect::LogLevel;
 use crate::lease::VOTES_COUNT_FOR;
+use crate::leave;
 use crate::node::Node;
 use crate::note::Note;
 use crate::queueing::Before;
@@ -50,6 +51,8 @@ pub(crate) struct Election {
     epoch: Epoch,
     /// When the votes were asked for.
     sent_at: Option<Mono>,
+    /// Until when my primary, which lives, lets me take over by it.
+    leave_until: Option<Mono>,
     /// Voters by id: a repeated vote counts once (S9).
     votes: BTreeSet<NodeId>,
     rank: u32,
@@ -74,6 +77,18 @@ impl Election {
     /// When the votes of a running attempt were asked for.
     pub(crate) fn asked_at(&self) -> Option<Mono> {
         self.start.filter(|_| self.sent)
+    }
+
+    /// My primary gives leave for an election; tells whether it is this one.
+    pub(crate) fn note_leave(&mut self, epoch: Epoch, length: Duration) -> bool {
+        let Some(asked) = self.sent_at.filter(|_| self.sent && epoch == self.epoch) else { return false };
+        self.leave_until = self.leave_until.max(Some(asked + leave::counted(length)));
+        true
+    }
+
+    /// Whether it lets me take over now.
+    pub(crate) fn has_leave(&self, now: Mono) -> bool {
+        self.leave_until.is_some_and(|until| now < until)
     }
 
     /// Whether votes were asked for.
@@ -157,7 +172,7 @@ impl Cluster {
             // The reason is in the log.
         } else if !self.election.sent {
             self.stand_when_free(turn, primary, manual);
-        } else if self.is_elected(turn) && (manual || self.votes_count(turn.now)) {
+        } else if self.is_elected(turn) && (manual || self.votes_count(turn.now)) && self.leave_allows(turn.now) {
             self.win(turn);
         } else {
             self.note_reason(turn, CantFailover::WaitingVotes);
@@ -424,9 +439,9 @@ impl Cluster {
         let running = self.election.sent
             && self.election.start.is_some_and(|at| turn.now.since(at) <= self.settings.election_timeout());
         let Some(primary) = self.my_primary().map(|n| n.id) else { return };
+        let leaves = *id == primary && !self.leave_allows(turn.now);
         if running
-            && self.is_voting(id)
-            && !self.election.votes.contains(id)
+            && ((self.is_voting(id) && !self.election.votes.contains(id)) || leaves)
             && self.election.epoch == self.current_epoch
         {
             let mflags = self.request_flags(turn, primary, self.manual.is_ready());

@@ -92,6 +92,13 @@ pub enum Input {
     ServiceEnded,
     /// These candidates don't get this node's vote, because their promotion was withdrawn. Replaces the earlier list.
     RefuseVotes(Vec<NodeId>),
+    /// Writes are held from here on so that a successor can take over. Replaces what was said of that before.
+    StandStill {
+        /// Who may, and until when writes are held for it at least; none where nobody may any more.
+        heir: Option<(NodeId, Mono)>,
+    },
+    /// Writes run again, or this node was replaced: what [`Input::StandStill`] said is over.
+    GoOn,
     /// A message of PUBLISH or SPUBLISH to hand to the other nodes.
     Publish {
         /// Its channel.

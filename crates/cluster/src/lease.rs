@@ -31,6 +31,8 @@ const ASK: u8 = 0;
 const ANSWER: u8 = 1;
 /// A primary without a lease asks: may I begin?
 const ASK_ANEW: u8 = 2;
+/// A primary that hands over: you may (see `leave`).
+const LEAVE: u8 = 3;
 /// How often a primary asks, in a small cluster. A large one asks less often: every millisecond one voter.
 const ASK_PERIOD_MIN_MS: u64 = 100;
 /// It asks so many times in a node timeout at least: its lease is over before anybody suspects it.
@@ -50,12 +52,14 @@ pub(crate) const VOTES_COUNT_FOR: Duration = Duration::from_millis(1500);
 pub(crate) struct Lease {
     /// Primary: the answers of the voters.
     pub(crate) grant: Grant,
-    /// What the data plane was told last; nothing means that it need not care.
+    /// What the voters allow, as the data plane was told unless it stands still; nothing means that it need not care.
     told: Option<Mono>,
+    /// What the data plane was told last.
+    shown: Option<Mono>,
     /// When to ask next.
     ask_due: Mono,
     /// What was asked: what an answer has to repeat, and when it was asked. Older questions than a lease lasts are of no use.
-    asked: VecDeque<(Mono, Mono)>,
+    asked: VecDeque<(u64, Mono)>,
     /// Since when there is none although it is needed.
     lost_at: Option<Mono>,
     /// Losses since the statistics were reset.
@@ -77,7 +81,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// What the data plane was told last.
+    /// What the voters allow, as the data plane was told unless it stands still.
     pub(crate) fn told(&self) -> Option<Mono> {
         self.told
     }
@@ -93,17 +97,17 @@ fn promised(lease: Duration) -> Duration {
     lease + lease / 4
 }
 
-fn message(kind: u8, stamp: Mono, length: Duration) -> Vec<u8> {
-    let mut payload = stamp.as_micros().to_be_bytes().to_vec();
+fn message(kind: u8, stamp: u64, length: Duration) -> Vec<u8> {
+    let mut payload = stamp.to_be_bytes().to_vec();
     payload.extend_from_slice(&u32::try_from(length.as_millis()).unwrap_or(u32::MAX).to_be_bytes());
     baton_wire::encode_light_module(&Module { module_id: MODULE_ID, kind, payload })
 }
 
 /// What the asker knows its question by, and the length of the lease.
-fn read(payload: &[u8]) -> Option<(Mono, Duration)> {
+fn read(payload: &[u8]) -> Option<(u64, Duration)> {
     let (stamp, rest) = payload.split_first_chunk::<8>()?;
     let length = Duration::from_millis(u32::from_be_bytes(rest.try_into().ok()?).into());
-    Some((Mono::from_micros(u64::from_be_bytes(*stamp)), length.min(LEASE_MAX)))
+    Some((u64::from_be_bytes(*stamp), length.min(LEASE_MAX)))
 }
 
 impl Cluster {
@@ -187,7 +191,7 @@ impl Cluster {
     fn ask_voters(&mut self, turn: &Turn<'_>) {
         let length = self.lease_length();
         // Chance that nobody can know before: an answer to a question of another process, or one that was made up, is none.
-        let stamp = Mono::from_micros(self.rng.next_u64());
+        let stamp = self.rng.next_u64();
         self.lease.asked.push_back((stamp, turn.now));
         if self.lease.asked.len() > ASKS_IN_A_LEASE as usize + 1 {
             self.lease.asked.pop_front();
@@ -201,6 +205,13 @@ impl Cluster {
                 self.send_bytes(link, Kind::Module, message(kind, stamp, length));
             }
         }
+    }
+
+    /// Says that I stand still for this candidate, for so long yet; tells whether there is a link to say it on.
+    pub(crate) fn send_leave(&mut self, turn: &Turn<'_>, to: &NodeId, epoch: Epoch, length: Duration) -> bool {
+        let Some(link) = self.light_link(to).filter(|_| !self.plays_dead(turn.now)) else { return false };
+        self.send_bytes(link, Kind::Module, message(LEAVE, epoch.0, length));
+        true
     }
 
     /// My link to a node, if it takes light packets of modules on it (cluster-bus 1.5).
@@ -220,12 +231,13 @@ impl Cluster {
             }
             // An answer comes on the connection that the question went out on, which the voter itself accepted.
             (ANSWER, Some((stamp, length))) if !link.is_inbound() => self.on_answer(from, stamp, length),
+            (LEAVE, Some((epoch, length))) => self.on_leave(from, Epoch(epoch), length),
             _ => {}
         }
     }
 
     /// Promises not to vote against a primary for a while, unless I know better than it does.
-    fn on_ask(&mut self, turn: &Turn<'_>, link: LinkId, from: NodeId, stamp: Mono, length: Duration) {
+    fn on_ask(&mut self, turn: &Turn<'_>, link: LinkId, from: NodeId, stamp: u64, length: Duration) {
         if !self.is_voting(&self.me) || self.may_be_replaced(turn.now) || !self.nodes[&from].healthy() {
             return;
         }
@@ -251,7 +263,7 @@ impl Cluster {
     }
 
     /// A voter's answer counts from when I asked.
-    fn on_answer(&mut self, from: NodeId, stamp: Mono, length: Duration) {
+    fn on_answer(&mut self, from: NodeId, stamp: u64, length: Duration) {
         let asked = self.lease.asked.iter().find(|(told, _)| *told == stamp).map(|(_, at)| *at);
         if let Some(asked) = asked
             && self.needs_lease()
@@ -377,16 +389,18 @@ impl Cluster {
         self.review_accession();
         let next = self.granted_until();
         let end = |until: Option<Mono>| until.unwrap_or(Mono::NEVER);
-        if shorter && end(next) >= end(self.lease.told) {
+        let shown = if self.stands_still() { Some(Mono::ZERO) } else { next };
+        if shorter && end(shown) >= end(self.lease.shown) {
             return;
         }
         if self.lease.told.is_none() {
             // The first question follows what this turn still announces.
             self.lease.ask_due = self.lease.ask_due.max(turn.now + Duration::from_micros(1));
         }
-        if next != self.lease.told {
-            self.lease.told = next;
-            self.emit(Effect::Lease { until: end(next) });
+        self.lease.told = next;
+        if shown != self.lease.shown {
+            self.lease.shown = shown;
+            self.emit(Effect::Lease { until: end(shown) });
         }
         match (next, self.lease.lost_at) {
             (Some(until), None) if until <= turn.now => self.note_lease_lost(turn.now, until),

@@ -24,6 +24,7 @@ mod handshake;
 mod homecoming;
 mod input;
 mod lease;
+mod leave;
 mod lines;
 mod link;
 mod links;

@@ -117,7 +117,7 @@ impl Cluster {
         Ok(ClusterReply::Ok)
     }
 
-    fn manual_timeout(&self) -> Duration {
+    pub(crate) fn manual_timeout(&self) -> Duration {
         Duration::from_millis(self.settings.manual_failover_timeout_ms)
     }
 
@@ -196,6 +196,9 @@ impl Cluster {
             }
             Manual::Ready { consent: Consent::Unsure, .. } if up => self.lose_consent("the primary is back"),
             _ => {}
+        }
+        if self.leave_is_lost(turn.now) {
+            self.lose_consent("the primary failed before it let this node take over");
         }
     }
 

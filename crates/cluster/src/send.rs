@@ -42,7 +42,7 @@ impl Cluster {
     /// What I can do beyond upstream's protocol.
     pub(crate) fn own_capabilities(&self, turn: &Turn<'_>) -> Capabilities {
         let said = |on, what| if on { what } else { Capabilities::NONE };
-        let lease = said(self.settings.lease, Capabilities::LEASE);
+        let lease = said(self.settings.lease, Capabilities::LEASE.with(Capabilities::LEAVE));
         let behind = said(self.homecoming.is_behind(), Capabilities::BEHIND);
         let witness = said(self.settings.witness, Capabilities::WITNESS);
         let frozen = said(self.says_frozen(turn), Capabilities::ACKS_FROZEN);

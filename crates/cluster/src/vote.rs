@@ -28,6 +28,7 @@ impl Cluster {
     /// Answers a request for a vote.
     pub(crate) fn on_vote_request(&mut self, turn: &Turn<'_>, candidate: NodeId, header: &Header) {
         self.note_request(turn, candidate, header);
+        self.answer_with_leave(turn, &candidate, header);
         let denial = match self.judge_request(turn, candidate, header) {
             Ok(()) => {
                 let forced = header.mflags.contains(MsgFlags::FORCEACK);

@@ -179,8 +179,7 @@ fn an_order_ends_when_the_primary_is_back() {
     world.form(3);
     world.hang(1);
     world.hang(2);
-    let order = ClusterCommand::Failover { mode: FailoverMode::Force, replica_id: Some(world.id(3).to_string()) };
-    world.command_from(3, Origin::PrimaryLink, order).unwrap();
+    world.order(0, 3);
     world.run(Duration::from_millis(20));
     world.kill(0);
     world.run(Duration::from_millis(120));
@@ -201,8 +200,7 @@ fn an_order_ends_when_the_stream_goes_on() {
     world.form(3);
     world.hang(1);
     world.hang(2);
-    let order = ClusterCommand::Failover { mode: FailoverMode::Force, replica_id: Some(world.id(3).to_string()) };
-    world.command_from(3, Origin::PrimaryLink, order).unwrap();
+    world.order(0, 3);
     world.peers[0].offset += 100;
     world.resume(1);
     world.resume(2);
@@ -217,8 +215,7 @@ fn an_order_ends_when_the_stream_goes_on() {
 fn an_order_ends_with_its_time_whatever_is_heard_first() {
     let mut world = World::with(6, |settings| settings.node_timeout_ms = 20_000);
     world.form(3);
-    let order = ClusterCommand::Failover { mode: FailoverMode::Force, replica_id: Some(world.id(3).to_string()) };
-    world.command_from(3, Origin::PrimaryLink, order).unwrap();
+    world.order(0, 3);
     world.hang(3);
     world.run(secs(6));
     world.resume(3);
@@ -232,12 +229,10 @@ fn an_order_ends_with_its_time_whatever_is_heard_first() {
 fn who_stood_still_hears_the_others_before_it_wins() {
     let mut world = World::with(9, |settings| settings.node_timeout_ms = 20_000);
     world.form(3);
-    let order = |id: String| ClusterCommand::Failover { mode: FailoverMode::Force, replica_id: Some(id) };
-    let (first, second) = (world.id(3).to_string(), world.id(6).to_string());
-    world.command_from(3, Origin::PrimaryLink, order(first)).unwrap();
+    world.order(0, 3);
     world.hang(3);
     world.run(secs(1));
-    world.command_from(6, Origin::PrimaryLink, order(second)).unwrap();
+    world.order(0, 6);
     world.until("the other one takes over", secs(2), |w| w.is_primary(6));
     world.resume(3);
     world.run(secs(1));
@@ -269,6 +264,8 @@ fn the_order_on_the_replication_link_is_obeyed_by_its_addressee_only() {
     world.form(3);
     let order = |id: String| ClusterCommand::Failover { mode: FailoverMode::Force, replica_id: Some(id) };
     let addressee = world.id(6).to_string();
+    let heir = Some((world.id(6), world.now + secs(5)));
+    world.give(0, Input::StandStill { heir });
     for index in [3, 6] {
         let reply = world.command_from(index, Origin::PrimaryLink, order(addressee.clone()));
         assert_eq!(reply, Ok(ClusterReply::Ok));

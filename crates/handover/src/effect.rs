@@ -25,6 +25,8 @@ pub enum Effect {
     OrderPromotion {
         /// The replica to be primary.
         target: NodeId,
+        /// How long writes are held for it at least.
+        until: Mono,
     },
     /// Send PAUSED with this offset in every bus message, and a PING to the target at once. Nothing may be appended to
     /// the stream after this, since the target waits for exactly this offset (cluster-bus 8). Over with
@@ -34,6 +36,8 @@ pub enum Effect {
         target: NodeId,
         /// The final offset.
         offset: Offset,
+        /// How long writes are held for it at least.
+        until: Mono,
     },
     /// Become a replica of the target, with the request that promotes it. Clients that can be redirected are held from
     /// here on, readers too, since the target's data is the newer one as soon as it agrees; blocked ones stay blocked.

@@ -22,7 +22,7 @@ impl Run {
         self.gone = false;
         if self.promotion == Promotion::Announce {
             self.told_until = self.deadline;
-            cx.emit(Effect::AnnouncePaused { target, offset: self.final_offset() });
+            cx.emit(Effect::AnnouncePaused { target, offset: self.final_offset(), until: self.told_until });
             return;
         }
         self.told_until = cx.now + cx.facts.limits.order_valid;
@@ -30,7 +30,7 @@ impl Run {
             self.log_lag(cx);
             cx.log(Level::Notice, texts::ordered(&target));
         }
-        cx.emit(Effect::OrderPromotion { target });
+        cx.emit(Effect::OrderPromotion { target, until: self.told_until });
     }
 
     /// A replica that asks again has begun anew, so it is told again and has its full time again.
@@ -42,7 +42,7 @@ impl Run {
         {
             self.told_until = self.deadline;
             *until = if self.exit { *until } else { self.deadline };
-            cx.emit(Effect::AnnouncePaused { target: *target, offset });
+            cx.emit(Effect::AnnouncePaused { target: *target, offset, until: self.deadline });
         }
     }
 

@@ -300,7 +300,11 @@ impl Node {
         use handover::Effect as H;
         self.witness(at, &effect);
         let out = match effect {
-            H::AnnouncePaused { target, offset } => return self.announce_paused(at, target, offset),
+            H::AnnouncePaused { target, offset, until } => {
+                self.allow_vote(at, target);
+                self.stand_still(at, Some((target, until)));
+                return self.tell_cluster(at, cluster::Input::WritesPaused { offset });
+            }
             H::WithdrawPromotion { target } => return self.withdraw(at, target),
             H::Exit => return self.exit(at),
             H::Finished { token, outcome } if token.0 & OWN_TOKEN != 0 => {
@@ -315,15 +319,22 @@ impl Node {
             }
             H::Unfence => {
                 self.told.clear();
+                self.tell_cluster(at, cluster::Input::GoOn);
                 Effect::Unfence
             }
             H::Redirect { successor, epoch } => {
                 self.told.clear();
+                self.tell_cluster(at, cluster::Input::GoOn);
                 self.heir = None;
                 Effect::Redirect { successor, epoch }
             }
-            H::OrderPromotion { target } => {
+            H::OrderPromotion { target, until } => {
                 self.allow_vote(at, target);
+                self.stand_still(at, Some((target, until)));
+                if !self.is_primary() {
+                    // That somebody else won came first; the handover has just heard of it. The stream is not this node's.
+                    return;
+                }
                 Effect::AppendOrder { target }
             }
             H::AskAck => Effect::AskAck,
@@ -352,9 +363,17 @@ impl Node {
         }
     }
 
-    fn announce_paused(&mut self, at: &Moment<'_>, target: NodeId, offset: baton_base::Offset) {
-        self.allow_vote(at, target);
-        self.tell_cluster(at, cluster::Input::WritesPaused { offset });
+    /// Writes are held for a successor: nothing is acknowledged by any timer before it can have heard of that.
+    fn stand_still(&mut self, at: &Moment<'_>, heir: Option<(NodeId, Mono)>) {
+        self.tell_cluster(at, cluster::Input::StandStill { heir });
+        self.drain_cluster(at);
+    }
+
+    /// Carries out what the cluster machine wants before anything else.
+    fn drain_cluster(&mut self, at: &Moment<'_>) {
+        while let Some(effect) = self.cluster.as_mut().and_then(Cluster::poll_effect) {
+            self.on_cluster(at, effect);
+        }
     }
 
     /// The handover ended what a replica had asked for; the cluster machine stops announcing it. After a success it has
@@ -376,9 +395,11 @@ impl Node {
         let (since, before) = told.map_or((at.now, Epoch(0)), |told| (told.at, told.vote));
         self.withdrawn.push((target, since + self.limits.order_valid + REFUSAL_MARGIN));
         self.refuse_votes(at);
+        self.stand_still(at, None);
         let Some(cluster) = &self.cluster else { return };
         let voted = cluster.voted_for() == Some(target) && cluster.last_vote_epoch() > before;
-        if !cluster.majority_without_me() && !voted {
+        let needed = !cluster.majority_without_me();
+        if !cluster.may_win(&target) || (needed && !voted) {
             self.handover.handle(at.now, handover::Input::Withdrawn { target });
         }
     }
@@ -423,9 +444,7 @@ impl Node {
             let (token, origin) = (Token(OWN_TOKEN), Origin::Client(String::new()));
             let command = cluster::ClusterCommand::SaveConfig;
             self.tell_cluster(at, cluster::Input::Command { token, origin, command });
-            while let Some(effect) = self.cluster.as_mut().and_then(Cluster::poll_effect) {
-                self.on_cluster(at, effect);
-            }
+            self.drain_cluster(at);
         }
         self.exited = true;
         self.effects.push_back(Effect::Exit);

@@ -36,7 +36,7 @@ impl Node {
                 let own = self.cluster.as_ref().map(|c| Own { id: c.id(), shard: c.shard(), epoch: c.config_epoch() });
                 self.chronicler.on_record(when, own, *record);
             }
-            H::OrderPromotion { target } => self.chronicler.on_told(when, *target, true),
+            H::OrderPromotion { target, .. } => self.chronicler.on_told(when, *target, true),
             H::AskTakeover { target } => self.chronicler.on_told(when, *target, true),
             H::AnnouncePaused { target, .. } => self.chronicler.on_told(when, *target, false),
             H::Redirect { successor, epoch } => self.chronicler.on_redirect(when, *successor, *epoch),

@@ -2,7 +2,7 @@
 
 mod rig;
 
-use baton_base::{NodeId, Offset};
+use baton_base::{Mono, NodeId, Offset};
 use baton_node::{ClusterCommand, Effect, Input, Origin, Phase, StopKind, Token};
 use baton_wire::{Body, MsgFlags};
 use rig::{MANUAL, Rig, id, one, three};
@@ -177,6 +177,48 @@ fn where_others_can_elect_the_writes_stay_held_after_a_withdrawal() {
     assert_eq!((rig.count("unfence"), rig.node.phase()), (0, Phase::Withdraw));
     rig.wait(MANUAL);
     assert_eq!((rig.count("unfence"), rig.node.phase()), (1, Phase::Idle));
+}
+
+/// As a replica it takes over from this primary only with its leave.
+const LEAVE: u8 = 1 << 5;
+
+#[test]
+fn a_candidate_that_got_no_leave_is_not_waited_for() {
+    let mut rig = Rig::settled(&three());
+    rig.have_abilities(LEAVE);
+    rig.ordered(StopKind::Sigterm);
+    rig.give(Input::Abort);
+    assert_eq!((rig.count("unfence"), rig.node.phase()), (1, Phase::Idle));
+}
+
+#[test]
+fn a_candidate_that_got_leave_is_waited_for() {
+    let mut rig = Rig::settled(&three());
+    rig.have_abilities(LEAVE);
+    rig.ordered(StopKind::Sigterm);
+    assert!(rig.stands(id('4')));
+    rig.give(Input::Abort);
+    assert_eq!((rig.count("unfence"), rig.node.phase()), (0, Phase::Withdraw));
+    assert_eq!(rig.count("lease none"), 1, "{:?}", rig.words());
+    rig.wait(MANUAL);
+    assert_eq!((rig.count("unfence"), rig.node.phase()), (1, Phase::Idle));
+}
+
+/// The data plane opens by itself when it hears nothing for long, as after a pause of the whole process. Then there is no
+/// lease, so that nothing is acknowledged before this node has heard who serves now.
+#[test]
+fn who_waits_for_a_successor_has_no_lease() {
+    for cluster in [one(), three()] {
+        let mut rig = Rig::settled(&cluster);
+        rig.ordered(StopKind::Sigterm);
+        order_of(&rig, &["fence to exit", "lease none", "order 4"]);
+        rig.give(Input::Abort);
+        rig.wait(MANUAL);
+        order_of(&rig, &["lease none", "unfence"]);
+        let last =
+            rig.effects.iter().rev().find_map(|e| if let Effect::Lease { until } = e { Some(*until) } else { None });
+        assert!(last > Some(Mono::ZERO), "it goes on with what it is allowed");
+    }
 }
 
 #[test]

@@ -111,6 +111,8 @@ pub struct Plan {
     pub detect_silence_ms: u64,
     /// `cluster-restart-wait`.
     pub restart_wait_ms: u64,
+    /// `cluster-manual-failover-timeout`.
+    pub failover_timeout_ms: u64,
     /// `cluster-write-lease`.
     pub lease: bool,
     /// `write-ack-replicas`. Above 0 clients also read, and share registers.
@@ -186,6 +188,7 @@ impl Plan {
             node_timeout_ms: *pick(r, &[500, 1000, 1000, 2000]),
             detect_silence_ms: 800,
             restart_wait_ms: 10_000,
+            failover_timeout_ms: 5_000,
             lease: true,
             write_ack_replicas: 0,
             start_max_us: 100_000,
@@ -271,6 +274,7 @@ impl Plan {
             node_timeout_ms: 15_000,
             detect_silence_ms: 800,
             restart_wait_ms: 10_000,
+            failover_timeout_ms: 5_000,
             lease: true,
             write_ack_replicas: 0,
             start_max_us: 1_000_000,

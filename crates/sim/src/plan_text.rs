@@ -34,6 +34,7 @@ const FIELDS: &[Field] = numbers![
     "node-timeout-ms" node_timeout_ms: number,
     "detect-silence-ms" detect_silence_ms: number,
     "restart-wait-ms" restart_wait_ms: number,
+    "failover-timeout-ms" failover_timeout_ms: number,
     "lease" lease: bool,
     "write-ack-replicas" write_ack_replicas: number,
     "start-max-us" start_max_us: number,

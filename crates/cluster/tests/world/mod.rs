@@ -247,16 +247,22 @@ impl World {
                     }
                 }
                 Effect::BecomePrimary => self.peers[index].primary = None,
-                Effect::PauseWrites { .. } => {
+                Effect::PauseWrites { replica, .. } => {
                     let peer = &mut self.peers[index];
                     peer.writes_paused = true;
                     let offset = Offset(peer.offset);
                     if peer.confirms_pause {
+                        let until =
+                            self.now + Duration::from_millis(self.peers[index].settings.manual_failover_timeout_ms);
+                        self.schedule(LATENCY, index, Input::StandStill { heir: Some((replica, until)) });
                         self.schedule(LATENCY, index, Input::WritesPaused { offset });
                     }
                 }
                 Effect::Lease { until } => self.peers[index].leased_until = until,
-                Effect::ResumeWrites => self.peers[index].writes_paused = false,
+                Effect::ResumeWrites => {
+                    self.peers[index].writes_paused = false;
+                    self.schedule(LATENCY, index, Input::GoOn);
+                }
                 Effect::DeleteKeysInSlots(slots) => {
                     for slot in slots.iter() {
                         self.peers[index].keys.remove(slot);
@@ -434,6 +440,20 @@ impl World {
         let token = Token(self.token);
         self.give(index, Input::Command { token, origin, command });
         self.peers[index].replies.remove(&token.0).expect("every command is answered in its turn")
+    }
+
+    /// A primary that holds its writes for five seconds tells a replica to take over.
+    pub(crate) fn order(&mut self, primary: usize, replica: usize) {
+        let heir = Some((self.id(replica), self.now + Duration::from_secs(5)));
+        self.give(primary, Input::StandStill { heir });
+        self.hear_order(replica);
+    }
+
+    /// A replica finds such an order in its stream.
+    pub(crate) fn hear_order(&mut self, replica: usize) {
+        let replica_id = Some(self.id(replica).to_string());
+        let order = ClusterCommand::Failover { mode: FailoverMode::Force, replica_id };
+        self.command_from(replica, Origin::PrimaryLink, order).unwrap();
     }
 
     pub(crate) fn ok(&mut self, index: usize, command: ClusterCommand) {

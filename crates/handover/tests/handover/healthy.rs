@@ -74,7 +74,7 @@ impl World {
                 self.fenced = true;
                 self.after(self.times.gate, Input::Fenced { offset: Offset(self.end) });
             }
-            Effect::OrderPromotion { target } => {
+            Effect::OrderPromotion { target, .. } => {
                 let claim = Input::SuccessorSeen { node: *target, epoch: Epoch(9) };
                 self.after(self.times.election, claim);
             }

@@ -128,13 +128,15 @@ impl Watch {
                 assert!(!may_win, "writes go on while somebody may win");
                 self.open_fence();
             }
-            Effect::OrderPromotion { target } => {
+            Effect::OrderPromotion { target, until } => {
                 self.check_target(target, true);
-                self.told.insert(target, self.now + Limits::default().order_valid);
+                assert!(until >= self.now + Limits::default().order_valid);
+                self.told.insert(target, until);
             }
-            Effect::AnnouncePaused { target, offset } => {
+            Effect::AnnouncePaused { target, offset, until } => {
                 assert_eq!(Some(offset), self.fenced, "announced is where writes stopped");
-                self.told.insert(target, self.patience);
+                assert!(until <= self.patience);
+                self.told.insert(target, until);
             }
             Effect::AskTakeover { target } => {
                 let replica = self.replicas.iter().find(|r| r.id == Some(target));

@@ -9,7 +9,7 @@ use baton_cluster::conf;
 use baton_node::{
     Boot, ClusterBoot, Effect, Facts, Input, Limits, LinkId, Node, Replica, ReplicaState, Settings, StopKind, Token,
 };
-use baton_wire::{Body, Header, Kind, Message, MsgFlags, NodeFlags};
+use baton_wire::{Body, Header, Kind, Message, MsgFlags, NodeFlags, PrivateBlob};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -51,6 +51,8 @@ pub(crate) struct Rig {
     pub(crate) outbound: BTreeMap<NodeId, LinkId>,
     inbound: BTreeMap<NodeId, LinkId>,
     pub(crate) effects: Vec<Effect>,
+    /// What replicas can do beyond upstream's protocol.
+    pub(crate) abilities: u8,
 }
 
 impl Rig {
@@ -84,7 +86,7 @@ impl Rig {
         let now = Mono::from_millis(5000);
         let node = Node::new(Boot { cluster, limits: Limits::default() }, now, WallMs(1_700_000_000_000));
         let (outbound, inbound) = (BTreeMap::new(), BTreeMap::new());
-        let mut rig = Rig { node, now, offset: 1000, outbound, inbound, effects: Vec::new() };
+        let mut rig = Rig { node, now, offset: 1000, outbound, inbound, effects: Vec::new(), abilities: 0 };
         rig.collect();
         rig
     }
@@ -129,15 +131,27 @@ impl Rig {
         let mut header = Header::new(peer);
         header.current_epoch = self.node.cluster().unwrap().current_epoch();
         header.offset = Offset(self.offset);
-        header.flags = NodeFlags::LIGHT_HDR_PUBLISH;
+        header.flags = NodeFlags::LIGHT_HDR_PUBLISH | NodeFlags::LIGHT_HDR_MODULE;
         header.ip = baton_wire::IpText::new("127.0.0.1").unwrap();
         header.port = view.address.tcp_port;
         header.port_bus = view.address.bus_port;
         header.replica_of = view.primary;
+        if self.abilities != 0 && view.primary.is_some() {
+            header.private = PrivateBlob::new(&[self.abilities]).ok();
+        }
         let head = view.primary.unwrap_or(peer);
         header.slots = Slot::all().filter(|s| topology.owner(*s).is_some_and(|n| n.id == head)).collect();
         header.config_epoch = Epoch(u64::from(head.as_str().as_bytes()[0] - b'0'));
         header
+    }
+
+    /// All replicas say what they can do, by its bits on the wire.
+    pub(crate) fn have_abilities(&mut self, abilities: u8) {
+        self.abilities = abilities;
+        for replica in ['4', '5'].map(id).into_iter().filter(|id| self.outbound.contains_key(id)).collect::<Vec<_>>() {
+            let (link, header) = (self.outbound[&replica], self.header(replica));
+            self.receive(link, header, Body::Pong(Default::default()));
+        }
     }
 
     /// A packet of a peer on its own link to this node.
@@ -264,6 +278,7 @@ fn word(effect: &Effect) -> Option<String> {
         }
         Effect::AskTakeover { host, port } => format!("ask {host} {port}"),
         Effect::ResumePrimary => "primary again".to_owned(),
+        Effect::Lease { until: Mono::ZERO } => "lease none".to_owned(),
         Effect::Unfence => "unfence".to_owned(),
         Effect::Redirect { successor, .. } => format!("redirect {}", digit(successor)),
         Effect::AskAck => "ask".to_owned(),

@@ -382,6 +382,7 @@ fn settings(io: &Io, no: ProcNo) -> Settings {
         nodename: boot::name(no),
         witness: io.plan.is_witness(no),
         restart_wait_ms: io.plan.restart_wait_ms,
+        manual_failover_timeout_ms: io.plan.failover_timeout_ms,
         lease: io.plan.lease,
         write_ack_replicas: match io.sabotage {
             Some(Sabotage::NoElectionRule) => 0,

@@ -86,7 +86,7 @@ impl Core {
 
     fn write_locally(&mut self, io: &mut Io, request: Request) {
         let leaky = io.sabotage == Some(Sabotage::LeakyFence);
-        let leased = self.now(io) < self.gate.leased_until || io.sabotage == Some(Sabotage::NoLease);
+        let leased = self.now(io) < self.gate.leased_until || ignores_lease(io);
         if (self.gate.closed == Closed::Yes && !leaky) || !leased {
             self.gate.held.push_back(request);
         } else if self.lacks_replicas(io) {
@@ -121,7 +121,7 @@ impl Core {
 
     /// Whether a write may be acknowledged now. The clock is looked at anew, however long ago that was done for the rest.
     pub(super) fn leases(&self, io: &Io) -> bool {
-        self.fresh_now(io) < self.gate.leased_until || io.sabotage == Some(Sabotage::NoLease)
+        self.fresh_now(io) < self.gate.leased_until || ignores_lease(io)
     }
 
     /// Says what came of a request.
@@ -236,4 +236,10 @@ impl Core {
             self.append(io, Op::Ping);
         }
     }
+}
+
+/// A broken shell. One that executes what it should hold would be kept from telling by the lease, since there is none while
+/// a successor is waited for; it is the other rule that is looked at then.
+fn ignores_lease(io: &Io) -> bool {
+    matches!(io.sabotage, Some(Sabotage::NoLease | Sabotage::LeakyFence | Sabotage::LateWrites))
 }

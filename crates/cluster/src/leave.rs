@@ -1,0 +1,114 @@
+//! A primary's leave to be replaced while it lives. Whoever hands over holds its writes until a time that it chose; the votes
+//! for its successor know nothing of that time, and neither does the order to take over, which may lie in a buffer for long
+//! while its reader stands still. So:
+//!
+//! 1. As long as it holds its writes for a successor, a primary has no lease at all: whatever the timers of its data plane
+//!    come to after a pause, nothing is acknowledged before it has heard what happened meanwhile.
+//! 2. It answers a request for votes of the replica that it hands over to with its leave: for that election, and for the time
+//!    that it goes on holding.
+//! 3. That replica takes over only with leave for its election, within three quarters of that time, counted from when it
+//!    asked.
+//!
+//! So nobody takes over once the primary serves again, however late it reads what, and who got no leave need not be waited
+//! for. A leave elects nobody: that takes the votes, as ever. Exempt are an operator's FORCE, who answers for it, and nodes
+//! that don't say that they know of this; and a primary that failed gives none, but then the election is an ordinary one.
+
+use crate::capabilities::Capabilities;
+use crate::cluster::{Cluster, Turn};
+use crate::manual::{Consent, Manual};
+use baton_base::{Epoch, Mono, NodeId};
+use baton_wire::Header;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// A leave that would be over sooner is not given: the claim of whoever takes over by it has to arrive in the last quarter.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// The primary's side. The other one is in the election that it is for.
+#[derive(Debug, Default)]
+pub(crate) struct Leave {
+    /// Writes are held so that somebody can take over.
+    stands_still: bool,
+    /// Who may, and until when.
+    heir: Option<(NodeId, Mono)>,
+    /// The latest election that the heir asked votes for.
+    asked: Option<Epoch>,
+    /// Who was given leave since writes are held.
+    given: BTreeSet<NodeId>,
+}
+
+/// Counted by a replica: less than what was given, by more than clocks differ.
+pub(crate) fn counted(given: Duration) -> Duration {
+    given - given / 4
+}
+
+impl Cluster {
+    /// Writes are held for a successor, who may take over until then; nobody may without one.
+    pub(crate) fn stand_still(&mut self, heir: Option<(NodeId, Mono)>) {
+        if heir.map(|(id, _)| id) != self.leave.heir.map(|(id, _)| id) {
+            self.leave.asked = None;
+        }
+        self.leave.stands_still = true;
+        self.leave.heir = heir;
+    }
+
+    /// Writes are held no longer, or this node is no primary any more.
+    pub(crate) fn go_on(&mut self) {
+        self.leave = Leave::default();
+    }
+
+    /// Whether nothing may be acknowledged because of that.
+    pub(crate) fn stands_still(&self) -> bool {
+        self.leave.stands_still && self.settings.lease && self.is_primary()
+    }
+
+    /// Whether this replica could still win because this node let it.
+    pub fn may_win(&self, id: &NodeId) -> bool {
+        let asks = self.settings.lease && self.nodes.get(id).is_some_and(|n| n.capabilities.has(Capabilities::LEAVE));
+        !asks || self.leave.given.contains(id)
+    }
+
+    /// A replica asks for votes: it gets leave if it is the one that writes are held for.
+    pub(crate) fn answer_with_leave(&mut self, turn: &Turn<'_>, candidate: &NodeId, header: &Header) {
+        if self.leave.heir.is_some_and(|(id, _)| id == *candidate) {
+            self.leave.asked = Some(header.current_epoch);
+            self.give_leave(turn, candidate);
+        }
+    }
+
+    /// Says it, or says it again on a new link.
+    pub(crate) fn give_leave(&mut self, turn: &Turn<'_>, candidate: &NodeId) {
+        let heir = self.leave.heir.filter(|(id, _)| id == candidate && self.stands_still());
+        let Some(((_, until), epoch)) = heir.zip(self.leave.asked) else { return };
+        let left = until.since(turn.now);
+        if left >= SHORTEST.min(self.manual_timeout() / 2) && self.send_leave(turn, candidate, epoch, left) {
+            self.leave.given.insert(*candidate);
+        }
+    }
+
+    /// My primary lets me take over, in the election of this epoch.
+    pub(crate) fn on_leave(&mut self, from: NodeId, epoch: Epoch, length: Duration) {
+        if self.myself().primary == Some(from) && self.election.note_leave(epoch, length) {
+            self.todo.failover = true;
+        }
+    }
+
+    /// Whether I stand on the word of a primary that would give its leave.
+    fn needs_leave(&self) -> bool {
+        let asked = match self.manual {
+            Manual::Ready { consent, .. } => consent != Consent::Forced,
+            _ => false,
+        };
+        asked && self.settings.lease && self.my_primary().is_some_and(|n| n.capabilities.has(Capabilities::LEAVE))
+    }
+
+    /// Whether my primary, as far as it is asked, lets me take over now.
+    pub(crate) fn leave_allows(&self, now: Mono) -> bool {
+        !self.needs_leave() || self.election.has_leave(now)
+    }
+
+    /// Whether that can't be any more, as it failed before it said so.
+    pub(crate) fn leave_is_lost(&self, now: Mono) -> bool {
+        !self.leave_allows(now) && self.my_primary().is_some_and(|n| n.failed())
+    }
+}
