@@ -73,7 +73,12 @@ impl View<'_> {
         text.len()
     }
 
-    /// Writes a string that is kept as bytes even if it spells an integer, replacing whatever was there.
+    /// Writes a string that is kept as text even if it spells an integer, replacing whatever was there.
+    pub fn set_text(&mut self, key: &Key<'_>, value: &[u8], expire: Expire) {
+        self.put(key, NewValue::Text(value), false, expire);
+    }
+
+    /// The same for a string that stays open for changes in place, which OBJECT ENCODING calls `raw`.
     pub fn set_raw(&mut self, key: &Key<'_>, value: &[u8], expire: Expire) {
         self.put(key, NewValue::Text(value), true, expire);
     }

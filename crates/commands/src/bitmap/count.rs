@@ -32,14 +32,17 @@ impl Stated {
         Ok(Stated { start, end, in_bits })
     }
 
+    /// Whether both ends are counted from the end and lie the wrong way round: then BITCOUNT counts nothing, even where both
+    /// lie before the first byte. BITPOS looks at that byte (observed).
+    fn is_reversed(self) -> bool {
+        self.start < 0 && self.end.is_some_and(|end| end < 0 && self.start > end)
+    }
+
     /// The bits it means in a string of so many bytes; none where it means nothing.
     fn bits(self, len: usize) -> Option<Range<u64>> {
         let unit = if self.in_bits { 1 } else { 8 };
         let total = 8 / unit * len as i64;
         let end = self.end.unwrap_or(-1);
-        if self.start < 0 && end < 0 && self.start > end {
-            return None;
-        }
         let place = |at: i64| if at < 0 { (total + at).max(0) } else { at };
         let (start, end) = (place(self.start), place(end).min(total - 1));
         (start <= end).then(|| (start * unit) as u64..((end + 1) * unit) as u64)
@@ -52,7 +55,7 @@ pub(crate) fn bitcount(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let key = x.key(0, 1);
     let count = with_bytes(x, &key, |bytes| {
         let bytes = bytes.unwrap_or_default();
-        stated.bits(bytes.len()).map_or(0, |range| bits::count_set(bytes, range))
+        stated.bits(bytes.len()).filter(|_| !stated.is_reversed()).map_or(0, |range| bits::count_set(bytes, range))
     })?;
     x.out.int(count as i64);
     Ok(())

@@ -62,7 +62,7 @@ pub(crate) fn incrbyfloat(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     };
     let text = sum.ok_or(Fail::Text("ERR increment would produce NaN or Infinity"))?.to_text();
     x.notify_if_new(&key);
-    x.view.set_str(&key, &text, Expire::Keep);
+    x.view.set_text(&key, &text, Expire::Keep);
     x.notify(EventClass::STRING, "incrbyfloat", &key);
     x.effects.replace(&[b"SET", key.bytes, &text, b"KEEPTTL"]);
     x.out.bulk(&text);
