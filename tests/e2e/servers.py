@@ -134,6 +134,8 @@ def value(connection, key):
         return connection("LRANGE", key, 0, -1)
     if kind == b"set":
         return sorted(connection("SMEMBERS", key))
+    if kind == b"zset":
+        return connection("ZRANGE", key, 0, -1, "WITHSCORES")
     if kind == b"hash":
         texts = connection("HGETALL", key)
         return sorted(zip(texts[::2], texts[1::2], strict=True))

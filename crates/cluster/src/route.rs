@@ -105,8 +105,8 @@ fn down(topology: &Topology, query: &RouteQuery) -> Option<Route> {
 }
 
 fn open_slot(query: &RouteQuery, slot: Slot, migrating: Option<u16>, importing: bool, keys: Presence) -> Option<Route> {
-    let touched = migrating.is_some() || (importing && query.asking);
-    if touched && query.across_databases {
+    // What would be in two databases has no single place, whoever asks.
+    if query.across_databases {
         return Some(Route::TryAgain);
     }
     if let Some(target) = migrating

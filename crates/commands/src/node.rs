@@ -186,6 +186,8 @@ pub enum NodeCommand {
     ClusterSlots,
     /// CLUSTERSCAN.
     Clusterscan,
+    /// MIGRATE.
+    Migrate,
     /// READONLY.
     Readonly,
     /// READWRITE.

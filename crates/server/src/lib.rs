@@ -20,6 +20,7 @@ pub mod listen;
 pub mod log;
 pub mod mailbox;
 pub mod metrics;
+pub mod migrate;
 pub mod node;
 pub mod notices;
 pub mod os;

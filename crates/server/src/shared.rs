@@ -20,6 +20,7 @@ use crate::lease::LeaseEnd;
 use crate::listen::Listeners;
 use crate::log::Log;
 use crate::mailbox::Mailbox;
+use crate::migrate::Movers;
 use crate::notices;
 use crate::persist::PersistState;
 use crate::pubsub::{PubSub, Push, Subscriber};
@@ -103,6 +104,8 @@ pub struct Shared {
     pub written_here: WrittenHere,
     /// Connections that are carried on to another node.
     pub carried: AtomicUsize,
+    /// Who moves keys to other servers.
+    pub movers: Movers,
     /// Where clients connect.
     pub listeners: Listeners,
     /// Texts that hash to each slot, found when they are first needed.
@@ -148,7 +151,7 @@ impl Shared {
             let out = change(w);
             let news = notices::note(&before, w, self.clock.mono(), self.clock.wall());
             let rerouted = self.blocked.any() && before.is_routed_otherwise(w);
-            (out, before.holds.scope() > w.holds.scope(), news, slot_stats::moved(&before, w), rerouted)
+            (out, before.releases(w), news, slot_stats::moved(&before, w), rerouted)
         });
         if rerouted {
             self.tell_workers(|| WorkerMessage::Rerouted);

@@ -25,6 +25,7 @@ use crate::keeper::Keeper;
 use crate::lease::LeaseEnd;
 use crate::listen::Listeners;
 use crate::log::{Level, Log, LogSettings};
+use crate::migrate::Movers;
 use crate::persist::PersistState;
 use crate::pubsub::PubSub;
 use crate::repl::{self, ReplState};
@@ -372,6 +373,7 @@ fn make_shared(
         good_replicas: AtomicU64::new(0),
         written_here: WrittenHere::default(),
         carried: AtomicUsize::new(0),
+        movers: Movers::default(),
         write_acks: WriteAcks::new(workers, settings.uint(Id::WriteAckReplicas)),
         blocked: Blocked::default(),
         run_id: ReplId::random(&mut rng).to_string(),

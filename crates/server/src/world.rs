@@ -13,6 +13,7 @@ use baton_config::{Id, Settings};
 use baton_store::Expiry;
 use parking_lot::Mutex;
 
+use crate::migrate::Moving;
 use crate::notices::Notices;
 
 /// Who this node is in replication.
@@ -236,6 +237,8 @@ pub struct World {
     pub leaving: bool,
     /// What is held.
     pub holds: Holds,
+    /// Keys that are being moved to another server: who would change one of them waits.
+    pub moving: Moving,
     /// What clients that asked for it are told of changes of primaries; follows from the rest and from what it was before.
     pub notices: Notices,
     /// The dataset is being loaded.
@@ -270,6 +273,7 @@ impl World {
             takeover: false,
             leaving: false,
             holds: Holds::default(),
+            moving: Moving::default(),
             notices: Notices::default(),
             loading: None,
             active_expire: true,
@@ -310,6 +314,7 @@ impl World {
         self.plain = self.role == Role::Primary
             && self.topology.is_none()
             && self.holds.scope().is_none()
+            && self.moving.is_empty()
             && self.loading.is_none()
             && self.hot.min_replicas_to_write == 0
             && self.hot.write_ack_replicas == 0
@@ -319,6 +324,11 @@ impl World {
         self.leases_reads =
             self.topology.is_some() && self.settings.bool(Id::ClusterWriteLease) && !self.holds.fenced();
         self
+    }
+
+    /// Whether commands that are held in this version of the world may run in this later one.
+    pub fn releases(&self, later: &World) -> bool {
+        self.holds.scope() > later.holds.scope() || self.moving.len() > later.moving.len()
     }
 
     /// Whether commands may be served elsewhere in this other version of the world.

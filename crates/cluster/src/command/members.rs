@@ -125,6 +125,7 @@ impl Cluster {
             self.take_new_identity();
         }
         self.forget_victory();
+        self.unsubscribe_foreign();
         self.note_slots_changed();
         self.todo.save_durably();
         Ok(ClusterReply::Ok)

@@ -46,6 +46,7 @@ impl Cluster {
         for slot in slots {
             self.slots.unassign(*slot);
         }
+        self.unsubscribe_foreign();
         self.note_slots_changed();
         self.todo.save_durably();
         Ok(ClusterReply::Ok)
@@ -57,6 +58,7 @@ impl Cluster {
         }
         let me = self.me;
         self.slots.unassign_all(&me);
+        self.unsubscribe_foreign();
         self.note_slots_changed();
         self.todo.save_durably();
         Ok(ClusterReply::Ok)
@@ -134,8 +136,11 @@ impl Cluster {
         let head = self.my_head();
         let was_heads = self.slots.owner(slot) == Some(head);
         self.slots.assign(slot, owner);
-        if was_heads && owner != head && !self.slots.owns_any(&head) {
-            self.after_last_slot_left(owner);
+        if was_heads && owner != head {
+            self.unsubscribe_foreign();
+            if !self.slots.owns_any(&head) {
+                self.after_last_slot_left(owner);
+            }
         }
         if owner == head && self.slots.importing.remove(&slot).is_some() && self.is_primary() && self.bump_epoch() {
             self.log(LogLevel::Notice, format!("ConfigEpoch updated after importing slot {slot}"));

@@ -143,6 +143,7 @@ fn a_coming_slot_is_served_to_who_asks() {
     assert_eq!(ask(&t, asking, 0, 1), Route::Local);
     assert_eq!(ask(&t, asking, 1, 1), Route::TryAgain);
     assert_eq!(ask(&t, asking, 2, 0), Route::Local);
+    assert_eq!(ask(&t, RouteQuery { across_databases: true, ..write(OTHERS) }, 0, 1), Route::TryAgain);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use baton_resp::{Args, Out};
 
 use super::by_full_name;
 use super::info::write_words;
-use crate::arg::{Arg, ArgFlags};
+use crate::arg::{Arg, ArgFlags, ArgKind};
 use crate::fail::Fail;
 use crate::registry;
 use crate::spec::{CommandSpec, DocFlags};
@@ -97,20 +97,21 @@ fn write_arg(arg: &Arg, out: &mut Out) {
         display => display,
     };
     let head = [("name", arg.name), ("type", arg.kind.name()), ("display_text", shown)];
-    let tail = [
-        ("token", arg.token),
-        ("summary", arg.summary),
-        ("since", arg.since),
-        ("deprecated_since", arg.deprecated_since),
-    ];
+    // A word is shown even where it is the empty one.
+    let is_word = arg.kind == ArgKind::PureToken || !arg.token.is_empty();
+    let tail = [("summary", arg.summary), ("since", arg.since), ("deprecated_since", arg.deprecated_since)];
     let (head, tail) = (Texts(&head), Texts(&tail));
-    let more =
-        usize::from(arg.key_spec.is_some()) + usize::from(!arg.flags.is_empty()) + usize::from(!arg.args.is_empty());
+    let more = [arg.key_spec.is_some(), is_word, !arg.flags.is_empty(), !arg.args.is_empty()];
+    let more = more.into_iter().filter(|there| *there).count();
     out.map(head.count() + tail.count() + more);
     head.write(out);
     if let Some(spec) = arg.key_spec {
         out.bulk(b"key_spec_index");
         out.int(i64::from(spec));
+    }
+    if is_word {
+        out.bulk(b"token");
+        out.bulk(arg.token.as_bytes());
     }
     tail.write(out);
     if !arg.flags.is_empty() {

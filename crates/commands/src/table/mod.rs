@@ -17,6 +17,7 @@ mod hash;
 mod hash_expire;
 mod hyperloglog;
 mod list;
+mod migrate;
 mod pubsub;
 mod replication;
 mod server;
@@ -45,6 +46,7 @@ pub(crate) static FAMILIES: &[&[CommandSpec]] = &[
     generic::COMMANDS,
     sort::COMMANDS,
     dump::COMMANDS,
+    migrate::COMMANDS,
     expire::COMMANDS,
     connection::COMMANDS,
     server::COMMANDS,

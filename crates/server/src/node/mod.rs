@@ -13,6 +13,7 @@ pub mod debug;
 pub mod failover;
 pub mod failovers;
 pub mod info;
+pub mod migrate;
 pub mod notices;
 pub mod persistence;
 pub mod pubsub;
@@ -125,6 +126,7 @@ fn run_server(
         N::Shutdown => replication::shutdown(cx, client, args),
         _ if spec.name.starts_with("acl|") => acl::run(cx, client, command, args),
         _ if spec.name.starts_with("client|") => client_cmd::run(cx, client, args),
+        N::Migrate => migrate::run(cx, client, args),
         N::Clusterscan => cluster::run(cx, client, command, args),
         _ if spec.name.starts_with("cluster|") => cluster::run(cx, client, command, args),
         _ => Err(format!("ERR unknown command '{}'", spec.name).into()),

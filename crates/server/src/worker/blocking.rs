@@ -128,7 +128,9 @@ impl Context<'_> {
         let shared = Arc::clone(self.shared);
         let rule = self.world.expiry_rule_of(waiter.spec.flags.contains(Flags::WRITE));
         let mut view = shared.store.view_many(&slots, waiter.db, self.now.wall, rule);
-        if !is_ready(&mut view, waiter) {
+        // Who moves a key wants nobody to change it; those in line for it are looked at again when that is over.
+        let stays = |(_, name): &Name| !self.world.moving.has(name);
+        if !waiter.names.iter().all(stays) || !is_ready(&mut view, waiter) {
             exec::propagate_expired(self, waiter.client, &mut view);
             waiter.give_back();
             return None;

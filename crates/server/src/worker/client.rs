@@ -13,6 +13,7 @@ use crate::acl::Identity;
 use crate::blocked::Waiter;
 use crate::clients::{ClientFlags, ClientMeta};
 use crate::conn::{Conn, Moved};
+use crate::migrate;
 use crate::node::notices::Listener;
 use crate::repl::ReplicaHandshake;
 use crate::worker::held::HeldReplies;
@@ -104,6 +105,8 @@ pub enum Waiting {
     Control,
     /// Room for more replies that wait for acknowledgements.
     Acks,
+    /// Its keys to be moved to another server; the request at the front of the buffer runs again then.
+    Move,
     /// Keys to change ([`Client::blocked`]).
     Keys {
         /// When to answer anyway; none is never.
@@ -175,6 +178,8 @@ pub struct Client {
     pub waiting: Waiting,
     /// Its command that waits for keys.
     pub blocked: Option<Arc<Waiter>>,
+    /// What was moved for the request at the front of the buffer.
+    pub moved: Option<Box<migrate::Moved>>,
     /// Close it once its replies are written.
     pub closing: bool,
     /// Since when it has been over its soft output limit.
@@ -219,6 +224,7 @@ impl Client {
             subscriptions: None,
             waiting: Waiting::No,
             blocked: None,
+            moved: None,
             closing: false,
             over_soft_since: None,
             last_write: Offset(0),

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use arc_swap::Guard;
 use baton_base::{Offset, Rng, Slot};
+use baton_cluster::RouteQuery;
 use baton_commands::Effects;
 use baton_journal::Unit;
 use smallvec::SmallVec;
@@ -110,6 +111,9 @@ pub struct Context<'a> {
     pub holds_replies: bool,
     /// Writes may be acknowledged.
     pub leased: bool,
+    /// The running request is served here because of the keys that were there when it was admitted: to be asked once more
+    /// when they are locked.
+    pub open: Option<RouteQuery>,
     /// A transaction is being executed: nothing may wait.
     pub in_transaction: bool,
     /// When it was entered.
@@ -133,6 +137,7 @@ impl<'a> Context<'a> {
             holds_replies,
             now,
             leased: true,
+            open: None,
             in_transaction: false,
             began: Instant::now(),
         }

@@ -1,6 +1,7 @@
 //! May this command run now, here, for this client? The checks come in upstream's order (replication 3.4), because the
 //! first one that refuses decides the error. A command that passes them all runs, is queued, or waits.
 
+use baton_cluster::RouteQuery;
 use baton_commands::{CommandSpec, Fail, Flags, NodeCommand, Run};
 use baton_resp::{Args, OwnedArgs};
 use baton_store::Key;
@@ -110,11 +111,14 @@ fn admit_permitted(
         return execute(cx, client, spec, args, key);
     }
     let asking = std::mem::take(&mut client.asking);
-    if let Err(Refusal(text)) = route(cx, client, spec, args, asking) {
-        if is_exec(spec) {
-            transaction::discard(cx.shared, client);
+    match route(cx, client, spec, args, asking) {
+        Ok(open) => cx.open = open,
+        Err(Refusal(text)) => {
+            if is_exec(spec) {
+                transaction::discard(cx.shared, client);
+            }
+            return cx.reject(client, Some(spec), text.as_bytes());
         }
-        return cx.reject(client, Some(spec), text.as_bytes());
     }
     if should_have_moved(cx, client, spec) {
         return node::notices::send_on(client, &cx.world);
@@ -126,7 +130,7 @@ fn admit_permitted(
     if let Err(Refusal(text)) = check(cx, client, spec) {
         return reject_or_abort(cx, client, spec, text.as_bytes());
     }
-    if held(cx, client, spec) {
+    if held(cx, client, spec) || awaits_move(cx, client, spec, args) {
         client.asking = asking;
         return Flow::Wait(Waiting::Hold);
     }
@@ -155,18 +159,18 @@ fn resolve(
     }
 }
 
-/// Refuses what is served elsewhere.
+/// Refuses what is served elsewhere. Gives the question that has to be asked once more when the keys are locked.
 fn route(
     cx: &Context<'_>,
     client: &Client,
     spec: &'static CommandSpec,
     args: Args<'_>,
     asking: bool,
-) -> Result<(), Refusal> {
+) -> Result<Option<RouteQuery>, Refusal> {
     if client.transaction.is_some() && spec.flags.contains(Flags::NO_MULTI) {
         return Err(format!("ERR Command '{}' not allowed inside a transaction", spec.name).into());
     }
-    routing::check(cx, client, spec, args, asking)?;
+    let open = routing::check(cx, client, spec, args, asking)?;
     let world = &cx.world;
     if let (Role::Replica { host, port }, true) = (&world.role, world.topology.is_none() && !world.takeover)
         && client.capa_redirect
@@ -174,7 +178,7 @@ fn route(
     {
         return Err(format!("REDIRECT {host}:{port}").into());
     }
-    Ok(())
+    Ok(open)
 }
 
 /// Whether a client that can be redirected wants this command to be served by the primary.
@@ -306,6 +310,19 @@ fn held(cx: &Context<'_>, client: &Client, spec: &CommandSpec) -> bool {
         None => !cx.leased && writes(),
         Some(HoldScope::All) => !matches!(spec.run, Run::Node(NodeCommand::Replconf)),
         Some(HoldScope::Writes) => writes(),
+    }
+}
+
+/// Whether a command has to wait because a key that it may change is being moved to another server.
+fn awaits_move(cx: &Context<'_>, client: &Client, spec: &CommandSpec, args: Args<'_>) -> bool {
+    let (moving, me) = (&cx.world.moving, client.meta.id);
+    if moving.is_empty() {
+        return false;
+    }
+    match &client.transaction {
+        Some(t) if is_exec(spec) => t.queue.iter().any(|(s, args)| moving.holds_back(s, args.as_args(), me)),
+        Some(_) if transaction::is_queued(spec) => false,
+        _ => moving.holds_back(spec, args, me),
     }
 }
 

@@ -2,14 +2,14 @@
 //! the journal before the locks are given back. That order makes the journal a history that every replica can follow.
 
 use baton_base::Offset;
-use baton_commands::{CommandSpec, Exec, Fail, Flags, Propagate, StoreExec, Waits, WorldExec, key_positions};
-use baton_resp::{Args, Out};
+use baton_commands::{CommandSpec, Exec, Fail, Flags, Propagate, Run, StoreExec, Waits, WorldExec, key_positions};
+use baton_resp::{Args, Out, OwnedArgs};
 use baton_store::{DbIndex, Expiry, Key, Store, View};
 use smallvec::SmallVec;
 
-use super::blocking;
 use super::client::Client;
 use super::context::{Context, Flow};
+use super::{blocking, routing};
 use crate::clients::ClientId;
 
 type RunOnView = fn(&mut Exec<'_, '_>) -> Result<(), Fail>;
@@ -120,6 +120,13 @@ fn on_keys(
     args: Args<'_>,
     keys: &[Key<'_>],
 ) -> Flow {
+    if cx.open.is_some()
+        && let Some(text) =
+            routing::moved_meanwhile(cx, client, view, keys.iter().map(|key| (client.db, key.bytes)).collect())
+    {
+        propagate_expired(cx, client.meta.id, view);
+        return cx.reject(client, Some(spec), text.as_bytes());
+    }
     let mut caller = client.caller(true);
     on_view(cx, &mut caller, spec, view, run, args, keys);
     let wait = cx.local.effects.take_wait();
@@ -295,6 +302,40 @@ pub(super) fn store(
         cx.reveals_all();
     }
     Flow::Next
+}
+
+/// Leaves of these names those of keys that exist.
+pub(crate) fn keep_existing(cx: &mut Context<'_>, client: &Client, names: &mut Vec<Box<[u8]>>) {
+    let (shared, rule) = (std::sync::Arc::clone(cx.shared), cx.world.expiry_rule());
+    names.retain(|name| {
+        let key = shared.store.key(name);
+        let mut view = shared.store.view(key.slot, client.db, cx.now.wall, rule);
+        let exists = view.read(&key, !client.no_touch).is_some();
+        propagate_expired(cx, client.meta.id, &mut view);
+        exists
+    });
+}
+
+/// Deletes keys as DEL does, without a reply.
+pub(crate) fn delete(cx: &mut Context<'_>, client: &mut Client, names: &[Box<[u8]>]) {
+    let Some(spec) = baton_commands::lookup(b"del") else { return };
+    let Run::Keyspace(run) = spec.run else { return };
+    let words: Vec<&[u8]> = std::iter::once(&b"DEL"[..]).chain(names.iter().map(|name| &**name)).collect();
+    let args = OwnedArgs::from_slices(&words);
+    let before = client.out.buf.len();
+    // Nobody else may change what is deleted here, so it is still there.
+    cx.open = None;
+    if cx.in_transaction {
+        let keys = declared_keys(cx, spec, args.as_args());
+        let shared = std::sync::Arc::clone(cx.shared);
+        let mut view = shared.store.view_all(client.db, cx.now.wall, cx.world.expiry_rule_of(true));
+        let mut caller = client.caller(false);
+        on_view(cx, &mut caller, spec, &mut view, run, args.as_args(), &keys);
+        finish(cx, &mut caller, spec, &mut view, args.as_args(), &keys, false);
+    } else {
+        keyspace(cx, client, spec, run, args.as_args(), None);
+    }
+    client.out.buf.truncate(before);
 }
 
 /// Deletes keys that a scan met although their time had come, each in a unit of its own. Only where keys that are due are

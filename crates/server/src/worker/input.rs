@@ -250,7 +250,7 @@ impl Worker {
                 cx.hold_reply(client, start, last_write);
             }
             match flow {
-                Flow::Wait(Waiting::Hold) => {
+                Flow::Wait(Waiting::Hold | Waiting::Move) => {
                     outcome = (Some(request.start), flow);
                     break;
                 }

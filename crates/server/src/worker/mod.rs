@@ -37,6 +37,7 @@ use crate::conn::Conn;
 use crate::control::Answer;
 use crate::gate::Lane;
 use crate::mailbox::{Inbox, Mailbox, mailbox};
+use crate::migrate;
 use crate::pubsub::Push;
 use crate::shared::Shared;
 use crate::slot_stats::SlotCost;
@@ -77,6 +78,13 @@ pub enum WorkerMessage {
     Ready(Name),
     /// Commands that wait may have to go elsewhere.
     Rerouted,
+    /// Keys were moved to another server, or can't be before somebody else is done with them.
+    Moved {
+        /// Whose command it is.
+        client: ClientId,
+        /// What came of it.
+        moved: Option<Box<migrate::Moved>>,
+    },
     /// CLIENT UNBLOCK.
     Unblock {
         /// Whom.
@@ -320,6 +328,7 @@ impl Worker {
                 WorkerMessage::Served(served) => self.on_served(shared, *served, now),
                 WorkerMessage::Ready(name) => self.on_ready(shared, name, now),
                 WorkerMessage::Rerouted => self.on_rerouted(shared, now),
+                WorkerMessage::Moved { client, moved } => self.on_moved(shared, client, moved, now),
                 WorkerMessage::Unblock { client, how } => self.on_unblock(shared, client, how, now),
                 WorkerMessage::Demoted => {
                     self.on_demoted(shared, now);

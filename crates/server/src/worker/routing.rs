@@ -5,10 +5,10 @@ use baton_base::Slot;
 use baton_cluster::{Audience, Presence, RouteQuery, Topology};
 use baton_commands::{CommandSpec, Flags, Group, NodeCommand, Run, key_positions};
 use baton_resp::Args;
-use baton_store::{DbIndex, Expiry};
+use baton_store::{DbIndex, Expiry, View};
 use smallvec::SmallVec;
 
-use super::client::Client;
+use super::client::{Client, Queued};
 use super::context::Context;
 use crate::blocked::Waiter;
 use crate::node::Refusal;
@@ -16,32 +16,36 @@ use crate::world::World;
 
 type Names<'a> = SmallVec<[&'a [u8]; 4]>;
 
+/// A key of a database.
+pub(super) type Place<'k> = (DbIndex, &'k [u8]);
+
 /// How this client reaches us.
 pub fn audience(client: &Client) -> Audience {
     Audience { tls: false, ipv6: client.meta.local_addr.starts_with('[') }
 }
 
-/// Refuses a command whose keys are not served here.
+/// Refuses a command whose keys are not served here. Where that depends on which of them exist, gives the question, for
+/// [`moved_meanwhile`].
 pub(super) fn check(
     cx: &Context<'_>,
     client: &Client,
     spec: &'static CommandSpec,
     args: Args<'_>,
     asking: bool,
-) -> Result<(), Refusal> {
-    let Some(topology) = &cx.world.topology else { return Ok(()) };
+) -> Result<Option<RouteQuery>, Refusal> {
+    let Some(topology) = &cx.world.topology else { return Ok(None) };
     if matches!(spec.run, Run::Node(NodeCommand::Exec)) {
         return check_queued(cx, client, topology, asking);
     }
     if spec.keys.is_empty() || client.transaction.is_some() && spec.keys.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     // Arguments that hide where the keys are get their error from the command itself.
-    let Ok(positions) = key_positions(spec, args) else { return Ok(()) };
+    let Ok(positions) = key_positions(spec, args) else { return Ok(None) };
     let names: Names<'_> = positions.iter().map(|p| args.at(p.index as usize)).collect();
     let mut query = about(spec, args, client, asking);
     add_slots(&mut query, &names);
-    decide(cx, topology, client, &query, &names)
+    decide(cx, topology, client, &query, || names.iter().map(|name| (client.db, *name)).collect())
 }
 
 /// Where a command that waits is served now, as an error; none if it is here.
@@ -55,10 +59,14 @@ pub(super) fn redirect_waiter(world: &World, client: &Client, waiter: &Waiter) -
 }
 
 /// Refuses EXEC whose commands are not all served here.
-fn check_queued(cx: &Context<'_>, client: &Client, topology: &Topology, asking: bool) -> Result<(), Refusal> {
-    let Some(transaction) = &client.transaction else { return Ok(()) };
+fn check_queued(
+    cx: &Context<'_>,
+    client: &Client,
+    topology: &Topology,
+    asking: bool,
+) -> Result<Option<RouteQuery>, Refusal> {
+    let Some(transaction) = &client.transaction else { return Ok(None) };
     let mut all = RouteQuery { readonly_client: client.readonly, asking, ..RouteQuery::default() };
-    let mut names = Names::new();
     for (spec, args) in &transaction.queue {
         let args = args.as_args();
         let one = about(spec, args, client, asking);
@@ -66,12 +74,27 @@ fn check_queued(cx: &Context<'_>, client: &Client, topology: &Topology, asking: 
         all.asking |= one.asking;
         all.across_databases |= one.across_databases;
         all.shard_pubsub |= one.shard_pubsub;
-        if let Ok(positions) = key_positions(spec, args) {
-            names.extend(positions.iter().map(|p| args.at(p.index as usize)));
-        }
     }
+    let places = queued_places(cx, client, &transaction.queue);
+    let names: Names<'_> = places.iter().map(|(_, name)| *name).collect();
     add_slots(&mut all, &names);
-    decide(cx, topology, client, &all, &names)
+    decide(cx, topology, client, &all, || places)
+}
+
+/// The keys of a transaction's commands, each in the database that is selected by then.
+pub(super) fn queued_places<'a>(cx: &Context<'_>, client: &Client, queue: &'a Queued) -> Vec<Place<'a>> {
+    let (mut db, mut places) = (client.db, Vec::new());
+    for (spec, args) in queue {
+        let args = args.as_args();
+        if matches!(spec.run, Run::Node(NodeCommand::Select)) {
+            // One that does not exist is refused when its turn comes.
+            let wanted = args.get(1).and_then(baton_base::num::parse_u64).and_then(|n| u32::try_from(n).ok());
+            db = wanted.filter(|n| *n < cx.shared.store.databases()).map_or(db, DbIndex);
+        }
+        let positions = key_positions(spec, args).unwrap_or_default();
+        places.extend(positions.iter().map(|p| (db, args.at(p.index as usize))));
+    }
+    places
 }
 
 fn about(spec: &CommandSpec, args: Args<'_>, client: &Client, asking: bool) -> RouteQuery {
@@ -87,8 +110,16 @@ fn about(spec: &CommandSpec, args: Args<'_>, client: &Client, asking: bool) -> R
 }
 
 fn copies_elsewhere(args: Args<'_>, db: DbIndex) -> bool {
-    let at = args.iter().position(|a| a.eq_ignore_ascii_case(b"db"));
-    at.and_then(|i| args.get(i + 1)).and_then(baton_base::num::parse_u64).is_some_and(|n| n != u64::from(db.0))
+    let (mut at, mut other) = (3, false);
+    while let Some(word) = args.get(at) {
+        // Of several databases the last one counts.
+        if word.eq_ignore_ascii_case(b"db") {
+            at += 1;
+            other = args.get(at).and_then(baton_base::num::parse_u64).is_some_and(|n| n != u64::from(db.0));
+        }
+        at += 1;
+    }
+    other
 }
 
 fn add_slots(query: &mut RouteQuery, names: &[&[u8]]) {
@@ -97,34 +128,54 @@ fn add_slots(query: &mut RouteQuery, names: &[&[u8]]) {
     query.several_slots = slots.any(|s| Some(s) != query.slot);
 }
 
-fn decide(
+fn decide<'k>(
     cx: &Context<'_>,
     topology: &Topology,
     client: &Client,
     query: &RouteQuery,
-    names: &[&[u8]],
-) -> Result<(), Refusal> {
-    let route = baton_cluster::route(topology, query, || presence(cx, client.db, names));
+    places: impl FnOnce() -> Vec<Place<'k>>,
+) -> Result<Option<RouteQuery>, Refusal> {
+    let mut open = None;
+    let route = baton_cluster::route(topology, query, || {
+        open = Some(*query);
+        presence(places(), |db, name| {
+            let key = cx.shared.store.key(name);
+            cx.shared.store.view(key.slot, db, cx.now.wall, Expiry::Hide).exists(&key)
+        })
+    });
     match route.error_text(topology, audience(client)) {
-        None => Ok(()),
+        None => Ok(open),
         Some(text) => Err(text.into()),
     }
 }
 
-/// How many of the keys exist, without touching or expiring them. One whose time has come is missing.
-fn presence(cx: &Context<'_>, db: DbIndex, names: &[&[u8]]) -> Presence {
-    let mut distinct: Vec<&[u8]> = names.to_vec();
-    distinct.sort_unstable();
-    distinct.dedup();
-    let mut out = Presence::default();
-    for name in distinct {
-        let key = cx.shared.store.key(name);
-        let mut view = cx.shared.store.view(key.slot, db, cx.now.wall, Expiry::Hide);
-        if view.exists(&key) {
-            out.existing += 1;
-        } else {
-            out.missing += 1;
-        }
-    }
-    out
+/// Asks once more where a command of an open slot is served, now that its keys are locked: since it was admitted they may
+/// have been moved or deleted, and what it would see or write here then belongs elsewhere. None if it still is here.
+#[cold]
+pub(super) fn moved_meanwhile(
+    cx: &Context<'_>,
+    client: &Client,
+    view: &mut View<'_>,
+    places: Vec<Place<'_>>,
+) -> Option<String> {
+    let (topology, query) = (cx.world.topology.as_ref()?, cx.open.as_ref()?);
+    let before = view.db();
+    let presence = || {
+        presence(places, |db, name| {
+            view.select(db);
+            let key = view.key(name);
+            view.exists(&key)
+        })
+    };
+    let text = baton_cluster::route(topology, query, presence).error_text(topology, audience(client));
+    view.select(before);
+    text
+}
+
+/// How many of these keys exist, each counted once.
+fn presence(mut places: Vec<Place<'_>>, mut exists: impl FnMut(DbIndex, &[u8]) -> bool) -> Presence {
+    places.sort_unstable();
+    places.dedup();
+    let existing = places.iter().filter(|(db, name)| exists(*db, name)).count();
+    Presence { existing, missing: places.len() - existing }
 }

@@ -12,7 +12,7 @@ use baton_store::View;
 
 use super::client::{Client, Watches};
 use super::context::{Context, Flow};
-use super::{count, dispatch, exec};
+use super::{count, dispatch, exec, routing};
 use crate::acl;
 use crate::clients::ClientId;
 use crate::node::{self, Outcome};
@@ -177,6 +177,13 @@ fn run_on_slots(
             cx.reveals(slots);
         }
         return Flow::Next;
+    }
+    if cx.open.is_some() {
+        let places = routing::queued_places(cx, client, queue);
+        if let Some(text) = routing::moved_meanwhile(cx, client, &mut view, places) {
+            exec::propagate_expired(cx, client.meta.id, &mut view);
+            return cx.reject(client, baton_commands::lookup(b"exec"), text.as_bytes());
+        }
     }
     client.out.array(queue.len());
     for (spec, args) in queue {

@@ -8,6 +8,7 @@ use super::client::{Client, Waiting};
 use super::{Now, Worker};
 use crate::clients::{ClientId, UnblockHow};
 use crate::control::Answer;
+use crate::migrate::Moved;
 use crate::shared::Shared;
 use crate::stats::{CommandStats, Count};
 
@@ -18,7 +19,12 @@ impl Worker {
     /// Ends a wait and goes on with the requests behind it. False if the connection is to end.
     pub(super) fn resume(&mut self, shared: &Arc<Shared>, client: &mut Client, now: Now) -> bool {
         self.set_waiting(client, Waiting::No);
-        self.run_buffered(shared, client, now) && self.send(shared, client)
+        let alive = self.run_buffered(shared, client, now);
+        // Where the request was refused, its keys need not be held any longer.
+        if client.waiting != Waiting::Hold {
+            client.moved = None;
+        }
+        alive && self.send(shared, client)
     }
 
     /// Ids of the connections that fulfil a condition, in order of arrival.
@@ -32,6 +38,17 @@ impl Worker {
         for id in self.waiters(|c| c.waiting == Waiting::Hold) {
             self.with(shared, id, |worker, client| worker.resume(shared, client, now));
         }
+    }
+
+    /// The keys of a connection's request were moved: it runs again.
+    pub(super) fn on_moved(&mut self, shared: &Arc<Shared>, id: ClientId, moved: Option<Box<Moved>>, now: Now) {
+        self.with(shared, id, |worker, client| {
+            if client.waiting != Waiting::Move {
+                return true;
+            }
+            client.moved = moved;
+            worker.resume(shared, client, now)
+        });
     }
 
     pub(super) fn on_notices(&mut self, shared: &Arc<Shared>) {

@@ -54,7 +54,9 @@ fn keys(view: &View<'_>, lines: &mut Lines) {
     lines.put("pubsub_channels", shared.pubsub.count(Kind::Channel));
     lines.put("pubsub_patterns", shared.pubsub.count(Kind::Pattern));
     lines.put("pubsubshard_channels", shared.pubsub.count(Kind::Shard));
-    lines.zeros(&["latest_fork_usec", "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys"]);
+    lines.zeros(&["latest_fork_usec", "total_forks"]);
+    lines.put("migrate_cached_sockets", view.shared.movers.kept());
+    lines.put("slave_expires_tracked_keys", 0);
     lines.zeros(&["active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses"]);
     lines.zeros(&["total_active_defrag_time", "current_active_defrag_time"]);
     lines.zeros(&["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"]);
