@@ -120,6 +120,12 @@ impl KeySpec {
         KeySpec { flags, begin, find: FindKeys::Range { last: 0, step: 1, limit: 0 }, notes: "" }
     }
 
+    /// The first half of what follows this word.
+    pub const fn halves_after(word: &'static str, start_from: i32, flags: KeyFlags) -> KeySpec {
+        let begin = BeginSearch::Keyword { word, start_from };
+        KeySpec { flags, begin, find: FindKeys::Range { last: -1, step: 1, limit: 2 }, notes: "" }
+    }
+
     /// The same with a remark.
     pub const fn notes(mut self, notes: &'static str) -> KeySpec {
         self.notes = notes;

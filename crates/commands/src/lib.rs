@@ -36,6 +36,7 @@ mod reply;
 mod scan_filter;
 mod set;
 mod spec;
+mod stream;
 mod string;
 mod table;
 mod wait;

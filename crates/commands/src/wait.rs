@@ -33,6 +33,9 @@ pub struct WaitFor {
     pub timeout: Option<Duration>,
     /// What it answers when the time has run out.
     pub nothing: Nothing,
+    /// Arguments that are others when it is run again: what they said meant something at the time when it began to wait.
+    /// Each with its place, in ascending order.
+    pub instead: Vec<(usize, Box<[u8]>)>,
 }
 
 /// How a command says that there was nothing.
@@ -55,7 +58,7 @@ impl Nothing {
 }
 
 impl Exec<'_, '_> {
-    /// Asks to be run again when a key changed; nothing may have been replied or changed yet.
+    /// Asks to be run again when a key changed; nothing may have been replied yet.
     pub(crate) fn wait(&mut self, wait: WaitFor) {
         match self.waits {
             Waits::Never => wait.nothing.write(self.out),
@@ -75,4 +78,14 @@ pub(crate) fn timeout_secs(arg: &[u8]) -> Result<Option<Duration>, Fail> {
         return Err(Fail::Text("ERR timeout is out of range"));
     }
     Ok((ms > 0.0).then(|| Duration::from_millis(ms as u64)))
+}
+
+/// A time to wait in milliseconds; none is for ever.
+pub(crate) fn timeout_ms(arg: &[u8]) -> Result<Option<Duration>, Fail> {
+    let ms = num::parse_i64(arg).ok_or(Fail::Text("ERR timeout is not an integer or out of range"))?;
+    let ms = u64::try_from(ms).map_err(|_| Fail::Text("ERR timeout is negative"))?;
+    if ms > i64::MAX as u64 / 2 {
+        return Err(Fail::Text("ERR timeout is out of range"));
+    }
+    Ok((ms > 0).then(|| Duration::from_millis(ms)))
 }

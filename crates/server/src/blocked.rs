@@ -207,6 +207,7 @@ mod tests {
             even_gone: false,
             timeout: None,
             nothing: Nothing::Null,
+            instead: Vec::new(),
         };
         let spec = baton_commands::lookup(b"blpop").expect("it is there");
         let names = names.iter().map(|name| (DbIndex(0), name.as_bytes().into())).collect();

@@ -6,6 +6,7 @@ use crate::fields::{Hash, HashRef};
 use crate::list::{List, ListRef};
 use crate::listpack::{Listpack, ListpackRef};
 use crate::set::{Intset, IntsetRef, Set, SetRef};
+use crate::stream::Stream;
 use crate::text::Str;
 use crate::zset::{ZSet, ZSetRef};
 
@@ -23,6 +24,8 @@ pub enum Value<'a> {
     Hash(HashRef<'a>),
     /// A sorted set.
     ZSet(ZSetRef<'a>),
+    /// A stream.
+    Stream(&'a Stream),
 }
 
 /// The type of a value.
@@ -39,6 +42,8 @@ pub enum ValueKind {
     Hash,
     /// A sorted set.
     ZSet,
+    /// A stream.
+    Stream,
 }
 
 /// A value of its own, of any type but string.
@@ -53,6 +58,8 @@ pub enum Collection {
     Hash(Hash),
     /// A sorted set.
     ZSet(ZSet),
+    /// A stream.
+    Stream(Stream),
 }
 
 /// What the bytes of a packed collection are.
@@ -193,6 +200,33 @@ impl CollectionType for ZSet {
     }
 }
 
+impl CollectionType for Stream {
+    const KIND: ValueKind = ValueKind::Stream;
+
+    fn into_collection(self) -> Collection {
+        Collection::Stream(self)
+    }
+
+    fn from_collection(collection: Collection) -> Option<Stream> {
+        match collection {
+            Collection::Stream(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
+    fn of(collection: &mut Collection) -> Option<&mut Stream> {
+        match collection {
+            Collection::Stream(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
+    /// A stream without entries still has its ids and groups.
+    fn is_gone(&self) -> bool {
+        false
+    }
+}
+
 impl<'a> Value<'a> {
     /// Its type.
     pub fn kind(&self) -> ValueKind {
@@ -202,6 +236,7 @@ impl<'a> Value<'a> {
             Value::Set(_) => ValueKind::Set,
             Value::Hash(_) => ValueKind::Hash,
             Value::ZSet(_) => ValueKind::ZSet,
+            Value::Stream(_) => ValueKind::Stream,
         }
     }
 
@@ -233,6 +268,7 @@ impl<'a> Value<'a> {
             Value::Set(set) => Some(Collection::Set(set.to_set())),
             Value::Hash(hash) => Some(Collection::Hash(hash.to_hash())),
             Value::ZSet(zset) => Some(Collection::ZSet(zset.to_zset())),
+            Value::Stream(stream) => Some(Collection::Stream(stream.clone())),
         }
     }
 }
@@ -246,6 +282,7 @@ impl ValueKind {
             ValueKind::Set => "set",
             ValueKind::Hash => "hash",
             ValueKind::ZSet => "zset",
+            ValueKind::Stream => "stream",
         }
     }
 }
@@ -258,6 +295,7 @@ impl Collection {
             Collection::Set(set) => Value::Set(set.as_ref()),
             Collection::Hash(hash) => Value::Hash(hash.as_ref()),
             Collection::ZSet(zset) => Value::ZSet(zset.as_ref()),
+            Collection::Stream(stream) => Value::Stream(stream),
         }
     }
 
@@ -273,6 +311,7 @@ impl Collection {
             Collection::Set(Set::Large(_)) => None,
             Collection::Hash(Hash::Large(_)) => None,
             Collection::ZSet(ZSet::Large(_)) => None,
+            Collection::Stream(_) => None,
         }
     }
 
@@ -294,6 +333,7 @@ impl Collection {
             Collection::Set(set) => set.heap_bytes(),
             Collection::Hash(hash) => hash.heap_bytes(),
             Collection::ZSet(zset) => zset.heap_bytes(),
+            Collection::Stream(stream) => stream.heap_bytes(),
         }
     }
 
@@ -321,6 +361,7 @@ impl Collection {
             Collection::Set(set) => CollectionType::is_gone(set),
             Collection::Hash(hash) => CollectionType::is_gone(hash),
             Collection::ZSet(zset) => CollectionType::is_gone(zset),
+            Collection::Stream(stream) => CollectionType::is_gone(stream),
         }
     }
 }

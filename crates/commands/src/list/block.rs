@@ -55,7 +55,7 @@ pub(crate) fn brpoplpush(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 
 /// Waits until one of the first keys is a list.
 fn wait(x: &mut Exec<'_, '_>, keys: usize, timeout: Option<Duration>, nothing: Nothing) {
-    x.wait(WaitFor { keys: 0..keys, kind: ValueKind::List, even_gone: false, timeout, nothing });
+    x.wait(WaitFor { keys: 0..keys, kind: ValueKind::List, even_gone: false, timeout, nothing, instead: Vec::new() });
 }
 
 fn blocking_pop(x: &mut Exec<'_, '_>, end: End) -> Result<(), Fail> {

@@ -23,6 +23,8 @@ mod replication;
 mod server;
 mod set;
 mod sort;
+mod stream;
+mod stream_groups;
 mod string;
 mod transactions;
 mod zset;
@@ -43,6 +45,8 @@ pub(crate) static FAMILIES: &[&[CommandSpec]] = &[
     zset_many::COMMANDS,
     geo::COMMANDS,
     geo_radius::COMMANDS,
+    stream::COMMANDS,
+    stream_groups::COMMANDS,
     generic::COMMANDS,
     sort::COMMANDS,
     dump::COMMANDS,

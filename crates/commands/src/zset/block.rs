@@ -32,7 +32,7 @@ pub(crate) fn bzmpop(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 /// Waits until one of the first keys is a sorted set.
 fn wait(x: &mut Exec<'_, '_>, keys: usize, timeout: Option<Duration>) {
     let (kind, nothing) = (ValueKind::ZSet, Nothing::NullArray);
-    x.wait(WaitFor { keys: 0..keys, kind, even_gone: false, timeout, nothing });
+    x.wait(WaitFor { keys: 0..keys, kind, even_gone: false, timeout, nothing, instead: Vec::new() });
 }
 
 fn blocking_pop(x: &mut Exec<'_, '_>, end: End) -> Result<(), Fail> {

@@ -42,6 +42,7 @@ impl Client {
     pub(crate) fn direct(&mut self, line: &str) {
         match line.split_once(' ') {
             Some(("sleep", ms)) => self.now.0 += ms.parse::<u64>().expect("milliseconds"),
+            Some(("stream-node-max-entries", n)) => self.env.limits.stream_node_entries = n.parse().expect("a number"),
             _ if line == "resp3" => self.out.proto = Proto::V3,
             _ => panic!("unknown direction {line:?}"),
         }

@@ -1,6 +1,6 @@
 //! Requests with their replies and effects, recorded from 9.1.2 and its replication stream, run again in process.
 //!
-//! `> request`, `< reply`, `= effect`, `! sleep ms`, `! resp3`. `{+n}` in an effect is the time of the request plus `n` ms.
+//! `> request`, `< reply`, `= effect`, `! sleep ms`, `! resp3`, `! stream-node-max-entries n`. `{+n}` in an effect is the time of the request plus `n` ms.
 
 use crate::runner::Client;
 
@@ -48,5 +48,6 @@ transcripts! {
     zset zset_algebra
     hash hash_resp3 hash_expire hgetdel
     geo geo_search
+    stream stream_trim stream_groups
     generic dump expire keyspace sort
 }

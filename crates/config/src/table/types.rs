@@ -3,8 +3,6 @@
 use crate::directive::{Directive, NAT32, NAT64, Unit, int, memory};
 use crate::id::Id;
 
-const NOTE: &str = "this type is not available yet";
-
 const fn entries(id: Id, name: &'static str, default: &'static str, doc: &'static str) -> Directive {
     int(id, name, default, NAT64, Unit::Count, doc)
 }
@@ -43,14 +41,12 @@ pub(super) const TABLE: &[Directive] = &[
         .alias("zset-max-ziplist-entries"),
     bytes(Id::ZsetMaxListpackValue, "zset-max-listpack-value", "64", "Longest member of a packed sorted set.")
         .alias("zset-max-ziplist-value"),
-    bytes(Id::HllSparseMaxBytes, "hll-sparse-max-bytes", "3000", "Longest sparse HyperLogLog.").accepted(NOTE),
-    bytes(Id::StreamNodeMaxBytes, "stream-node-max-bytes", "4096", "Longest node of a stream; 0 is no limit.")
-        .accepted(NOTE),
+    bytes(Id::HllSparseMaxBytes, "hll-sparse-max-bytes", "3000", "Longest sparse HyperLogLog."),
+    bytes(Id::StreamNodeMaxBytes, "stream-node-max-bytes", "4096", "Longest node of a stream; 0 is no limit."),
     entries(
         Id::StreamNodeMaxEntries,
         "stream-node-max-entries",
         "100",
         "Most entries of a stream node; 0 is no limit.",
-    )
-    .accepted(NOTE),
+    ),
 ];

@@ -4,6 +4,7 @@
 mod hash;
 mod list;
 mod set;
+mod stream;
 mod zset;
 
 use std::borrow::Cow;
@@ -34,6 +35,7 @@ pub(crate) fn reader_of(number: u8) -> Option<Box<dyn CollectionReader>> {
         .or_else(|| set::reader_of(number))
         .or_else(|| hash::reader_of(number))
         .or_else(|| zset::reader_of(number))
+        .or_else(|| stream::reader_of(number))
 }
 
 /// The number of the type as which a value is written.
@@ -44,6 +46,7 @@ pub(crate) fn type_number(value: &Value<'_>, target: VersionTarget) -> u8 {
         Value::Set(set) => set::type_written(*set, target),
         Value::Hash(hash) => hash::type_written(*hash),
         Value::ZSet(zset) => zset::type_number(*zset),
+        Value::Stream(_) => stream::type_written(target),
         _ => unreachable!("every kind of value has a form in files"),
     }
 }
@@ -64,6 +67,7 @@ pub(crate) fn push_value(out: &mut Vec<u8>, strings: &mut StringEncoder, value: 
         Value::Set(set) => set::push(out, strings, *set, target),
         Value::Hash(hash) => hash::push(out, strings, *hash),
         Value::ZSet(zset) => zset::push(out, strings, *zset),
+        Value::Stream(stream) => stream::push(out, strings, stream, target),
         _ => unreachable!("every kind of value has a form in files"),
     }
 }

@@ -4,4 +4,5 @@ mod collections;
 mod golden;
 mod properties;
 mod real_files;
+mod streams;
 mod support;

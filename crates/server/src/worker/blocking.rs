@@ -57,13 +57,23 @@ pub(super) fn enter(
         client.out.proto,
         !client.no_touch,
         spec,
-        OwnedArgs::from(args),
+        args_of(args, &wait.instead),
         wait,
         names,
     ));
     cx.shared.blocked.enter(&waiter);
     client.blocked = Some(waiter);
     Flow::Wait(Waiting::Keys { deadline })
+}
+
+/// The arguments with which a command is run again.
+fn args_of(args: Args<'_>, instead: &[(usize, Box<[u8]>)]) -> OwnedArgs {
+    if instead.is_empty() {
+        return OwnedArgs::from(args);
+    }
+    let other = |at: usize| instead.iter().find(|(place, _)| *place == at).map(|(_, text)| &text[..]);
+    let words: Vec<&[u8]> = args.iter().enumerate().map(|(at, arg)| other(at).unwrap_or(arg)).collect();
+    OwnedArgs::from_slices(&words)
 }
 
 impl Context<'_> {

@@ -60,6 +60,13 @@ impl<'a> ListpackRef<'a> {
         element::read(self.0, place.0).0
     }
 
+    /// The element at a place, and the place behind it, which may be [`ListpackRef::end`].
+    #[inline]
+    pub fn read(self, place: Place) -> (Str<'a>, Place) {
+        let (text, next) = element::read(self.0, place.0);
+        (text, Place(next))
+    }
+
     /// The first place.
     #[inline]
     pub fn first(self) -> Option<Place> {

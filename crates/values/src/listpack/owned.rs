@@ -153,6 +153,22 @@ impl Listpack {
         self.recount();
     }
 
+    /// Adds several elements behind the last one; each is given in its canonical form.
+    pub(crate) fn extend<'t>(&mut self, texts: impl Iterator<Item = Str<'t>> + Clone) {
+        let (count, bytes) =
+            texts.clone().fold((0, 0), |(count, bytes), text| (count + 1, bytes + element::size(text)));
+        self.make_room(bytes);
+        self.0.pop();
+        texts.for_each(|text| element::write(&mut self.0, text));
+        self.0.push(END);
+        self.finish(count);
+    }
+
+    /// Gives room back that is not used: nothing is added any more.
+    pub(crate) fn fit(&mut self) {
+        self.0.shrink_to_fit();
+    }
+
     fn splice(&mut self, range: std::ops::Range<usize>, text: Str<'_>, more: isize) {
         let (old, new) = (range.len(), element::size(text));
         self.make_room(new.saturating_sub(old));

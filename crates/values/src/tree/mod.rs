@@ -11,10 +11,12 @@
 
 mod edit;
 mod node;
+mod sorted;
 
 use triomphe::Arc;
 
 use node::Node;
+pub(crate) use sorted::{Item, Sorted};
 
 /// A run of elements in a tree.
 pub(crate) trait Leaf: Clone + Default {

@@ -7,7 +7,7 @@
 use baton_base::{Slot, WallMs, double};
 use baton_resp::Args;
 use baton_store::{DbIndex, Entry, Expiry, Store, Value};
-use baton_values::Scored;
+use baton_values::{Scored, StreamId};
 
 use super::sha1::{BYTES, sha1};
 use crate::worker::client::Client;
@@ -64,6 +64,16 @@ impl Digest {
             Value::ZSet(zset) => {
                 self.mix(&3u32.to_be_bytes());
                 zset.iter_from(0).for_each(|element| self.add(&of_scored(element)));
+            }
+            Value::Stream(stream) => {
+                self.mix(&6u32.to_be_bytes());
+                for entry in stream.range(StreamId::MIN, StreamId::MAX) {
+                    self.mix(format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
+                    for (name, value) in entry.fields() {
+                        self.mix(name.bytes(&mut scratch));
+                        self.mix(value.bytes(&mut scratch));
+                    }
+                }
             }
             _ => unreachable!("every kind of value has a signature"),
         }
@@ -125,7 +135,7 @@ pub(super) fn values(cx: &Context<'_>, client: &mut Client, names: Args<'_>) {
 #[cfg(test)]
 mod tests {
     use baton_store::{Expire, StoreSettings, Str};
-    use baton_values::{Collection, Hash, Limits, Set, ZSet};
+    use baton_values::{Collection, Hash, Limits, Set, Stream, ZSet};
 
     use super::*;
 
@@ -198,7 +208,7 @@ mod tests {
         assert_eq!(of("large"), "b5b156299fb230a9ec5f89f0cfd424ea631ccc0e");
     }
 
-    /// `SADD i 3 1 2`, `SADD p a 1 hello`, `HSET h f v n 12`, on Valkey 9.1.2.
+    /// `SADD i 3 1 2`, `SADD p a 1 hello`, `HSET h f v n 12`, `XADD s 1-1 a b`, `XADD s 1-2 a c`, on Valkey 9.1.2.
     #[test]
     fn collections_equal_upstreams() {
         let limits = Limits::default();
@@ -218,5 +228,10 @@ mod tests {
         hash.set(Str::Bytes(b"f"), Str::Bytes(b"v"), &limits);
         hash.set(Str::Bytes(b"n"), Str::Int(12), &limits);
         assert_eq!(digest(Value::Hash(hash.as_ref())), "76d7ce7d8cb69c65ddb54b94589fa9396351461b");
+        let mut stream = Stream::default();
+        assert_eq!(digest(Value::Stream(&stream)), "06bd01623de1d087bbd377851096317b1af476a2");
+        stream.append(StreamId::new(1, 1), &[b"a", b"b"], &limits);
+        stream.append(StreamId::new(1, 2), &[b"a", b"c"], &limits);
+        assert_eq!(digest(Value::Stream(&stream)), "328ae05aa595d11cec8fa7b982a6d93a8702686a");
     }
 }
