@@ -4,7 +4,7 @@
 use baton_store::{Key, Missing};
 use baton_values::{Stream, StreamId};
 
-use super::read::{Behind, Request};
+use super::read::{Behind, Request, has_behind};
 use super::reply::{self, id_text};
 use crate::effects::Effects;
 use crate::event::EventClass;
@@ -27,7 +27,7 @@ pub(super) fn prepare(
     let Some(entry) = x.view.peek(key) else { return Ok(false) };
     let stream = super::stream_of(&entry)?;
     let delivered = stream.group(group).map_or(StreamId::MAX, |group| group.last_id);
-    Ok(behind != Behind::Delivered || stream.last().is_some_and(|last| last.id > delivered))
+    Ok(behind != Behind::Delivered || has_behind(stream, delivered))
 }
 
 /// Notes that a consumer was seen, and makes it if it is new; tells whether it is.

@@ -56,14 +56,6 @@ fn check(x: &mut Exec<'_, '_>, key: &Key<'_>, group: Option<&[u8]>) -> Result<()
     }
 }
 
-/// The id that an argument means for a stream.
-fn id_in(text: &[u8], stream: Option<&Stream>) -> Result<StreamId, Fail> {
-    match text {
-        b"$" => Ok(stream.map_or(StreamId::MIN, Stream::last_id)),
-        _ => ids::id(text, 0),
-    }
-}
-
 /// XGROUP CREATE key group id | $ [MKSTREAM] [ENTRIESREAD entries-read].
 pub(crate) fn xgroup_create(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let options = Options::parse(x, true)?;
@@ -73,7 +65,10 @@ pub(crate) fn xgroup_create(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     if stream.is_none() && !options.make_stream {
         return Err(NO_KEY);
     }
-    let last_id = id_in(x.args.at(4), stream)?;
+    let last_id = match x.args.at(4) {
+        b"$" => stream.map_or(StreamId::MIN, Stream::last_id),
+        text => ids::id(text, 0)?,
+    };
     x.notify_if_new(&key);
     let is_new = x.view.edit(&key, Missing::Create, |stream: &mut Stream| {
         let is_new = stream.create_group(name, last_id, options.entries_read);
@@ -92,15 +87,15 @@ pub(crate) fn xgroup_setid(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let options = Options::parse(x, false)?;
     let (key, name) = (x.key(0, 2), x.args.at(3));
     check(x, &key, Some(name))?;
-    let text = x.args.at(4);
-    let done = x.view.edit(&key, Missing::Skip, |stream: &mut Stream| match id_in(text, Some(stream)) {
-        Ok(id) => {
-            stream.edit_group(name, |group| (group.last_id, group.entries_read) = (id, options.entries_read));
-            (1, Ok(()))
-        }
-        Err(fail) => (0, Err(fail)),
+    let id = match x.args.at(4) {
+        b"$" => None,
+        text => Some(ids::bound(text, 0)?),
+    };
+    x.view.edit(&key, Missing::Skip, |stream: &mut Stream| {
+        let last_id = id.unwrap_or(stream.last_id());
+        stream.edit_group(name, |group| (group.last_id, group.entries_read) = (last_id, options.entries_read));
+        (1, ())
     })?;
-    done.unwrap_or(Ok(()))?;
     x.notify(EventClass::STREAM, "xgroup-setid", &key);
     x.out.ok();
     Ok(())

@@ -69,7 +69,8 @@ pub(super) fn interval_end(text: &[u8]) -> Result<StreamId, Fail> {
     }
 }
 
-fn bound(text: &[u8], seq: u64) -> Result<StreamId, Fail> {
+/// An id, or `-` for the lowest and `+` for the highest.
+pub(super) fn bound(text: &[u8], seq: u64) -> Result<StreamId, Fail> {
     match text {
         b"-" => Ok(StreamId::MIN),
         b"+" => Ok(StreamId::MAX),

@@ -70,7 +70,7 @@ fn facts(out: &mut Out, stream: &Stream) {
     out.bulk(b"entries-added");
     out.int(stream.entries_added() as i64);
     out.bulk(b"recorded-first-entry-id");
-    reply::id(out, stream.first().map_or(StreamId::MIN, |first| first.id));
+    reply::id(out, stream.first_id());
 }
 
 fn full_lists(out: &mut Out, stream: &Stream, count: usize) {

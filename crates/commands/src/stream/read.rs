@@ -162,7 +162,7 @@ pub(crate) fn xread(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         if matches!(x.args.at(at), b"$" | b"+") {
             instead.push((at, Box::from(&reply::id_text(id)[..])));
         }
-        if stream.and_then(Stream::last).is_some_and(|last| last.id > id) {
+        if stream.is_some_and(|stream| has_behind(stream, id)) {
             found.push(nth);
         }
         behind.push(id);
@@ -182,6 +182,11 @@ pub(crate) fn xread(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     Ok(())
 }
 
+/// Whether there is an entry behind an id.
+pub(super) fn has_behind(stream: &Stream, id: StreamId) -> bool {
+    stream.last_id() > id && stream.last().is_some_and(|last| last.id > id)
+}
+
 /// XREADGROUP GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...].
 pub(crate) fn xreadgroup(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let request = Request::parse(x.args, true)?;
@@ -199,25 +204,23 @@ pub(crate) fn xreadgroup(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         }
         behind.push(behind_in_group(x.args.at(request.id_at(nth)))?);
     }
-    let mut found = Vec::new();
-    for (nth, behind) in behind.iter().enumerate() {
+    // One after the other: what a stream has twice in the list is given away the first time.
+    let (start, mut found) = (x.out.buf.len(), 0);
+    for (nth, behind) in behind.into_iter().enumerate() {
         let key = x.key(nth, request.first + nth);
-        if deliver::prepare(x, &key, group, consumer, &request, *behind)? {
-            found.push(nth);
+        if !deliver::prepare(x, &key, group, consumer, &request, behind)? {
+            continue;
         }
-    }
-    if found.is_empty() {
-        request.found_nothing(x, true, Vec::new());
-        return Ok(());
-    }
-    reply::keyed(x.out, found.len());
-    for nth in found {
-        let key = x.key(nth, request.first + nth);
+        found += 1;
         reply::key(x.out, key.bytes);
-        match behind[nth] {
+        match behind {
             Behind::Id(id) => deliver::history(x, &key, group, consumer, &request, id)?,
             Behind::Delivered => deliver::new(x, &key, group, consumer, &request)?,
         }
+    }
+    match found {
+        0 => request.found_nothing(x, true, Vec::new()),
+        _ => reply::put_before(x.out, start, |out| reply::keyed(out, found)),
     }
     Ok(())
 }

@@ -38,11 +38,16 @@ pub(super) fn counted<R>(out: &mut Out, write: impl FnOnce(&mut Out, &mut usize)
     let start = out.buf.len();
     let mut count = 0;
     let result = write(out, &mut count);
+    put_before(out, start, |out| out.array(count));
+    result
+}
+
+/// Puts what `write` writes before what was written since the buffer was so long.
+pub(super) fn put_before(out: &mut Out, start: usize, write: impl FnOnce(&mut Out)) {
     let end = out.buf.len();
-    out.array(count);
+    write(out);
     let head = out.buf.len() - end;
     out.buf[start..].rotate_right(head);
-    result
 }
 
 /// Entries, `max` of them at most.

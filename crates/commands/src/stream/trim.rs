@@ -91,7 +91,7 @@ impl TrimOptions {
         let threshold = match self.to? {
             TrimTo::Len(_) => IdText::from_slice(itoa::Buffer::new().format(stream.len()).as_bytes()),
             // Of a stream without entries nothing is to be left.
-            TrimTo::Id(_) => id_text(stream.first().map_or(StreamId::MAX, |first| first.id)),
+            TrimTo::Id(_) => id_text(if stream.is_empty() { StreamId::MAX } else { stream.first_id() }),
         };
         Some(ExactTrim { approximately_at, threshold_at: self.threshold_at, threshold })
     }

@@ -48,6 +48,6 @@ transcripts! {
     zset zset_algebra
     hash hash_resp3 hash_expire hgetdel
     geo geo_search
-    stream stream_trim stream_groups
+    stream stream_trim stream_groups stream_progress stream_resp3
     generic dump expire keyspace sort
 }

@@ -31,7 +31,7 @@ pub(super) fn push(out: &mut Vec<u8>, strings: &mut StringEncoder, stream: &Stre
     }
     push_length(out, stream.len());
     push_id(out, stream.last_id());
-    push_id(out, stream.first().map_or(StreamId::MIN, |first| first.id));
+    push_id(out, stream.first_id());
     push_id(out, stream.max_deleted_id());
     push_length(out, stream.entries_added());
     push_length(out, stream.group_count());

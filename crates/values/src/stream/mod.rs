@@ -29,6 +29,8 @@ const RADIX_COUNTED_MAX: usize = 64;
 pub struct Stream {
     nodes: Tree<NodeLeaf>,
     node_count: u64,
+    /// The id of the first entry; the lowest id if there is none.
+    first_id: StreamId,
     last_id: StreamId,
     max_deleted_id: StreamId,
     entries_added: u64,
@@ -70,6 +72,11 @@ impl Stream {
     /// The nodes: the id from which those of a node are counted, and its bytes (rdb 6).
     pub fn nodes(&self) -> impl Iterator<Item = (StreamId, ListpackRef<'_>)> {
         self.nodes.leaves_from(0).map(|found| (found.leaf.base(), found.leaf.pack()))
+    }
+
+    /// The id of the first entry; the lowest id if there is none.
+    pub fn first_id(&self) -> StreamId {
+        self.first_id
     }
 
     /// The highest id that was ever given to an entry, or a higher one that was set.
@@ -153,8 +160,16 @@ impl Stream {
             self.nodes.push_leaf(id, NodeLeaf::new(id, fields));
             self.node_count += 1;
         }
+        if self.len() == 1 {
+            self.first_id = id;
+        }
         self.last_id = id;
         self.entries_added += 1;
+    }
+
+    /// Looks for the first entry again, after entries went.
+    fn settle_first(&mut self) {
+        self.first_id = self.first().map_or(StreamId::MIN, |first| first.id);
     }
 
     /// Deletes an entry; false if there is none with this id.
@@ -171,6 +186,9 @@ impl Stream {
         );
         self.node_count -= u64::from(is_gone);
         self.max_deleted_id = self.max_deleted_id.max(id);
+        if id == self.first_id {
+            self.settle_first();
+        }
         true
     }
 
@@ -186,6 +204,9 @@ impl Stream {
         self.nodes.push_leaf(base, node);
         self.node_count += 1;
         self.last_id = last;
+        if self.node_count == 1 {
+            self.settle_first();
+        }
         Ok(())
     }
 

@@ -10,28 +10,26 @@ impl Stream {
         if self.entries_added == 0 {
             return Some(0);
         }
-        let first = match self.first() {
-            Some(first) => first.id,
-            None if id <= self.last_id => return Some(self.entries_added),
-            None => StreamId::MIN,
-        };
+        if self.is_empty() && id <= self.last_id {
+            return Some(self.entries_added);
+        }
         if id >= self.last_id {
             return (id == self.last_id).then_some(self.entries_added);
         }
         // With nothing deleted behind the first entry, the entries before it are those that are not there.
-        let is_whole = self.max_deleted_id == StreamId::MIN || self.max_deleted_id < first;
+        let is_whole = self.max_deleted_id == StreamId::MIN || self.max_deleted_id < self.first_id;
         let gone = self.entries_added.checked_sub(self.len())?;
         match id {
             _ if !is_whole => None,
-            _ if id < first => Some(gone),
-            _ if id == first => Some(gone + 1),
+            _ if id < self.first_id => Some(gone),
+            _ if id == self.first_id => Some(gone + 1),
             _ => None,
         }
     }
 
     /// Whether an entry behind this id was deleted.
     pub fn has_deleted_behind(&self, id: StreamId) -> bool {
-        let is_among = self.first().is_some_and(|first| first.id <= self.max_deleted_id);
+        let is_among = !self.is_empty() && self.first_id <= self.max_deleted_id;
         is_among && self.max_deleted_id != StreamId::MIN && id <= self.max_deleted_id
     }
 
@@ -50,8 +48,10 @@ impl Stream {
     /// How many entries a group will have read when it gets the one with this id, the first behind `last_id`, after it has
     /// read `read` up to there; none if nobody can tell.
     pub fn read_up_to(&self, last_id: StreamId, read: Option<u64>, id: StreamId) -> Option<u64> {
+        // Trimmed entries were never read, but count.
+        let is_next = last_id >= self.first_id;
         match read {
-            Some(read) if !self.has_deleted_behind(last_id) => Some(read.saturating_add(1)),
+            Some(read) if is_next && !self.has_deleted_behind(last_id) => Some(read.saturating_add(1)),
             read if self.entries_added == 0 => read,
             _ => self.added_up_to(id),
         }

@@ -54,9 +54,10 @@ fn check(stream: &Stream, twin: &Twin) {
     assert_eq!(stream.node_count(), stream.nodes().count() as u64);
     assert_eq!((stream.last_id(), stream.entries_added()), (twin.last_id, twin.added));
     assert_eq!(stream.max_deleted_id(), twin.max_deleted_id);
+    assert_eq!(stream.first_id(), twin.entries.keys().next().copied().unwrap_or_default());
     let again = reloaded(stream);
     assert_eq!(all(&again), entries);
-    assert_eq!(again.node_count(), stream.node_count());
+    assert_eq!((again.node_count(), again.first_id()), (stream.node_count(), stream.first_id()));
 }
 
 #[derive(Clone, Debug)]

@@ -55,6 +55,10 @@ impl Stream {
             }
             break;
         }
-        before - self.len()
+        let removed = before - self.len();
+        if removed > 0 {
+            self.settle_first();
+        }
+        removed
     }
 }
