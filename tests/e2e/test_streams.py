@@ -129,8 +129,8 @@ def test_the_same_commands_leave_the_same_effects(start):
         return texts
 
     assert without_times(batons[0]) == without_times(valkeys[0])
-    assert without_times(batons[1]) == without_times(batons[0])
-    assert without_times(valkeys[1]) == without_times(valkeys[0])
+    # A replica is not told that a consumer read once more what it has already: not by upstream either.
+    assert without_times(batons[1]) == without_times(valkeys[1])
 
 
 def commands(chance, number):

@@ -13,6 +13,10 @@ impl Stream {
         if self.is_empty() && id <= self.last_id {
             return Some(self.entries_added);
         }
+        // Entries up to an id before a deleted one may be deleted, too, but before the lowest id there are none.
+        if id != StreamId::MIN && id < self.max_deleted_id {
+            return None;
+        }
         if id >= self.last_id {
             return (id == self.last_id).then_some(self.entries_added);
         }
