@@ -31,10 +31,10 @@ impl Stream {
         }
     }
 
-    /// Whether an entry behind this id was deleted.
+    /// Whether an entry behind this id may have been deleted one by one. Where the first entry is does not matter, as upstream
+    /// has it: entries that were trimmed later may have been among them.
     pub fn has_deleted_behind(&self, id: StreamId) -> bool {
-        let is_among = !self.is_empty() && self.first_id <= self.max_deleted_id;
-        is_among && self.max_deleted_id != StreamId::MIN && id <= self.max_deleted_id
+        !self.is_empty() && self.max_deleted_id != StreamId::MIN && id <= self.max_deleted_id
     }
 
     /// How many entries a group has not read yet; none if nobody can tell.
