@@ -36,9 +36,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const GREETING_BYTES_MAX: usize = 64 * 1024;
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Whether nothing of this connection's state would get lost on the way.
+/// Whether nothing of this connection's state would get lost on the way. It is carried with the credentials of replication, so one
+/// that may not do everything here is not carried: it might get more there.
 pub fn can_carry(client: &Client) -> bool {
-    client.transaction.is_none()
+    client.who.is_free
+        && client.transaction.is_none()
         && client.watches.is_none()
         && client.subscriptions.is_none()
         && client.held.is_empty()
