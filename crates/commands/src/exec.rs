@@ -106,6 +106,8 @@ pub struct Env {
     pub bulk_bytes_max: u64,
     /// Whether eviction counts frequency (`maxmemory-policy *-lfu`) instead of idle time.
     pub lfu: bool,
+    /// Minutes after which a frequency counter loses one (`lfu-decay-time`).
+    pub lfu_decay_minutes: u32,
     /// Whether the node is part of a cluster.
     pub cluster: bool,
     /// Classes of keyspace events that somebody may listen to.
@@ -126,6 +128,7 @@ impl Default for Env {
             lazy: LazyFree::default(),
             bulk_bytes_max: 512 << 20,
             lfu: false,
+            lfu_decay_minutes: 1,
             cluster: false,
             events: EventClass::empty(),
             limits: Limits::default(),

@@ -48,6 +48,12 @@ fn apply(shared: &Arc<Shared>, old: &Settings, new: &Settings, id: Id) -> Result
             let failed = |_| "Failed to bind to specified addresses.".to_owned();
             shared.listeners.rebind(old, new, &shared.log).map_err(failed)?;
         }
+        Id::MaxMemory | Id::MaxMemoryPolicy | Id::LfuLogFactor | Id::LfuDecayTime => {
+            crate::eviction::configure(&shared.store, new);
+            if id == Id::MaxMemory {
+                warn_of_little(shared, new.uint(Id::MaxMemory));
+            }
+        }
         Id::MaxClients => return fit_open_files(new.uint(Id::MaxClients)),
         Id::Dir => {
             let moved = std::env::set_current_dir(text_of(new, Id::Dir));
@@ -56,6 +62,18 @@ fn apply(shared: &Arc<Shared>, old: &Settings, new: &Settings, id: Id) -> Result
         _ => {}
     }
     Ok(())
+}
+
+/// Says so where a new limit is below what is used already.
+fn warn_of_little(shared: &Shared, max: u64) {
+    let used = shared.memory_used();
+    if max > 0 && used > max {
+        shared.log.warning(&format!(
+            "WARNING: the new maxmemory value set via CONFIG SET ({max}) is smaller than the current memory usage ({used}). \
+             This will result in key eviction and/or the inability to accept new write commands depending on the \
+             maxmemory-policy."
+        ));
+    }
 }
 
 fn fit_open_files(clients: u64) -> Result<(), String> {

@@ -4,25 +4,8 @@
 use baton_base::WallMs;
 use baton_config::{Id, MaxMemoryPolicy, RdbVersionCheck, Settings};
 use baton_rdb::{DecoderOptions, EncoderOptions, Entry, VersionPolicy, VersionTarget};
-use baton_store::{DbIndex, Expire, Key, Store, View};
+use baton_store::{DbIndex, Entry as Found, Expire, Key, SnapshotItem, Store, View};
 use baton_values::{Limits, ListNodeLimit, Str, Value};
-
-/// What is written of an entry beside its value.
-#[derive(Clone, Copy, Debug)]
-pub struct Beside {
-    /// Its database.
-    pub db: DbIndex,
-    /// When it expires.
-    pub expire_at: Option<WallMs>,
-    /// Seconds since its last access, where snapshots carry that.
-    pub idle_secs: Option<u64>,
-}
-
-/// An entry of the store as it stands in a file.
-pub fn to_file<'a>(key: &'a [u8], value: Value<'a>, beside: Beside) -> Entry<'a> {
-    let Beside { db, expire_at, idle_secs } = beside;
-    Entry { db: db.0, key, value, expire_at, idle_secs, frequency: None }
-}
 
 /// Writes an entry of a file to its key, replacing what was there, whatever its expiry.
 pub fn to_store(view: &mut View<'_>, key: &Key<'_>, entry: &Entry<'_>) {
@@ -36,6 +19,9 @@ pub fn to_store(view: &mut View<'_>, key: &Key<'_>, entry: &Entry<'_>) {
     if let Some(secs) = entry.idle_secs {
         view.set_idle(key, secs);
     }
+    if let Some(count) = entry.frequency {
+        view.set_frequency(key, count);
+    }
 }
 
 /// What the log says of an entry without elements, which is left out (rdb 4.1).
@@ -43,9 +29,53 @@ pub fn empty_key_line(key: &[u8]) -> String {
     format!("rdbLoadObject skipping empty key: {}", String::from_utf8_lossy(key))
 }
 
-/// Whether snapshots carry idle times: only where eviction follows recency (rdb 1).
-pub fn keeps_idle(settings: &Settings) -> bool {
-    matches!(settings.choice(), MaxMemoryPolicy::AllKeysLru | MaxMemoryPolicy::VolatileLru)
+/// What snapshots carry of accesses: what eviction goes by (rdb 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessKept {
+    /// Nothing.
+    Nothing,
+    /// How long each key was not used.
+    Idle,
+    /// How often each key was used.
+    Frequency {
+        /// Minutes after which a counter loses one.
+        decay_minutes: u32,
+    },
+}
+
+impl AccessKept {
+    /// What the settings say.
+    pub fn of(settings: &Settings) -> AccessKept {
+        match settings.choice() {
+            MaxMemoryPolicy::AllKeysLru | MaxMemoryPolicy::VolatileLru => AccessKept::Idle,
+            MaxMemoryPolicy::AllKeysLfu | MaxMemoryPolicy::VolatileLfu => {
+                AccessKept::Frequency { decay_minutes: u32::try_from(settings.int(Id::LfuDecayTime)).unwrap_or(0) }
+            }
+            _ => AccessKept::Nothing,
+        }
+    }
+
+    /// An entry of a walk as it stands in a file.
+    pub fn of_walk(self, item: SnapshotItem<'_>) -> Entry<'_> {
+        let (idle_secs, frequency) = match self {
+            AccessKept::Nothing => (None, None),
+            AccessKept::Idle => (Some(item.idle_secs), None),
+            AccessKept::Frequency { decay_minutes } => (None, Some(item.frequency(decay_minutes))),
+        };
+        let SnapshotItem { db, key, value, expire_at, .. } = item;
+        Entry { db: db.0, key, value, expire_at, idle_secs, frequency }
+    }
+
+    /// An entry of the store, at this time, as it stands in a file.
+    pub fn of_store<'a>(self, db: DbIndex, key: &'a [u8], entry: &Found<'a>, now: WallMs) -> Entry<'a> {
+        let (idle_secs, frequency) = match self {
+            AccessKept::Nothing => (None, None),
+            AccessKept::Idle => (Some(entry.idle_secs_at(now)), None),
+            AccessKept::Frequency { decay_minutes } => (None, Some(entry.frequency(now, decay_minutes))),
+        };
+        let Found { value, expire_at, .. } = *entry;
+        Entry { db: db.0, key, value, expire_at, idle_secs, frequency }
+    }
 }
 
 /// How a snapshot of this version is written.

@@ -37,6 +37,15 @@ pub fn publish_expired<'a>(
     }
 }
 
+/// Publishes what happened to a key; for those who run no command.
+pub fn publish_key(shared: &Shared, classes: EventClass, class: EventClass, name: &str, key: &(DbIndex, Box<[u8]>)) {
+    if classes.contains(class) {
+        for (to, push) in messages(shared, classes, key.0, name, &key.1) {
+            shared.deliver(to, push);
+        }
+    }
+}
+
 /// Publishes what a command of the primary did to keys: listeners here hear of changes as those there do.
 pub fn publish_replicated(shared: &Shared, classes: EventClass, events: &[Event]) {
     for event in events {

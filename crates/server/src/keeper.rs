@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use baton_base::{Mono, Slot, WallMs};
 use baton_config::Id;
-use baton_store::{DbIndex, Expired, ExpiredElements, Expiry};
+use baton_store::{DbIndex, Expired, ExpiredElements, Expiry, ViewOutcome};
 use mio::{Events, Poll, Token};
 
 use crate::conn::Conn;
+use crate::eviction::{Evictor, Room};
 use crate::shared::Shared;
 use crate::worker::WorkerMessage;
 
@@ -21,6 +22,8 @@ use crate::worker::WorkerMessage;
 const EXPIRE_STEP: usize = 64;
 /// Longest stay of the expiry in one tick.
 const EXPIRE_BUDGET: Duration = Duration::from_millis(5);
+/// Longest stay of the eviction in one tick, about.
+const EVICT_BUDGET: Duration = Duration::from_millis(5);
 const ACCEPTS_PER_TURN: usize = 1000;
 
 /// The thread.
@@ -32,6 +35,7 @@ pub struct Keeper {
     next_slot: usize,
     sample: Sample,
     expired_unit: baton_journal::Unit,
+    evictor: Evictor,
 }
 
 /// Totals at the last sample of rates.
@@ -59,6 +63,7 @@ impl Keeper {
             next_slot: 0,
             sample: Sample { at: now, ..Sample::default() },
             expired_unit: baton_journal::Unit::new(),
+            evictor: Evictor::new(now.as_micros()),
         }
     }
 
@@ -132,6 +137,7 @@ impl Keeper {
         let clock = self.shared.clock;
         self.expire();
         let expired = clock.mono().since(now);
+        self.make_room();
         self.shared.stats.expire_micros.add(expired.as_micros() as u64);
         if now.since(self.sample.at) >= Duration::from_secs(1) {
             self.take_sample(now);
@@ -165,9 +171,24 @@ impl Keeper {
         stats.turns_per_sec.set(rate(next.turns, old.turns));
         let turns = next.turns.saturating_sub(old.turns).max(1);
         stats.turn_micros_mean.set(next.turn_micros.saturating_sub(old.turn_micros) / turns);
-        let used = crate::os_memory::used_bytes();
+        let used = self.shared.memory_used();
         stats.memory_peak.raise(used);
         self.sample = next;
+    }
+
+    /// Evicts keys where too much memory is used though no command comes that would make room.
+    fn make_room(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let began = shared.clock.mono();
+        let mut room = Room::Soon;
+        while room == Room::Soon && shared.clock.mono().since(began) < EVICT_BUDGET {
+            let _pass = shared.gate.enter(shared.keeper_lane());
+            let world = shared.world.peek();
+            if world.hot.memory_max == 0 {
+                return;
+            }
+            room = self.evictor.make_room(&shared, &world, shared.keeper_lane(), shared.clock.wall());
+        }
     }
 
     /// Deletes keys whose time has come, slot after slot, on a primary whose writes aren't held.
@@ -209,7 +230,10 @@ impl Keeper {
     fn expire_slot(&mut self, shared: &Shared, slot: Slot, wall: WallMs, lazy: bool) -> bool {
         let mut view = shared.store.view(slot, DbIndex(0), wall, Expiry::Delete);
         let Expired { elements, more } = view.expire_due(slot, EXPIRE_STEP);
-        let expired = view.take_outcome().expired;
+        let ViewOutcome { expired, garbage, .. } = view.take_outcome();
+        if let Some(garbage) = garbage {
+            shared.free_later(*garbage);
+        }
         if expired.is_empty() && elements.is_empty() {
             return false;
         }

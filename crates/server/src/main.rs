@@ -1,8 +1,8 @@
 //! Entry point of the `baton` program.
 
-/// Fine size classes and honest statistics.
+/// Fine size classes, and an exact count.
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: baton_server::os::CountingAllocator = baton_server::os::CountingAllocator;
 
 fn main() -> std::process::ExitCode {
     baton_server::start::main(std::env::args_os().collect())

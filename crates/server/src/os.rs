@@ -1,6 +1,72 @@
 //! The few system calls that no safe crate wraps. Nothing else in this crate is `unsafe`.
 #![expect(unsafe_code, reason = "edge to the operating system; each block states its contract")]
 
+use std::alloc::{GlobalAlloc, Layout};
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use crossbeam_utils::CachePadded;
+use tikv_jemallocator::Jemalloc;
+
+/// The allocator of the program, with an exact count of what it gave out: its own statistics count what threads keep for
+/// later as given out, which may be more than what eviction is about. Like the allocator there is one for the process.
+pub struct CountingAllocator;
+
+/// The count is spread, so that threads don't meet on a cache line: a thread finds its part by where its stack lies.
+static ALLOCATED: [CachePadded<AtomicI64>; PARTS] = [const { CachePadded::new(AtomicI64::new(0)) }; PARTS];
+const PARTS: usize = 16;
+
+/// Bytes given out by the [`CountingAllocator`] and not given back; 0 where another allocator is in use.
+pub fn allocated_bytes() -> u64 {
+    let sum: i64 = ALLOCATED.iter().map(|part| part.load(Ordering::Relaxed)).sum();
+    sum.max(0) as u64
+}
+
+/// Adds to the count. Two threads that meet on a part are slower, not wrong.
+#[inline]
+fn count(bytes: i64) {
+    let mark = 0u8;
+    let stack = std::hint::black_box(std::ptr::from_ref(&mark)).addr() as u64 >> 20;
+    let part = (stack.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - PARTS.ilog2())) as usize;
+    ALLOCATED[part].fetch_add(bytes, Ordering::Relaxed);
+}
+
+/// The size that the allocator gives for a size: four to each power of two, multiples of 16 at least.
+#[inline]
+fn rounded(bytes: usize) -> i64 {
+    bytes.next_multiple_of((bytes.next_power_of_two() / 8).max(16)) as i64
+}
+
+// SAFETY: everything is passed on to an allocator that keeps the contract; counting does not allocate.
+unsafe impl GlobalAlloc for CountingAllocator {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(rounded(layout.size()));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { Jemalloc.alloc(layout) }
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(rounded(layout.size()));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { Jemalloc.alloc_zeroed(layout) }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        count(-rounded(layout.size()));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { Jemalloc.dealloc(at, layout) }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(rounded(size) - rounded(layout.size()));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { Jemalloc.realloc(at, layout, size) }
+    }
+}
+
 /// Broken-down local time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalTime {

@@ -2,12 +2,12 @@
 
 use std::fs;
 
-/// Bytes that the program holds, by the allocator's count; the resident size where another allocator is in use.
+/// Bytes that the program holds, by what it asked the allocator for, in the sizes that it gives; the resident size where
+/// another allocator is in use.
 pub fn used_bytes() -> u64 {
-    let fresh = tikv_jemalloc_ctl::epoch::advance().is_ok();
-    match tikv_jemalloc_ctl::stats::allocated::read() {
-        Ok(bytes) if fresh && bytes > 0 => bytes as u64,
-        _ => resident_bytes(),
+    match crate::os::allocated_bytes() {
+        0 => resident_bytes(),
+        bytes => bytes,
     }
 }
 
@@ -22,8 +22,10 @@ pub struct Heap {
     pub rss: u64,
 }
 
-/// Memory as of the latest [`used_bytes`], which was `used`.
+/// Memory now, of which `used` is in use.
 pub fn heap(used: u64) -> Heap {
+    // Where that fails, older numbers are as good as any.
+    let _ = tikv_jemalloc_ctl::epoch::advance();
     let rss = resident_bytes();
     let of = |read: Result<usize, tikv_jemalloc_ctl::Error>, or: u64| read.map_or(or, |n| n as u64).max(used);
     let active = of(tikv_jemalloc_ctl::stats::active::read(), used);

@@ -20,6 +20,7 @@ use crate::lease::LeaseEnd;
 use crate::listen::Listeners;
 use crate::log::Log;
 use crate::mailbox::Mailbox;
+use crate::memory::MemoryMeter;
 use crate::migrate::Movers;
 use crate::notices;
 use crate::persist::PersistState;
@@ -62,6 +63,8 @@ pub struct Shared {
     pub pubsub: PubSub,
     /// All counters.
     pub stats: Stats,
+    /// How much memory is used, as far as `maxmemory` is concerned.
+    pub memory: Arc<MemoryMeter>,
     /// Commands that took long.
     pub slow_log: SlowLog,
     /// What users were refused.
@@ -193,20 +196,19 @@ impl Shared {
         Lane(self.stats.lanes.len() - 1)
     }
 
-    /// Bytes of memory in use, as of the last ten milliseconds: asking the allocator costs more than a command.
-    pub fn memory_used(&self, now: Mono) -> u64 {
-        const FRESH_MICROS: u64 = 10_000;
-        let (now, looked) = (now.as_micros(), &self.stats.memory_looked_us);
-        if looked.value() == 0 || now.saturating_sub(looked.value()) > FRESH_MICROS {
-            looked.set(now.max(1));
-            self.stats.memory_used.set(crate::os_memory::used_bytes());
-        }
-        self.stats.memory_used.value()
+    /// Bytes of memory in use: what the allocator gave out, without what is free in the pieces that the store cuts up.
+    pub fn memory_used(&self) -> u64 {
+        crate::os_memory::used_bytes().saturating_sub(self.store.idle_bytes() as u64)
     }
 
     /// Frees what was taken out of the store, away from the data plane.
     pub fn free_later(&self, garbage: Garbage) {
-        let spawned = std::thread::Builder::new().name("baton-free".into()).spawn(move || drop(garbage));
+        let freed = self.memory.begin_freeing(&garbage);
+        let free = move || {
+            drop(garbage);
+            drop(freed);
+        };
+        let spawned = std::thread::Builder::new().name("baton-free".into()).spawn(free);
         // Without another thread the memory was freed right here, when the closure was dropped.
         drop(spawned);
     }

@@ -285,7 +285,7 @@ fn run_threads(
     let (for_feeder, for_link) = (Arc::clone(&shared), Arc::clone(&shared));
     spawn("baton-feeder".into(), Box::new(move || repl::feeder::run(for_feeder, feeder_seed)))?;
     spawn("baton-link".into(), Box::new(move || repl::link::run(for_link, link_seed)))?;
-    shared.stats.memory_startup.set(crate::os_memory::used_bytes());
+    shared.stats.memory_startup.set(shared.memory_used());
     crate::metrics::start(&shared)?;
     announce(&shared);
     let keeper = Keeper::new(Arc::clone(&shared), accepting);
@@ -349,6 +349,7 @@ fn make_shared(
     let settings = &Arc::clone(&world.settings);
     let databases = if settings.bool(Id::ClusterEnabled) { Id::ClusterDatabases } else { Id::Databases };
     let store = Store::new(StoreSettings { databases: settings.uint(databases) as u32, seed });
+    crate::eviction::configure(&store, settings);
     let lanes = Shared::lanes(workers);
     let mut rng = Rng::new(seed);
     let journal = baton_journal::Settings { backlog_bytes: settings.repl_backlog_bytes() };
@@ -360,6 +361,7 @@ fn make_shared(
         clients: Clients::default(),
         pubsub: PubSub::default(),
         stats: Stats::new(lanes, baton_commands::count()),
+        memory: Arc::default(),
         slow_log: SlowLog::default(),
         acl_log: Mutex::default(),
         log,

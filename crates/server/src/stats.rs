@@ -71,6 +71,8 @@ pub struct WorkerStats {
     pub expired: Count,
     /// Fields of hashes removed, or written over, because their time had come.
     pub expired_fields: Count,
+    /// Keys evicted to make room.
+    pub evicted: Count,
     /// Error replies.
     pub errors: Count,
     /// Reads from sockets.
@@ -204,6 +206,7 @@ impl WorkerStats {
     fn reset(&self) {
         let traffic = [&self.commands, &self.net_in, &self.net_out, &self.reads, &self.writes];
         let keys = [&self.hits, &self.misses, &self.expired, &self.expired_fields, &self.errors];
+        self.evicted.reset();
         let turns = [&self.turns, &self.turn_micros, &self.turn_micros_max, &self.command_nanos, &self.batch_max];
         traffic.into_iter().chain(keys).chain(turns).for_each(Count::reset);
         self.by_command.iter().for_each(CommandStats::reset);
@@ -272,10 +275,6 @@ pub struct Stats {
     pub bus_waiting_bytes: AtomicI64,
     /// Memory use when the server was ready.
     pub memory_startup: Count,
-    /// Memory use of the latest look, in bytes.
-    pub memory_used: Count,
-    /// When that was, in microseconds of monotonic time.
-    pub memory_looked_us: Count,
 }
 
 impl Stats {

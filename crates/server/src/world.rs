@@ -9,10 +9,11 @@ use baton_acl::Users;
 use baton_base::{Mono, WallMs};
 use baton_cluster::Topology;
 use baton_commands::{Env, EventClass, LazyFree};
-use baton_config::{Id, Settings};
+use baton_config::{Id, MaxMemoryPolicy, Settings};
 use baton_store::Expiry;
 use parking_lot::Mutex;
 
+use crate::eviction::Eviction;
 use crate::migrate::Moving;
 use crate::notices::Notices;
 
@@ -171,6 +172,8 @@ pub struct Hot {
     pub cluster: bool,
     /// `maxmemory`; 0 is no limit.
     pub memory_max: u64,
+    /// What happens beyond it.
+    pub eviction: Eviction,
     /// Commands that take at least so long, in nanoseconds, are written to the slow log.
     pub slow_nanos: u64,
     /// `latency-tracking`.
@@ -198,6 +201,7 @@ impl Hot {
             lazy_user_flush: s.bool(Id::LazyfreeLazyUserFlush),
             cluster: s.bool(Id::ClusterEnabled),
             memory_max: s.uint(Id::MaxMemory),
+            eviction: Eviction::of(s),
             slow_nanos: slow_nanos(s),
             latency_tracking: s.bool(Id::LatencyTracking),
             slot_stats: s.bool(Id::ClusterSlotStatsEnabled) && s.bool(Id::ClusterEnabled),
@@ -303,7 +307,8 @@ impl World {
                 user_flush: hot.lazy_user_flush,
             },
             bulk_bytes_max: hot.proto_max_bulk_len as u64,
-            lfu: false,
+            lfu: matches!(self.settings.choice(), MaxMemoryPolicy::AllKeysLfu | MaxMemoryPolicy::VolatileLfu),
+            lfu_decay_minutes: u32::try_from(self.settings.int(Id::LfuDecayTime)).unwrap_or(0),
             cluster: hot.cluster,
             events: EventClass::of_setting(hot.events),
             limits: crate::entries::limits(&self.settings, 0),

@@ -20,8 +20,15 @@ struct DbCount {
 }
 
 struct Stripe {
-    dirty: CachePadded<AtomicU64>,
+    own: CachePadded<Own>,
     dbs: Box<[CachePadded<[DbCount; DBS_A_LINE]>]>,
+}
+
+/// What is counted for all databases together.
+#[derive(Default)]
+struct Own {
+    dirty: AtomicU64,
+    drawn: AtomicU64,
 }
 
 pub(crate) struct Counters(Box<[Stripe]>);
@@ -30,7 +37,7 @@ impl Counters {
     pub(crate) fn new(databases: u32) -> Counters {
         let lines = (databases as usize).div_ceil(DBS_A_LINE);
         let stripe =
-            || Stripe { dirty: CachePadded::default(), dbs: (0..lines).map(|_| CachePadded::default()).collect() };
+            || Stripe { own: CachePadded::default(), dbs: (0..lines).map(|_| CachePadded::default()).collect() };
         Counters((0..STRIPES).map(|_| stripe()).collect())
     }
 
@@ -67,7 +74,15 @@ impl Counters {
     /// Adds to the count of changes.
     #[inline]
     pub(crate) fn add_dirty(&self, changes: u64) {
-        self.mine().dirty.fetch_add(changes, Ordering::Relaxed);
+        self.mine().own.dirty.fetch_add(changes, Ordering::Relaxed);
+    }
+
+    /// A number that nobody can foresee who doesn't know the seed.
+    pub(crate) fn draw(&self, seed: u64) -> u64 {
+        let drawn = &self.mine().own.drawn;
+        let nth = drawn.load(Ordering::Relaxed).wrapping_add(1);
+        drawn.store(nth, Ordering::Relaxed);
+        baton_base::Rng::new(seed.wrapping_add(nth.wrapping_mul(0x9E37_79B9_7F4A_7C15))).next_u64()
     }
 
     pub(crate) fn keys(&self, db: DbIndex) -> u64 {
@@ -87,6 +102,6 @@ impl Counters {
     }
 
     pub(crate) fn dirty(&self) -> u64 {
-        self.0.iter().map(|s| s.dirty.load(Ordering::Relaxed)).sum()
+        self.0.iter().map(|s| s.own.dirty.load(Ordering::Relaxed)).sum()
     }
 }

@@ -3,7 +3,6 @@
 
 use baton_values::{Collection, CollectionType};
 
-use crate::clock;
 use crate::key::Key;
 use crate::raw::record::NewValue;
 use crate::raw::table::Spot;
@@ -84,7 +83,9 @@ impl View<'_> {
         change: impl FnOnce(&mut T) -> (u64, R),
     ) -> Changed<R> {
         self.make_own(key, spot);
-        let (db, clock) = (self.db, clock::at(self.now));
+        let clock = self.record(key, spot).clock();
+        let clock = self.store.touched(self.now, clock);
+        let db = self.db;
         let table = self.held.slot(key.slot).table_mut(db).expect("the key was found there");
         let before = table.record(spot).next_due();
         let (changed, small) = table

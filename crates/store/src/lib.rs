@@ -4,12 +4,13 @@
 //!
 //! No clock, no thread, no socket: time is handed in, and whoever wants the world to stand still brings the proof.
 //!
-//! Reading order: `value`, `key`, `store`, `view`, `writing`, `editing`, `undo`, `expiring`, `snapshot`, and beneath them `slot_data` and
+//! Reading order: `value`, `key`, `store`, `view`, `writing`, `editing`, `undo`, `expiring`, `evicting`, `snapshot`, and beneath them `slot_data` and
 //! `raw`, the only module with `unsafe`.
 
 mod clock;
 mod counters;
 mod editing;
+mod evicting;
 mod expiring;
 mod hash;
 mod held;
@@ -27,7 +28,9 @@ mod wholesale;
 mod writing;
 
 pub use baton_values::{Collection, CollectionType, Str, Value, ValueKind};
+pub use clock::AccessRule;
 pub use editing::{Missing, WrongType};
+pub use evicting::{EvictFirst, EvictionPool, EvictionRule};
 pub use expiring::{Expired, ExpiredElements};
 pub use key::{DbIndex, Key, KeyHash};
 pub use scanning::Scanned;

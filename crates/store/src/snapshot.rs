@@ -16,6 +16,7 @@ use std::sync::atomic::Ordering;
 use baton_base::{Slot, WallMs};
 use baton_values::Value;
 
+use crate::clock;
 use crate::key::DbIndex;
 use crate::raw::record::{Record, RecordRef};
 use crate::raw::table::{Spot, Table};
@@ -44,6 +45,15 @@ pub struct SnapshotItem<'a> {
     pub expire_at: Option<WallMs>,
     /// Whole seconds since its last access at the time of the visit.
     pub idle_secs: u64,
+    clock: u32,
+    now: WallMs,
+}
+
+impl SnapshotItem<'_> {
+    /// How often it was used by the time of the visit, from 0 to 255, where that is counted.
+    pub fn frequency(&self, decay_minutes: u32) -> u8 {
+        clock::frequency(self.now, self.clock, decay_minutes)
+    }
 }
 
 /// An entry that the walker owns and has yet to give.
@@ -285,5 +295,7 @@ fn item_of<'a>(record: RecordRef<'a>, slot: Slot, db: DbIndex, now: WallMs) -> S
         value: entry.value,
         expire_at: entry.expire_at,
         idle_secs: entry.idle_secs,
+        clock: entry.clock,
+        now,
     }
 }

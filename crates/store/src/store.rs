@@ -7,6 +7,7 @@ use baton_base::{Slot, WallMs};
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
+use crate::clock::{self, AccessRule, AccessWord};
 use crate::counters::Counters;
 use crate::hash::KeyHasher;
 use crate::key::{DbIndex, Key, KeyHash};
@@ -36,6 +37,7 @@ pub struct Store {
     pub(crate) walk: WalkWord,
     databases: u32,
     pub(crate) counters: Counters,
+    pub(crate) access: AccessWord,
     /// For each database the number it had at the running snapshot's cut.
     pub(crate) cut_dbs: Box<[AtomicU32]>,
     /// On a line of its own: the walker locks it all the time, and every command reads the fields around.
@@ -59,6 +61,7 @@ impl Store {
             walk: WalkWord::new(),
             databases: settings.databases,
             counters: Counters::new(settings.databases),
+            access: AccessWord::default(),
             cut_dbs: (0..settings.databases).map(AtomicU32::new).collect(),
             walk_state: CachePadded::new(Mutex::new(WalkState::default())),
         }
@@ -67,7 +70,34 @@ impl Store {
     /// An empty store with the same settings, to be filled aside and handed to [`Store::replace_contents`].
     pub fn sibling(&self) -> Store {
         // With one heap for both, what is free in the pages of either is used for the other.
-        Store::with_heap(StoreSettings { databases: self.databases, seed: self.hasher.seed() }, self.heap.clone())
+        let settings = StoreSettings { databases: self.databases, seed: self.hasher.seed() };
+        let sibling = Store::with_heap(settings, self.heap.clone());
+        sibling.access.set(self.access.rule());
+        sibling
+    }
+
+    /// Sets what entries keep of accesses from now on.
+    pub fn set_access_rule(&self, rule: AccessRule) {
+        self.access.set(rule);
+    }
+
+    /// What a record that is used now keeps of that, and of what it kept.
+    #[inline]
+    pub(crate) fn touched(&self, now: WallMs, clock: u32) -> u32 {
+        match self.access.rule() {
+            AccessRule::Recency => clock::at(now),
+            rule => self.counted(rule, now, clock),
+        }
+    }
+
+    #[cold]
+    fn counted(&self, rule: AccessRule, now: WallMs, clock: u32) -> u32 {
+        rule.touched(now, clock, self.counters.draw(self.value_seed))
+    }
+
+    /// Bytes that were taken from the allocator for entries, in large pieces, and are not in use.
+    pub fn idle_bytes(&self) -> usize {
+        self.heap.idle_bytes()
     }
 
     /// Number of databases.

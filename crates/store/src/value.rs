@@ -3,6 +3,8 @@
 use baton_base::WallMs;
 use baton_values::Value;
 
+use crate::clock;
+
 /// A found entry: its value and what is stored beside it.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
@@ -14,8 +16,21 @@ pub struct Entry<'a> {
     pub encoding: &'static str,
     /// Whole seconds since the last access that counted.
     pub idle_secs: u64,
+    pub(crate) clock: u32,
     /// Bytes of memory that this entry takes, key and table share included.
     pub memory_bytes: usize,
+}
+
+impl Entry<'_> {
+    /// Whole seconds from the last access that counted to this time.
+    pub fn idle_secs_at(&self, now: WallMs) -> u64 {
+        clock::idle_secs(now, self.clock)
+    }
+
+    /// How often it was used, from 0 to 255, where that is counted.
+    pub fn frequency(&self, now: WallMs, decay_minutes: u32) -> u8 {
+        clock::frequency(now, self.clock, decay_minutes)
+    }
 }
 
 /// What a write does to the expiry of a key.

@@ -235,10 +235,11 @@ impl<'s> View<'s> {
             return None;
         };
         self.outcome.hits += 1;
-        let (db, now) = (self.db, self.now);
+        let (db, now, store) = (self.db, self.now, self.store);
         let table = self.held.slot(key.slot).table_mut(db)?;
         if touch {
-            table.set_clock(spot, clock::at(now));
+            let clock = store.touched(now, table.record(spot).clock());
+            table.set_clock(spot, clock);
         }
         Some(entry_of(table.record(spot), now))
     }
@@ -311,6 +312,7 @@ pub(crate) fn entry_of(record: RecordRef<'_>, now: WallMs) -> Entry<'_> {
         expire_at,
         encoding,
         idle_secs: clock::idle_secs(now, record.clock()),
+        clock: record.clock(),
         memory_bytes: record.footprint() + TABLE_SHARE_BYTES,
     }
 }

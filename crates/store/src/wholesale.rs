@@ -31,6 +31,17 @@ impl Garbage {
         record.is_large() && record.footprint() >= RECORD_BYTES_MIN
     }
 
+    /// Bytes of memory that it takes.
+    pub fn bytes(&self) -> u64 {
+        let records = self.records.iter().map(|record| record.as_ref().footprint() as u64);
+        self.tables.iter().map(Table::bytes).chain(records).sum()
+    }
+
+    /// How many values it holds, for counts.
+    pub fn objects(&self) -> u64 {
+        self.tables.iter().map(|table| table.len() as u64).sum::<u64>() + self.records.len() as u64
+    }
+
     /// Adds a record.
     pub(crate) fn add(&mut self, record: Record) {
         self.records.push(record);

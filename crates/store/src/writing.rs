@@ -3,7 +3,7 @@
 use baton_base::WallMs;
 use baton_values::Str;
 
-use crate::clock;
+use crate::clock::{self, AccessRule};
 use crate::key::{DbIndex, Key};
 use crate::raw::block::Block;
 use crate::raw::record::{Header, INLINE_MAX, NewValue, Record, RecordRef};
@@ -150,12 +150,28 @@ impl View<'_> {
         true
     }
 
-    /// Sets the access clock to `idle_secs` ago (RESTORE ... IDLETIME, loading). Idle times wrap after about 182 days.
+    /// Sets the access clock to `idle_secs` ago (RESTORE ... IDLETIME, loading). Idle times wrap after about 182 days. Does
+    /// nothing where accesses are counted instead.
     pub fn set_idle(&mut self, key: &Key<'_>, idle_secs: u64) {
         let (db, now) = (self.db, self.now);
+        if self.store.access.rule() != AccessRule::Recency {
+            return;
+        }
         let Some(spot) = self.find(key) else { return };
         if let Some(table) = self.held.slot(key.slot).table_mut(db) {
             table.set_clock(spot, clock::ago(now, idle_secs));
+        }
+    }
+
+    /// Sets how often a key was used (RESTORE ... FREQ, loading). Does nothing where that is not counted.
+    pub fn set_frequency(&mut self, key: &Key<'_>, count: u8) {
+        let (db, now) = (self.db, self.now);
+        if self.store.access.rule() == AccessRule::Recency {
+            return;
+        }
+        let Some(spot) = self.find(key) else { return };
+        if let Some(table) = self.held.slot(key.slot).table_mut(db) {
+            table.set_clock(spot, clock::counted(now, count));
         }
     }
 
@@ -237,7 +253,8 @@ impl View<'_> {
     #[inline]
     fn put_new(&mut self, key: &Key<'_>, value: NewValue<'_>, raw: bool, expire: Expire) -> Option<WallMs> {
         let expire_at = expire.over(None);
-        let header = Header { expire_at, epoch: self.store.walk.epoch(), clock: clock::at(self.now), raw };
+        let clock = self.store.access.rule().new_clock(self.now);
+        let header = Header { expire_at, epoch: self.store.walk.epoch(), clock, raw };
         self.insert(key, Record::new(key.bytes, value, header, self.store.pool(key.slot)));
         expire_at
     }
@@ -251,8 +268,10 @@ impl View<'_> {
         raw: bool,
         expire: Expire,
     ) -> Option<WallMs> {
-        let (db, epoch, clock) = (self.db, self.store.walk.epoch(), clock::at(self.now));
-        let keeps_old = self.store.walk.keeps(self.record(key, spot).epoch());
+        let (db, epoch) = (self.db, self.store.walk.epoch());
+        let old = self.record(key, spot);
+        let (old_epoch, old_clock) = (old.epoch(), old.clock());
+        let (keeps_old, clock) = (self.store.walk.keeps(old_epoch), self.store.touched(self.now, old_clock));
         let table = self.held.slot(key.slot).table_mut(db).expect("the key was found there");
         let old = table.record(spot).expire_at();
         let expire_at = expire.over(old);
@@ -282,8 +301,11 @@ impl View<'_> {
     /// Changes a value that lies in a block; none if it doesn't.
     fn change_block(&mut self, key: &Key<'_>, spot: Spot, change: impl FnOnce(&mut Block) -> usize) -> Option<usize> {
         self.make_own(key, spot);
-        let (db, clock) = (self.db, clock::at(self.now));
-        let len = self.held.slot(key.slot).table_mut(db)?.change_block(spot, clock, change)?;
+        let clock = self.record(key, spot).clock();
+        let clock = self.store.touched(self.now, clock);
+        let db = self.db;
+        let table = self.held.slot(key.slot).table_mut(db)?;
+        let len = table.change_block(spot, clock, change)?;
         self.touch(key);
         self.count_changes(1);
         Some(len)

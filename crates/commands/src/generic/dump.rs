@@ -30,8 +30,7 @@ struct Options {
     /// The time is one since 1970.
     absolute: bool,
     idle_secs: Option<u64>,
-    /// Checked only: accesses are not counted.
-    frequency: Option<i64>,
+    frequency: Option<u8>,
 }
 
 impl Options {
@@ -51,9 +50,8 @@ impl Options {
                 options.idle_secs = Some(secs.map_err(|_| Fail::Text("ERR Invalid IDLETIME value, must be >= 0"))?);
             } else if is(b"FREQ") && has_value && options.idle_secs.is_none() {
                 i += 1;
-                let frequency = Some(int(&x.args[i])?).filter(|f| (0..=255).contains(f));
                 let refused = Fail::Text("ERR Invalid FREQ value, must be >= 0 and <= 255");
-                options.frequency = Some(frequency.ok_or(refused)?);
+                options.frequency = Some(u8::try_from(int(&x.args[i])?).map_err(|_| refused)?);
             } else {
                 return Err(Fail::Syntax);
             }
@@ -104,9 +102,11 @@ fn write(x: &mut Exec<'_, '_>, key: &Key<'_>, value: Value<'_>, at: Option<WallM
         (Value::Str(text), None) => x.view.set_str(key, text.bytes(&mut itoa::Buffer::new()), expire),
         _ => unreachable!("what is no string is a collection"),
     }
-    // With counted accesses idle times mean nothing, and the counters are not kept.
-    if let Some(secs) = options.idle_secs.filter(|_| !x.env.lfu) {
+    if let Some(secs) = options.idle_secs {
         x.view.set_idle(key, secs);
+    }
+    if let Some(count) = options.frequency {
+        x.view.set_frequency(key, count);
     }
     // What is replaced was deleted before, so the key is new either way.
     x.notify(EventClass::NEW, "new", key);

@@ -9,9 +9,6 @@ const LFU_OFF: &str = "ERR An LFU maxmemory policy is not selected, access frequ
 const LFU_ON: &str = "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching \
                       between policies at runtime LRU and LFU data will take some time to adjust.";
 
-/// The access counter of a key whose accesses are not counted: the one that new keys begin with.
-const FREQUENCY_INITIAL: i64 = 5;
-
 /// OBJECT ENCODING key.
 pub(crate) fn object_encoding(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let key = x.key(0, 2);
@@ -45,11 +42,11 @@ pub(crate) fn object_idletime(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 
 /// OBJECT FREQ key.
 pub(crate) fn object_freq(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
-    let key = x.key(0, 2);
-    match x.view.exists(&key) {
-        true if !x.env.lfu => return Err(Fail::Text(LFU_OFF)),
-        true => x.out.int(FREQUENCY_INITIAL),
-        false => x.out.null(),
+    let (key, now) = (x.key(0, 2), x.view.now());
+    match x.view.peek(&key) {
+        Some(_) if !x.env.lfu => return Err(Fail::Text(LFU_OFF)),
+        Some(entry) => x.out.int(i64::from(entry.frequency(now, x.env.lfu_decay_minutes))),
+        None => x.out.null(),
     }
     Ok(())
 }

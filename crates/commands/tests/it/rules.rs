@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::runner::Client;
 use baton_commands::LazyFree;
 use baton_resp::decode;
-use baton_store::Expiry;
+use baton_store::{AccessRule, Expiry};
 
 /// Runs a line and compares the reply and effects, in transcript form, `|` between them.
 fn check(client: &mut Client, line: &str, expected: &str) {
@@ -76,7 +76,13 @@ fn access_times() {
     c.run_line("GET k");
     check(&mut c, "OBJECT IDLETIME k", "< :0");
     c.env.lfu = true;
-    check(&mut c, "OBJECT FREQ k", "< :5");
+    c.store.set_access_rule(AccessRule::Frequency { log_factor: 0, decay_minutes: 1 });
+    c.run_line("SET f v");
+    check(&mut c, "OBJECT FREQ f", "< :5");
+    (0..3).for_each(|_| drop(c.run_line("GET f")));
+    check(&mut c, "OBJECT FREQ f", "< :8");
+    c.direct("sleep 120000");
+    check(&mut c, "OBJECT FREQ f", "< :6");
     let error = c.run_line("OBJECT IDLETIME k").join("");
     assert!(error.starts_with("< -ERR An LFU maxmemory policy is selected, idle time not tracked."), "{error}");
 }

@@ -14,7 +14,7 @@ use baton_store::{DbIndex, Expiry, Key, Store, StoreSettings, ViewOutcome};
 const START: WallMs = WallMs(1_800_000_000_000);
 
 pub(crate) struct Client {
-    store: Store,
+    pub store: Store,
     pub(crate) env: Env,
     pub(crate) expiry: Expiry,
     pub(crate) touch: bool,

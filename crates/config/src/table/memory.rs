@@ -6,14 +6,11 @@ use crate::id::Id;
 
 const DEFRAG: &str = "memory is not moved: the store allocates in size classes that do not fragment that way";
 const LAZY: &str = "large values are always freed in the background";
-const EVICTION: &str = "eviction is not available yet";
 
 pub(super) const TABLE: &[Directive] = &[
     memory(Id::MaxMemory, "maxmemory", "0", NAT64, "Bytes at which keys are evicted or writes refused; 0 is no limit."),
-    choice::<MaxMemoryPolicy>("maxmemory-policy", "noeviction", "What is evicted when memory is full.")
-        .accepted(EVICTION),
-    int(Id::MaxMemorySamples, "maxmemory-samples", "5", (1, 64), Unit::Count, "Keys compared to find one to evict.")
-        .accepted(EVICTION),
+    choice::<MaxMemoryPolicy>("maxmemory-policy", "noeviction", "What is evicted when memory is full."),
+    int(Id::MaxMemorySamples, "maxmemory-samples", "5", (1, 64), Unit::Count, "Keys compared to find one to evict."),
     int(
         Id::MaxMemoryEvictionTenacity,
         "maxmemory-eviction-tenacity",
@@ -21,8 +18,7 @@ pub(super) const TABLE: &[Directive] = &[
         (0, 100),
         Unit::Count,
         "How long eviction may hold a request up.",
-    )
-    .accepted(EVICTION),
+    ),
     Directive::new(
         Id::MaxMemoryClients,
         "maxmemory-clients",
@@ -33,10 +29,8 @@ pub(super) const TABLE: &[Directive] = &[
     .accepted("clients are not evicted yet"),
     flag(Id::ReplicaIgnoreMaxmemory, "replica-ignore-maxmemory", "yes", "A replica leaves eviction to its primary.")
         .alias("slave-ignore-maxmemory"),
-    int(Id::LfuLogFactor, "lfu-log-factor", "10", NAT32, Unit::Count, "How slowly the frequency counter saturates.")
-        .accepted(EVICTION),
-    int(Id::LfuDecayTime, "lfu-decay-time", "1", NAT32, Unit::Count, "Minutes until a frequency counter loses one.")
-        .accepted(EVICTION),
+    int(Id::LfuLogFactor, "lfu-log-factor", "10", NAT32, Unit::Count, "How slowly the frequency counter saturates."),
+    int(Id::LfuDecayTime, "lfu-decay-time", "1", NAT32, Unit::Count, "Minutes until a frequency counter loses one."),
     int(
         Id::ActiveExpireEffort,
         "active-expire-effort",

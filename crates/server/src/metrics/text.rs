@@ -111,7 +111,7 @@ fn server(shared: &Shared, sheet: &mut Sheet<'_>) -> Result<(), Error> {
     sheet.counter("command_errors", "Commands answered with an error", s.sum(|l| &l.errors))?;
     sheet.counter("net_input_bytes", "Bytes read from clients", s.sum(|l| &l.net_in))?;
     sheet.counter("net_output_bytes", "Bytes written to clients", s.sum(|l| &l.net_out))?;
-    let used = shared.memory_used(shared.clock.mono());
+    let used = shared.memory_used();
     sheet.gauge("memory_used_bytes", "Memory that the allocator gave out", used)
 }
 
@@ -120,6 +120,7 @@ fn keyspace(shared: &Shared, sheet: &mut Sheet<'_>) -> Result<(), Error> {
     sheet.counter("keyspace_hits", "Keys that were looked for and found", s.sum(|l| &l.hits))?;
     sheet.counter("keyspace_misses", "Keys that were looked for in vain", s.sum(|l| &l.misses))?;
     sheet.counter("expired_keys", "Keys deleted because their time was over", s.sum(|l| &l.expired))?;
+    sheet.counter("evicted_keys", "Keys evicted to make room", s.sum(|l| &l.evicted))?;
     let fields = s.sum(|l| &l.expired_fields);
     sheet.counter("expired_fields", "Fields of hashes removed because their time was over", fields)?;
     let used: Vec<(String, DbIndex)> = (0..shared.store.databases())

@@ -12,7 +12,7 @@ use baton_store::{DbIndex, SnapshotWalker, Store};
 
 use super::file::{FileError, SnapshotFile};
 use crate::clock::Clock;
-use crate::entries::{self, Beside};
+use crate::entries::{self, AccessKept};
 use crate::node::connection::COMPATIBLE_VERSION;
 
 /// Bytes are handed to the file in pieces of about this size.
@@ -97,7 +97,7 @@ pub fn write(plan: &Plan, source: Source, file: &mut SnapshotFile, watch: &Watch
     }
     match source {
         Source::Walk(walker) => write_walk(plan, walker, &mut encoder, file, watch)?,
-        Source::Still(store) => write_still(&store, &mut encoder, file, watch)?,
+        Source::Still(store) => write_still(plan, &store, &mut encoder, file, watch)?,
     }
     encoder.finish();
     encoder.drain(|bytes| file.write(bytes))?;
@@ -111,7 +111,7 @@ fn write_walk(
     file: &mut SnapshotFile,
     watch: &Watch<'_>,
 ) -> Result<(), SaveError> {
-    let with_idle = entries::keeps_idle(&plan.settings);
+    let kept = AccessKept::of(&plan.settings);
     let pace = Pace::of(plan.settings.int(Id::RdbKeySaveDelay));
     let mut more = true;
     while more {
@@ -121,9 +121,7 @@ fn write_walk(
         let before = encoder.pending_bytes();
         let mut visited = 0;
         more = walker.step(pace.step(), watch.clock.wall(), &mut |item| {
-            let idle_secs = with_idle.then_some(item.idle_secs);
-            let beside = Beside { db: item.db, expire_at: item.expire_at, idle_secs };
-            encoder.entry(&entries::to_file(item.key, item.value, beside));
+            encoder.entry(&kept.of_walk(item));
             visited += 1;
         });
         debug_assert!(visited == 0 || encoder.pending_bytes() > before, "an entry takes room");
@@ -136,18 +134,19 @@ fn write_walk(
     Ok(())
 }
 
-/// Without a walk, idle times are left out: asking for every key, due ones included, leaves no time to measure them by.
 fn write_still(
+    plan: &Plan,
     store: &Store,
     encoder: &mut Encoder,
     file: &mut SnapshotFile,
     watch: &Watch<'_>,
 ) -> Result<(), SaveError> {
+    let (kept, now) = (AccessKept::of(&plan.settings), watch.clock.wall());
     for db in (0..store.databases()).map(DbIndex).filter(|db| store.len(*db) > 0) {
         for slot in Slot::all() {
+            // Keys that are due are written, too.
             let visited = store.scan_slot(db, slot, WallMs(0), &mut |key, entry| {
-                let beside = Beside { db, expire_at: entry.expire_at, idle_secs: None };
-                encoder.entry(&entries::to_file(key, entry.value, beside));
+                encoder.entry(&kept.of_store(db, key, &entry, now));
             });
             watch.keys_done.fetch_add(visited as u64, Ordering::Relaxed);
             if encoder.pending_bytes() >= PIECE_BYTES {

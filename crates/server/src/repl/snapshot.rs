@@ -13,10 +13,10 @@ use baton_config::Id;
 use baton_rdb::{Encoder, Preamble, ReplicationPoint, VersionTarget};
 use baton_replication::RdbVersion;
 use baton_replication::group::SnapshotTarget;
-use baton_store::{DbIndex, SnapshotItem, SnapshotWalker};
+use baton_store::{DbIndex, SnapshotWalker};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::entries::{self, Beside};
+use crate::entries::{self, AccessKept};
 use crate::persist::snapshot::Pace;
 use crate::shared::Shared;
 
@@ -134,7 +134,7 @@ fn produce(shared: &Arc<Shared>, mut job: Job, sink: &mut Sink<'_>) -> Result<()
     if let Some(open) = world.topology.as_deref().and_then(open_slots) {
         encoder.aux(b"cluster-slot-states", open.as_bytes());
     }
-    let with_idle = entries::keeps_idle(&world.settings);
+    let kept = AccessKept::of(&world.settings);
     let mut more = !job.without_data;
     if more {
         announce_sizes(shared, &mut encoder);
@@ -146,7 +146,7 @@ fn produce(shared: &Arc<Shared>, mut job: Job, sink: &mut Sink<'_>) -> Result<()
         let mut visited = 0;
         more = job.walker.step(pace.step(), now, &mut |item| {
             visited += 1;
-            encode_item(&mut encoder, item, with_idle);
+            encoder.entry(&kept.of_walk(item));
         });
         if encoder.is_unwritable() {
             return Err(Stopped::Trouble(
@@ -188,13 +188,6 @@ fn announce_sizes(shared: &Shared, encoder: &mut Encoder) {
             encoder.resize_db(db, keys, shared.store.expires_len(DbIndex(db)));
         }
     }
-}
-
-/// Writes one entry of the walk.
-fn encode_item(encoder: &mut Encoder, item: SnapshotItem<'_>, with_idle: bool) {
-    let idle_secs = with_idle.then_some(item.idle_secs);
-    let beside = Beside { db: item.db, expire_at: item.expire_at, idle_secs };
-    encoder.entry(&entries::to_file(item.key, item.value, beside));
 }
 
 /// Slots on their way, as new replicas learn them: `<slot><` and the source, `<slot>>` and the target, a comma after

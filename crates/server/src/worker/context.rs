@@ -18,6 +18,7 @@ use super::hold::Revealed;
 use super::input::BatchBuffers;
 use crate::blocked::Name;
 use crate::clients::ClientId;
+use crate::eviction::{Evictor, Room};
 use crate::gate::{Lane, Pass, Stillness};
 use crate::pubsub::Push;
 use crate::shared::Shared;
@@ -35,6 +36,8 @@ pub struct Local {
     pub effects: Effects,
     /// The stream bytes being made.
     pub unit: Unit,
+    /// Makes room where too much memory is used.
+    pub evictor: Evictor,
     /// Slots of the command that runs.
     pub slots: SmallVec<[Slot; 8]>,
     /// Messages for connections of this very worker.
@@ -66,6 +69,7 @@ impl Local {
             rng: Rng::new(seed),
             effects: Effects::default(),
             unit: Unit::new(),
+            evictor: Evictor::new(seed.rotate_left(17)),
             slots: SmallVec::new(),
             deliveries: Vec::new(),
             own_pushes: Vec::new(),
@@ -114,6 +118,8 @@ pub struct Context<'a> {
     /// The running request is served here because of the keys that were there when it was admitted: to be asked once more
     /// when they are locked.
     pub open: Option<RouteQuery>,
+    /// More memory is used than allowed, and no key may go for it.
+    pub lacks_room: bool,
     /// A transaction is being executed: nothing may wait.
     pub in_transaction: bool,
     /// When it was entered.
@@ -138,9 +144,17 @@ impl<'a> Context<'a> {
             now,
             leased: true,
             open: None,
+            lacks_room: false,
             in_transaction: false,
             began: Instant::now(),
         }
+    }
+
+    /// Makes room before a command, where there is a limit to memory.
+    #[cold]
+    pub fn make_room(&mut self) {
+        let Local { evictor, lane, .. } = &mut *self.local;
+        self.lacks_room = evictor.make_room(self.shared, &self.world, *lane, self.now.wall) == Room::Lacking;
     }
 
     /// Appends the unit that was made to the journal; gives where it ends.

@@ -127,6 +127,9 @@ fn admit_permitted(
         client.asking = asking;
         return Flow::Wait(Waiting::Hold);
     }
+    if cx.world.hot.memory_max > 0 {
+        cx.make_room();
+    }
     if let Err(Refusal(text)) = check(cx, client, spec) {
         return reject_or_abort(cx, client, spec, text.as_bytes());
     }
@@ -221,7 +224,7 @@ fn check(cx: &Context<'_>, client: &Client, spec: &'static CommandSpec) -> Resul
     let world = &cx.world;
     let writes = is_or_execs(client, spec, Flags::WRITE);
     let replica = world.role.is_replica();
-    if world.hot.memory_max > 0 && is_or_execs(client, spec, Flags::DENYOOM) && over_memory(cx) {
+    if cx.lacks_room && takes_memory(client, spec) {
         return Err("OOM command not allowed when used memory > 'maxmemory'.".into());
     }
     let pings = matches!(spec.run, Run::Node(NodeCommand::Ping));
@@ -255,10 +258,9 @@ fn check(cx: &Context<'_>, client: &Client, spec: &'static CommandSpec) -> Resul
     Ok(())
 }
 
-/// Whether more memory is used than `maxmemory` allows. A replica leaves that to its primary.
-fn over_memory(cx: &Context<'_>) -> bool {
-    let exempt = cx.world.role.is_replica() && cx.world.settings.bool(baton_config::Id::ReplicaIgnoreMaxmemory);
-    !exempt && cx.shared.memory_used(cx.now.mono) > cx.world.hot.memory_max
+/// Whether a command must not run without room. What a transaction queues takes memory whatever it is.
+fn takes_memory(client: &Client, spec: &CommandSpec) -> bool {
+    is_or_execs(client, spec, Flags::DENYOOM) || (client.transaction.is_some() && transaction::is_queued(spec))
 }
 
 fn is_exec(spec: &CommandSpec) -> bool {

@@ -4,7 +4,7 @@
 use baton_base::Offset;
 use baton_commands::{CommandSpec, Exec, Fail, Flags, Propagate, Run, StoreExec, Waits, WorldExec, key_positions};
 use baton_resp::{Args, Out, OwnedArgs};
-use baton_store::{DbIndex, Expiry, Key, Store, View};
+use baton_store::{DbIndex, Expiry, Key, Store, View, ViewOutcome};
 use smallvec::SmallVec;
 
 use super::client::Client;
@@ -231,13 +231,18 @@ pub(super) fn finish(
             }
         }
     }
-    view.take_outcome();
+    if let Some(garbage) = view.take_outcome().garbage {
+        cx.shared.free_later(*garbage);
+    }
 }
 
 /// Propagates keys that a look made expire, where no command of its own follows.
 pub(super) fn propagate_expired(cx: &mut Context<'_>, me: ClientId, view: &mut View<'_>) {
     cx.publish_expired_of(me, view);
-    let expired = view.take_outcome().expired;
+    let ViewOutcome { expired, garbage, .. } = view.take_outcome();
+    if let Some(garbage) = garbage {
+        cx.shared.free_later(*garbage);
+    }
     cx.shared.stats.lanes[cx.local.lane.0].expired.add(expired.len() as u64);
     if expired.is_empty() || !cx.shared.journal.is_active() || cx.world.role.is_replica() {
         return;

@@ -98,8 +98,12 @@ impl Chunks {
         unsafe { dealloc(chunk.base.as_ptr(), Chunks::LAYOUT) };
     }
 
+    /// Bytes of all chunks.
+    pub(super) fn bytes(&self) -> usize {
+        self.len() * CHUNK_SLABS * SLAB_BYTES
+    }
+
     /// Number of chunks.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.chunks.len() - self.vacant.len()
     }

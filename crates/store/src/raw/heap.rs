@@ -19,7 +19,7 @@
 
 use std::collections::BTreeSet;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use crossbeam_utils::CachePadded;
@@ -50,12 +50,17 @@ struct Shared {
     pools: [CachePadded<Pool>; POOLS],
     /// Locked after a pool, if both are.
     chunks: Mutex<Chunks>,
+    /// Bytes of all chunks. Written under their lock, read without.
+    chunk_bytes: AtomicUsize,
 }
 
 struct Pool {
     heap: Weak<Shared>,
     /// Whether too much is unused. Written under the lock, read without.
     sparse: AtomicBool,
+    /// Bytes of pieces in use; those that lie ready are not. A piece that lay ready in another pool than its own counts
+    /// here where it was taken and given, so that this may be below zero for a while. Written under the lock, read without.
+    used_bytes: AtomicIsize,
     pieces: Mutex<Pieces>,
 }
 
@@ -68,9 +73,6 @@ struct Pieces {
     ready_count: usize,
     /// Bytes of all slabs.
     slab_bytes: usize,
-    /// Bytes of pieces in use; those that lie ready are not. A piece that lay ready in another pool than its own counts
-    /// here where it was taken and given, so that this may be below zero for a while.
-    used_bytes: isize,
 }
 
 /// What is to be done without the lock when pieces were given to their pages.
@@ -107,9 +109,17 @@ impl Heap {
     /// A heap without memory.
     pub(crate) fn new() -> Heap {
         Heap(Arc::new_cyclic(|heap| {
-            let pool =
-                || Pool { heap: heap.clone(), sparse: AtomicBool::new(false), pieces: Mutex::new(Pieces::new()) };
-            Shared { pools: std::array::from_fn(|_| CachePadded::new(pool())), chunks: Mutex::new(Chunks::default()) }
+            let pool = || Pool {
+                heap: heap.clone(),
+                sparse: AtomicBool::new(false),
+                used_bytes: AtomicIsize::new(0),
+                pieces: Mutex::new(Pieces::new()),
+            };
+            Shared {
+                pools: std::array::from_fn(|_| CachePadded::new(pool())),
+                chunks: Mutex::new(Chunks::default()),
+                chunk_bytes: AtomicUsize::new(0),
+            }
         }))
     }
 
@@ -121,10 +131,16 @@ impl Heap {
         PoolRef { heap: &self.0, index: index * POOLS / count }
     }
 
+    /// Bytes that the heap took from the allocator beyond those of pieces in use.
+    pub(crate) fn idle_bytes(&self) -> usize {
+        let used: isize = self.0.pools.iter().map(|pool| pool.used()).sum();
+        self.0.chunk_bytes.load(Ordering::Relaxed).saturating_sub(used.max(0) as usize)
+    }
+
     /// Bytes of memory in slabs beyond those of pieces in use.
     pub(crate) fn unused_bytes(&self) -> usize {
-        let unused = |pieces: &Pieces| pieces.slab_bytes as isize - pieces.used_bytes;
-        let sum: isize = self.0.pools.iter().map(|pool| unused(&pool.pieces.lock())).sum();
+        let unused = |pool: &Pool| pool.pieces.lock().slab_bytes as isize - pool.used();
+        let sum: isize = self.0.pools.iter().map(|pool| unused(pool)).sum();
         sum.max(0) as usize
     }
 }
@@ -147,8 +163,9 @@ impl PoolRef<'_> {
     #[inline]
     pub(super) fn allocate(self, bytes: usize) -> NonNull<u8> {
         let units = units_of(bytes);
-        let mut pieces = self.heap.pools[self.index].pieces.lock();
-        pieces.used_bytes += (units * UNIT_BYTES) as isize;
+        let pool = &self.heap.pools[self.index];
+        let mut pieces = pool.pieces.lock();
+        pool.count((units * UNIT_BYTES) as isize);
         if let Some(piece) = pieces.sizes[units].ready {
             // SAFETY: a piece that lies ready holds the address of the next.
             pieces.sizes[units].ready = unsafe { piece.cast().read() };
@@ -193,7 +210,7 @@ impl PoolRef<'_> {
     }
 
     fn open_slab(self, pieces: &mut Pieces) -> Slab {
-        let (at, chunk) = self.heap.chunks.lock().take();
+        let (at, chunk) = self.heap.take_slab();
         // Each slab owns a reference to the heap, so that its pieces can be given back at any time.
         let heap = Arc::into_raw(self.heap.clone());
         // SAFETY: the slab was just taken from its chunk, and the heap is alive.
@@ -275,12 +292,12 @@ impl Pool {
     #[inline]
     unsafe fn take_back(&self, piece: NonNull<u8>, units: usize) -> Option<Arc<Shared>> {
         let mut pieces = self.pieces.lock();
-        pieces.used_bytes -= (units * UNIT_BYTES) as isize;
+        self.count(-((units * UNIT_BYTES) as isize));
         let next = pieces.sizes[units].ready.replace(piece);
         // SAFETY: the piece is not used; it is aligned to 8 and at least as long as an address.
         unsafe { piece.cast().write(next) };
         pieces.ready_count += 1;
-        if pieces.ready_count <= READY_MAX.min(pieces.used_bytes.max(0) as usize / READY_SHARE_BYTES) {
+        if pieces.ready_count <= READY_MAX.min(self.used().max(0) as usize / READY_SHARE_BYTES) {
             return None;
         }
         // SAFETY: the lock is the one of this pool.
@@ -294,9 +311,21 @@ impl Pool {
         }
     }
 
+    /// Bytes of pieces in use.
+    #[inline]
+    fn used(&self) -> isize {
+        self.used_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Counts bytes that are in use now, or not any more. The lock is held.
+    #[inline]
+    fn count(&self, bytes: isize) {
+        self.used_bytes.store(self.used() + bytes, Ordering::Relaxed);
+    }
+
     /// Notes whether too much is unused.
     fn note(&self, pieces: &Pieces) {
-        let is_sparse = pieces.slab_bytes > 2 * pieces.used_bytes.max(0) as usize + SLACK_BYTES;
+        let is_sparse = pieces.slab_bytes > 2 * self.used().max(0) as usize + SLACK_BYTES;
         self.sparse.store(is_sparse, Ordering::Relaxed);
     }
 
@@ -321,7 +350,7 @@ impl Pool {
 impl Pieces {
     fn new() -> Pieces {
         let sizes = std::array::from_fn(|_| Size::default());
-        Pieces { sizes, slabs: BTreeSet::new(), ready_count: 0, slab_bytes: 0, used_bytes: 0 }
+        Pieces { sizes, slabs: BTreeSet::new(), ready_count: 0, slab_bytes: 0 }
     }
 
     /// Takes a piece from a page.
@@ -364,7 +393,7 @@ impl Pieces {
     /// # Safety
     /// These are the pieces of this pool, whose lock is held.
     #[inline(never)]
-    unsafe fn return_ready(&mut self, own: *const Pool) -> Returned {
+    unsafe fn return_ready(&mut self, own: &Pool) -> Returned {
         let mut ready = [(NonNull::dangling(), 0); READY_MAX + 1];
         let mut count = 0;
         for (units, size) in self.sizes.iter_mut().enumerate() {
@@ -388,7 +417,7 @@ impl Pieces {
                     out.empty.extend(self.give_back(piece, units));
                 } else {
                     // It was counted out here, and will be where it came from.
-                    self.used_bytes += (units * UNIT_BYTES) as isize;
+                    own.count((units * UNIT_BYTES) as isize);
                     out.foreign.push((piece, units));
                 }
             }
@@ -458,6 +487,15 @@ impl Shared {
                 Arc::decrement_strong_count(Arc::as_ptr(self));
             }
         }
+        self.chunk_bytes.store(chunks.bytes(), Ordering::Relaxed);
+    }
+
+    /// A slab with undefined contents, and the number of its chunk.
+    fn take_slab(&self) -> (NonNull<u8>, u32) {
+        let mut chunks = self.chunks.lock();
+        let taken = chunks.take();
+        self.chunk_bytes.store(chunks.bytes(), Ordering::Relaxed);
+        taken
     }
 }
 

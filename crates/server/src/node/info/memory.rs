@@ -1,19 +1,23 @@
 //! INFO memory: what the program, its data and its buffers take, and what the machine has.
 
+use std::sync::Arc;
+
 use baton_config::Id;
 
 use super::{Lines, View, human};
+use crate::clients::{ClientFlags, ClientMeta};
 use crate::os_memory;
 
 pub(super) fn memory(view: &View<'_>, lines: &mut Lines) {
     let shared = view.shared;
-    let used = os_memory::used_bytes();
+    let used = view.used;
     let heap = os_memory::heap(used);
     let peak = shared.stats.memory_peak.value().max(used);
     shared.stats.memory_peak.set(peak);
     let startup = shared.stats.memory_startup.value();
     let backlog = shared.journal.extent().mem_used as u64;
-    let clients: u64 = shared.clients.list().iter().map(|c| c.memory_bytes()).sum();
+    let is_normal = |c: &&Arc<ClientMeta>| !c.flags().contains(ClientFlags::REPLICA);
+    let clients: u64 = shared.clients.list().iter().filter(is_normal).map(|c| c.memory_bytes()).sum();
     let overhead = startup + backlog + clients;
     let dataset = used.saturating_sub(overhead);
     let percent = |part: u64, whole: u64| format!("{:.2}%", part as f64 / whole.max(1) as f64 * 100.0);
@@ -38,16 +42,19 @@ pub(super) fn memory(view: &View<'_>, lines: &mut Lines) {
     ratio(lines, "rss_overhead", heap.rss, heap.resident);
     lines.put("mem_fragmentation_ratio", format!("{:.2}", heap.rss as f64 / used.max(1) as f64));
     lines.put("mem_fragmentation_bytes", heap.rss as i64 - used as i64);
-    lines.put("mem_not_counted_for_evict", 0);
+    lines.put("mem_not_counted_for_evict", crate::memory::not_counted(shared));
     lines.put("mem_replication_backlog", backlog);
     lines.put("mem_total_replication_buffers", backlog);
-    lines.zeros(&["mem_replicas_repl_buffer", "mem_clients_slaves"]);
+    lines.put("mem_replicas_repl_buffer", crate::memory::not_counted(shared));
+    lines.put("mem_clients_slaves", crate::memory::not_counted(shared));
     lines.put("mem_clients_normal", clients);
     lines.put("mem_cluster_links", shared.stats.bus_bytes());
     lines.zeros(&["mem_cluster_slot_import", "mem_cluster_slot_export", "mem_aof_buffer"]);
     lines.put("mem_allocator", "jemalloc");
     lines.zeros(&["mem_overhead_db_hashtable_rehashing", "active_defrag_running"]);
-    lines.zeros(&["lazyfree_pending_objects", "lazyfreed_objects"]);
+    let (freeing, freed) = shared.memory.freed_elsewhere();
+    lines.put("lazyfree_pending_objects", freeing);
+    lines.put("lazyfreed_objects", freed);
 }
 
 fn sized(lines: &mut Lines, name: &str, bytes: u64) {

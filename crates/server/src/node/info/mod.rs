@@ -46,6 +46,8 @@ impl Lines {
 pub(super) struct View<'a> {
     pub(super) shared: &'a Arc<Shared>,
     pub(super) world: &'a World,
+    /// Bytes in use before anything was written.
+    pub(super) used: u64,
 }
 
 type Section = (&'static str, &'static str, bool, fn(&View<'_>, &mut Lines));
@@ -83,9 +85,9 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
     let wanted = |name: &str, shown: bool| has(name) || ((everything || all) && name != "debug") || (default && shown);
     let cluster_text =
         if cx.world.topology.is_some() && wanted("cluster_info", false) { ask_cluster_info(cx) } else { None };
-    let mut lines = Lines(String::with_capacity(8192));
     let world = cx.shared.world.load();
-    let view = View { shared: cx.shared, world: &world };
+    let view = View { shared: cx.shared, world: &world, used: cx.shared.memory_used() };
+    let mut lines = Lines(String::with_capacity(8192));
     for (name, title, shown, write) in SECTIONS {
         if wanted(name, *shown) {
             lines.title(title);

@@ -42,13 +42,11 @@ fn keys(view: &View<'_>, lines: &mut Lines) {
     lines.put("expired_keys_with_volatile_items_stale_perc", "0.00");
     lines.put("expired_time_cap_reached_count", 0);
     lines.put("expire_cycle_cpu_milliseconds", s.expire_micros.value() / 1000);
-    lines.zeros(&[
-        "evicted_keys",
-        "evicted_clients",
-        "evicted_scripts",
-        "total_eviction_exceeded_time",
-        "current_eviction_exceeded_time",
-    ]);
+    lines.put("evicted_keys", s.sum(|l| &l.evicted));
+    lines.zeros(&["evicted_clients", "evicted_scripts"]);
+    let (over, over_now) = shared.memory.over_millis(shared.clock.mono());
+    lines.put("total_eviction_exceeded_time", over);
+    lines.put("current_eviction_exceeded_time", over_now);
     lines.put("keyspace_hits", s.sum(|l| &l.hits));
     lines.put("keyspace_misses", s.sum(|l| &l.misses));
     lines.put("pubsub_channels", shared.pubsub.count(Kind::Channel));

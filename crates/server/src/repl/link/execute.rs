@@ -12,7 +12,7 @@ use baton_cluster::{ClusterCommand, FailoverMode, SetSlot};
 use baton_commands::{CommandSpec, Effects, Env, Exec, NodeCommand, Run, StoreExec, Waits, WorldExec, key_positions};
 use baton_config::{Id, PropagationError};
 use baton_resp::{Args, Out, Proto};
-use baton_store::{DbIndex, Expiry, Garbage, Key, View};
+use baton_store::{DbIndex, Expiry, Garbage, Key, View, ViewOutcome};
 use smallvec::SmallVec;
 
 use super::stream::{Command, Stream};
@@ -276,7 +276,8 @@ impl Turn<'_> {
         if !env.events.is_empty() {
             crate::events::publish_replicated(shared, env.events, effects.events());
         }
-        let dirty = view.take_outcome().dirty;
+        let ViewOutcome { dirty, garbage, .. } = view.take_outcome();
+        self.applier.garbage.extend(garbage.map(|garbage| *garbage));
         let blocked = &self.applier.shared.blocked;
         if dirty > 0 && blocked.any() {
             let ready = keys.iter().flat_map(|key| blocked.names_of(key));
