@@ -225,6 +225,12 @@ def test_published_messages_reach_the_replica(pair):
         assert listener.read() == [b"message", b"news", b"hello"]
 
 
+def test_a_replica_is_one_from_its_first_answer(start):
+    for _ in range(20):
+        replica = start("baton", "--replicaof", "127.0.0.1 1")
+        assert replica("ROLE")[0] == b"slave", "what it takes as a primary would be thrown away"
+
+
 def test_replica_serves_the_password(start):
     primary = start("baton", "--requirepass", "secret", *FLAGS["baton"])
     replica = start("baton", "--primaryauth", "secret", "--replicaof", f"127.0.0.1 {primary.port}")
@@ -260,8 +266,9 @@ def test_a_write_on_a_replica_replaces_what_is_due(start):
     assert b"encoding:int" in replica("DEBUG", "OBJECT", "read")
 
 
-def test_a_shorter_delay_counts_for_replicas_that_wait(start):
-    primary, replica = start("baton", "--repl-diskless-sync-delay", "1000"), start("baton")
+@pytest.mark.parametrize("delay", [5, 1000], ids=["the-default", "another"])
+def test_a_delay_that_was_set_counts_for_replicas_that_wait(start, delay):
+    primary, replica = start("baton", "--repl-diskless-sync-delay", delay), start("baton")
     replica("REPLICAOF", "127.0.0.1", primary.port)
     eventually(lambda: "state=wait_bgsave" in str(primary.info("replication")), "the replica to wait", 30)
     primary("CONFIG", "SET", "repl-diskless-sync-delay", 0)

@@ -125,7 +125,10 @@ fn directive_lines(directive: &Directive, settings: &Settings) -> Vec<(String, b
         return classes.map(|((class, l), d)| (buffer_limit_line(directive.name, class, l), l != d)).collect();
     }
     match written(directive, value) {
-        Some(text) => vec![(format!("{} {text}", directive.name), *value != default)],
+        Some(text) => {
+            let needed = *value != default || settings.is_given(directive.id);
+            vec![(format!("{} {text}", directive.name), needed)]
+        }
         None => Vec::new(),
     }
 }

@@ -14,13 +14,15 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     values: Vec<Value>,
+    /// Those of [`Settings::GIVEN_COUNTS`] that somebody set.
+    given: Vec<Id>,
 }
 
 impl Default for Settings {
     /// Every directive at its default.
     fn default() -> Self {
         let values = Id::ALL.iter().map(|id| parse::default_value(id.directive())).collect();
-        Settings { values }
+        Settings { values, given: Vec::new() }
     }
 }
 
@@ -28,6 +30,14 @@ impl Settings {
     /// The value of a directive.
     pub fn value(&self, id: Id) -> &Value {
         &self.values[id.index()]
+    }
+
+    /// Directives whose default is not what this server does where nobody said it.
+    pub const GIVEN_COUNTS: [Id; 1] = [Id::ReplDisklessSyncDelay];
+
+    /// Whether one of them was in the file, on the command line or in CONFIG SET, with whatever value.
+    pub fn is_given(&self, id: Id) -> bool {
+        self.given.contains(&id)
     }
 
     pub(crate) fn replace(&mut self, id: Id, value: Value) {
@@ -65,6 +75,9 @@ impl Settings {
         };
         if id == Id::IoThreads {
             self.replace(Id::WorkerThreads, value.clone());
+        }
+        if Self::GIVEN_COUNTS.contains(&id) && !self.is_given(id) {
+            self.given.push(id);
         }
         self.replace(id, value);
     }

@@ -71,7 +71,7 @@ pub(super) const TABLE: &[Directive] = &[
         "5",
         NAT32,
         Unit::Seconds,
-        "How long a full synchronisation waits for more replicas.",
+        "How long a full synchronisation waits for more replicas, if this is set.",
     ),
     int(
         Id::ReplDisklessSyncMaxReplicas,

@@ -3,7 +3,7 @@
 
 use crate::memory_files::MemoryFiles;
 use baton_base::quote::split_words;
-use baton_config::{SetContext, SetError, Settings, load};
+use baton_config::{Id, SetContext, SetError, Settings, load, rewrite};
 
 /// Lines where this server answers something else on purpose; the crate's documentation says why.
 fn is_deliberate_difference(name: &str, value: &str) -> bool {
@@ -78,6 +78,20 @@ fn only_what_differs_is_listed_as_changed() {
     assert_eq!(names, ["Slave-Priority", "maxmemory", "activedefrag"]);
     assert_eq!(changed[0].note, None);
     assert!(changed[2].note.as_ref().unwrap().contains("'activedefrag' is accepted but has no effect"));
+}
+
+/// Nobody who says five seconds means none, although that is what the default shows.
+#[test]
+fn a_delay_that_was_set_to_its_default_is_told_from_the_default() {
+    let (name, id) = ("repl-diskless-sync-delay", Id::ReplDisklessSyncDelay);
+    let mut settings = Settings::default();
+    assert!(!settings.is_given(id) && settings.uint(id) == 5);
+    settings.set_runtime(&[(name, "5")], SetContext::default()).unwrap();
+    assert!(settings.is_given(id) && settings.uint(id) == 5);
+    let text = rewrite(None, &settings);
+    assert!(String::from_utf8_lossy(&text).contains("repl-diskless-sync-delay 5\n"));
+    let loaded = load(&text, &mut MemoryFiles::default()).unwrap().settings;
+    assert!(loaded.is_given(id), "a restart waits, too");
 }
 
 #[test]

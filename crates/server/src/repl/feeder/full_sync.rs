@@ -1,8 +1,8 @@
 //! Full synchronisations: who shares the next snapshot, its cut, and its way to the members.
 //!
 //! One snapshot runs at a time. It costs the node no copy and no pause, so a replica that comes while none runs gets one
-//! at once: `repl-diskless-sync-delay` is honoured only where an operator set it to another value than its default, which
-//! exists because upstream pays for each snapshot with a fork.
+//! at once: `repl-diskless-sync-delay` is honoured only where an operator set it. Its default exists because upstream pays for
+//! each snapshot with a fork.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +28,6 @@ use crate::shared::Shared;
 const MEMBER_BYTES_MAX: usize = 1 << 20;
 /// When to look again while another snapshot of the keyspace runs.
 const BUSY_RETRY: Duration = Duration::from_millis(20);
-/// Default of `repl-diskless-sync-delay` in seconds.
-const DELAY_DEFAULT: u64 = 5;
 
 /// The running snapshot.
 pub(super) struct FullSync {
@@ -280,10 +278,8 @@ fn begin_history_still(shared: &Shared) {
 }
 
 fn sync_settings(settings: &Settings) -> SyncSettings {
-    let delay = match settings.uint(Id::ReplDisklessSyncDelay) {
-        DELAY_DEFAULT => 0,
-        secs => secs,
-    };
+    let asked = settings.is_given(Id::ReplDisklessSyncDelay);
+    let delay = if asked { settings.uint(Id::ReplDisklessSyncDelay) } else { 0 };
     SyncSettings {
         diskless: settings.bool(Id::ReplDisklessSync),
         delay: Duration::from_secs(delay),
