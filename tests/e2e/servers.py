@@ -107,6 +107,18 @@ class Server:
     def send_signal(self, number):
         os.kill(self.process.pid, number)
 
+    def stop(self):
+        """Lets it stand still, and waits until it does: the signal stops one thread, which stops the others when it next
+        runs, and on a busy machine these answer until then."""
+        self.send_signal(signal.SIGSTOP)
+        tasks = Path(f"/proc/{self.process.pid}/task")
+        # The state is behind the name, which is in parentheses and may hold anything.
+        states = lambda: {(task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks.iterdir()}
+        eventually(lambda: states() == {"T"}, f"{self} to stand still")
+
+    def go_on(self):
+        self.send_signal(signal.SIGCONT)
+
     def terminate(self):
         """Asks it to end and returns its exit code."""
         self.send_signal(signal.SIGTERM)

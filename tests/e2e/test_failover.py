@@ -134,11 +134,11 @@ def nothing_lost(clients, primary):
 
 
 def hang(server):
-    server.send_signal(signal.SIGSTOP)
+    server.stop()
 
 
 def go_on(server):
-    server.send_signal(signal.SIGCONT)
+    server.go_on()
 
 
 # ---- the change itself

@@ -1,6 +1,5 @@
 """A primary that stood still: what was queued meanwhile is not acknowledged before it has heard who is primary now."""
 
-import signal
 
 import pytest
 import resp
@@ -31,13 +30,13 @@ def test_nothing_that_was_queued_is_acknowledged_after_a_pause(cluster):
     eventually(lambda: heir.info("replication")["master_link_status"] == "up", "a replica in sync")
     with old.connect() as connection:
         connection("PING")
-        old.send_signal(signal.SIGSTOP)
+        old.stop()
         try:
             connection.send(resp.encode("SET", key, "queued"))
             eventually(lambda: heir.info("replication")["role"] == "master", "the replica to take over")
             heir("SET", key, "after")
         finally:
-            old.send_signal(signal.SIGCONT)
+            old.go_on()
         try:
             answer = connection.read()
         except resp.Closed:

@@ -1,6 +1,5 @@
 """A primary that comes back with less than its replicas have steps behind them: nobody's data is replaced by less."""
 
-import signal
 import time
 
 import pytest
@@ -159,10 +158,10 @@ def slow_full_sync(primary, replica, keys):
     """Makes the replica ask for everything again, so slowly that it is in the midst of it when this returns."""
     primary("CONFIG", "SET", "repl-backlog-size", 16384)
     primary("CONFIG", "SET", "rdb-key-save-delay", 20000)
-    replica.send_signal(signal.SIGSTOP)
+    replica.stop()
     primary("CLIENT", "KILL", "TYPE", "replica")
     write(primary, keys[:50], "x" * 20000)
-    replica.send_signal(signal.SIGCONT)
+    replica.go_on()
     eventually(lambda: replica.info("replication").get("master_sync_in_progress") == "1", "the full synchronisation to begin")
 
 

@@ -1,7 +1,5 @@
 """Quorum writes: replies that wait for replicas, the errors when they don't answer, and replicas of every kind."""
 
-import os
-import signal
 import time
 
 import pytest
@@ -28,10 +26,10 @@ def stands_still(server):
 
     class Still:
         def __enter__(self):
-            os.kill(server.process.pid, signal.SIGSTOP)
+            server.stop()
 
         def __exit__(self, *_):
-            os.kill(server.process.pid, signal.SIGCONT)
+            server.go_on()
 
     return Still()
 

@@ -192,16 +192,15 @@ def test_a_coordinated_failover(trio, sentinel):
 
 def test_a_stuck_failover_is_ended_by_sentinel(trio, sentinel):
     """As in Valkey's own tests: the target hangs, so Sentinel elects another one and reconfigures the old primary."""
-    import signal
-
+    
     watcher = sentinel("valkey")
     watcher.watch(trio[0], 2000)
     eventually(sees_both(watcher), "the replicas to be found", 30)
-    trio[1].send_signal(signal.SIGSTOP)
+    trio[1].stop()
     trio[0]("SET", "k", "v")
     trio[0]("FAILOVER", "TO", "127.0.0.1", trio[1].port, "TIMEOUT", "10", "FORCE")
     eventually(lambda: trio[0].info("replication")["master_failover_state"] == "no-failover", "it to end", 60)
-    trio[1].send_signal(signal.SIGCONT)
+    trio[1].go_on()
     eventually(lambda: settled(watcher, trio), "all to agree", 60)
 
 

@@ -277,6 +277,7 @@ fn run_threads(
     let control = control::Control::start(Arc::clone(&shared), control_seed, seed)?;
     crate::persist::load_at_start(&shared)?;
     refuse_data_of_witness(&shared)?;
+    repl::role::follow_configured(&shared);
     let spawn = |name: String, run: Box<dyn FnOnce() + Send>| std::thread::Builder::new().name(name).spawn(run);
     for (i, seed) in worker_seeds.into_iter().enumerate() {
         let worker = Worker::new(Arc::clone(&shared), i, seed);

@@ -184,10 +184,6 @@ impl Control {
 
     /// Controls until the server ends; gives its exit code.
     pub fn run(mut self) -> ExitCode {
-        if let Some(primary) = self.shared.world.load().settings.replica_of() {
-            let how = crate::repl::role::Demotion { partial: true, takeover: false };
-            crate::repl::role::demote(&self.shared, &primary.host, primary.port, how, |_| {});
-        }
         self.tell_loaded();
         let mut events = Events::with_capacity(256);
         loop {

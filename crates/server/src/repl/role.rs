@@ -1,6 +1,6 @@
 //! Becoming primary or replica (replication 6). The role, the history and the order of who may append to the journal
 //! change together while the world stands still, so no command, snapshot or applied byte falls between two of them.
-//! Called by the control thread, which alone decides; nothing here decides.
+//! Called by the control thread, which alone decides, and at the start; nothing here decides.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -67,6 +67,15 @@ pub fn promote_still(shared: &Arc<Shared>, _still: &Stillness<'_>, also: impl Fn
 pub fn demote(shared: &Arc<Shared>, host: &str, port: u16, how: Demotion, also: impl FnOnce(&mut World)) {
     let still = shared.gate.stop_world();
     demote_still(shared, &still, host, port, how, also);
+}
+
+/// Follows the primary that the configuration names, with the data that was loaded. Before anybody can connect, and before
+/// anything is deleted for its age: what a primary of a moment took or wrote would be thrown away without a word, and its
+/// history be another one than that of its primary.
+pub fn follow_configured(shared: &Arc<Shared>) {
+    if let Some(primary) = shared.world.load().settings.replica_of() {
+        demote(shared, &primary.host, primary.port, Demotion { partial: true, takeover: false }, |_| {});
+    }
 }
 
 /// As [`demote`], for a caller that has stopped the world itself.
