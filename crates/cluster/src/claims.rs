@@ -96,6 +96,13 @@ impl Cluster {
             return;
         }
         let head = self.my_head();
+        if self.will_tell_shard(&claimant)
+            && self.slots.owns_any(&head)
+            && !self.slots.of_or_empty(&head).and(claimed).is_empty()
+        {
+            // What I become by it depends on its shard. It says the same again, with that.
+            return;
+        }
         let losses = self.take_claimed(turn, claimant, epoch, claimed);
         self.note_unclaimed(claimant, epoch, claimed);
         self.log_moves(&claimant, &losses);

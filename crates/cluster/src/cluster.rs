@@ -421,6 +421,7 @@ impl Cluster {
         for line in restored.nodes {
             let shard = line.shard.unwrap_or_else(|| ShardId::random(&mut self.rng));
             let mut node = Node::new(line.id, shard, line.flags, now);
+            node.shard_told = line.shard.is_some();
             node.address = line.address;
             node.labels = Arc::new(line.labels);
             node.primary = line.primary;

@@ -170,6 +170,8 @@ impl Cluster {
             self.note_reason(turn, CantFailover::WaitingDelay);
         } else if !manual && !self.acknowledged_writes_allow(turn) {
             // The reason is in the log.
+        } else if !self.election.sent && !manual && self.may_miss_voters(turn, primary) {
+            self.note_reason(turn, CantFailover::WaitingDelay);
         } else if !self.election.sent {
             self.stand_when_free(turn, primary, manual);
         } else if self.is_elected(turn) && (manual || self.votes_count(turn.now)) && self.leave_allows(turn.now) {
@@ -394,6 +396,14 @@ impl Cluster {
         }
     }
 
+    /// Whether I have just joined, and primaries that I was told of have not said yet which slots they have: counted without
+    /// them, a majority may be none (S9).
+    fn may_miss_voters(&self, turn: &Turn<'_>, primary: NodeId) -> bool {
+        let joined = self.nodes.get(&primary).map_or(turn.now, |n| n.created);
+        let young = turn.now.since(joined) < self.settings.handshake_timeout() * 2;
+        young && self.nodes.values().any(|n| n.is_primary() && n.healthy() && self.is_rumour(n))
+    }
+
     /// Asks all voters for their vote in a new epoch, which is durable before it is heard of.
     fn stand(&mut self, turn: &Turn<'_>, primary: NodeId, manual: bool) {
         self.current_epoch = self.current_epoch.next();
@@ -428,9 +438,9 @@ impl Cluster {
     }
 
     fn request_flags(&self, turn: &Turn<'_>, primary: NodeId, manual: bool) -> MsgFlags {
-        let best = self.is_best_ranked(turn, primary);
-        // A voter that keeps promises could not tell such a request from a handover (S7).
-        let best = best && !self.all_keep_promises();
+        // A voter that keeps promises could not tell such a request from a handover (S7), and whoever hasn't said anything
+        // yet may be one.
+        let best = self.is_best_ranked(turn, primary) && self.some_voter_promises_nothing();
         if manual || best || self.surpasses_primary(turn) { MsgFlags::FORCEACK } else { MsgFlags::empty() }
     }
 

@@ -61,7 +61,7 @@ impl Cluster {
 
     /// Whether a node is known from others alone: it never answered, and serves nothing. Such a one is not passed on, or
     /// one forged packet would go round the cluster for ever and make every ping as large as it was itself.
-    fn is_rumour(&self, node: &Node) -> bool {
+    pub(crate) fn is_rumour(&self, node: &Node) -> bool {
         let heard = node.data_received.is_some() || node.pong_received.is_some();
         !heard && !node.is_myself() && !node.in_handshake() && !self.slots.owns_any(&node.id)
     }

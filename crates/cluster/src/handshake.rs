@@ -296,6 +296,22 @@ impl Cluster {
         }
     }
 
+    /// The shard of a primary that is told with its claim counts for what follows from the claim: whether its shard is mine
+    /// decides what I become if it has all my slots (15.3 S12).
+    pub(crate) fn take_shard_of_claimant(&mut self, sender: NodeId, header: &Header, body: &PingBody) {
+        let told = body.extensions.iter().find_map(|e| if let Extension::ShardId(id) = e { Some(*id) } else { None });
+        let guessed = |n: &Node| !n.shard_told && n.primary.is_none();
+        if header.claims_primary() && told.is_some() && self.nodes.get(&sender).is_some_and(guessed) {
+            self.on_shard_id(sender, told);
+        }
+    }
+
+    /// Whether a node's shard is only a guess of mine, and it is about to tell it. Nodes of older releases never do.
+    pub(crate) fn will_tell_shard(&self, id: &NodeId) -> bool {
+        let tells = |n: &Node| n.data_received.is_none() || n.has(NodeFlags::EXTENSIONS_SUPPORTED);
+        self.nodes.get(id).is_some_and(|n| !n.shard_told && tells(n))
+    }
+
     /// A node of an older release sends no shard id: it is of its primary's shard, or stays where it is.
     fn on_shard_id(&mut self, sender: NodeId, told: Option<ShardId>) {
         let primary = self.nodes.get(&sender).and_then(|n| n.primary);
@@ -307,6 +323,7 @@ impl Cluster {
             return;
         }
         let Some(node) = self.nodes.get_mut(&sender) else { return };
+        node.shard_told = true;
         if node.shard != shard {
             node.shard = shard;
             self.save_about(shard);

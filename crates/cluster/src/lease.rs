@@ -143,6 +143,12 @@ impl Cluster {
         self.settings.lease && self.voting_nodes().all(|n| self.keeps_promises(&n.id))
     }
 
+    /// Whether a voter has said that it goes by upstream's rules alone.
+    pub(crate) fn some_voter_promises_nothing(&self) -> bool {
+        let heard = |n: &&Node| n.electorate.is_some() && !n.is_myself();
+        !self.settings.lease || self.voting_nodes().filter(heard).any(|n| !self.keeps_promises(&n.id))
+    }
+
     /// How long I have been without a lease that I need.
     pub(crate) fn lease_lost_for(&self, now: Mono) -> Duration {
         self.lease.lost_at.map_or(Duration::ZERO, |at| now.since(at))

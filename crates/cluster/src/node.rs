@@ -67,6 +67,8 @@ pub(crate) struct Node {
     pub(crate) created: Mono,
     /// Random until the node's SHARDID extension arrives.
     pub(crate) shard: ShardId,
+    /// It has arrived, or the file had it.
+    pub(crate) shard_told: bool,
     pub(crate) flags: NodeFlags,
     /// Version of its slot claim, if it is a primary. Only moves forward.
     pub(crate) config_epoch: Epoch,
@@ -125,6 +127,7 @@ impl Node {
             id,
             created: now,
             shard,
+            shard_told: false,
             flags,
             config_epoch: Epoch(0),
             primary: None,

@@ -290,6 +290,7 @@ impl Cluster {
                 self.repeat_mfstart(turn, &id);
             }
         }
+        self.take_shard_of_claimant(id, header, body);
         if !self.on_role(turn, id, header) {
             return;
         }

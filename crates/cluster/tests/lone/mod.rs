@@ -25,6 +25,8 @@ pub(crate) struct Lone {
     pub(crate) now: Mono,
     pub(crate) keys: SlotBitmap,
     pub(crate) offset: u64,
+    /// My dataset is being loaded.
+    pub(crate) loading: bool,
     /// My links to peers.
     pub(crate) outbound: BTreeMap<NodeId, LinkId>,
     inbound: BTreeMap<NodeId, LinkId>,
@@ -58,6 +60,7 @@ impl Lone {
             now,
             keys: SlotBitmap::new(),
             offset: 10,
+            loading: false,
             outbound: BTreeMap::new(),
             inbound: BTreeMap::new(),
             effects: Vec::new(),
@@ -147,7 +150,7 @@ impl Lone {
             last_interaction: None,
             link_down_since: Some(self.now),
             dataset_complete: true,
-            loading: false,
+            loading: self.loading,
             keys: &self.keys,
         };
         let wall = WallMs(1_700_000_000_000 + self.now.as_millis());

@@ -1,8 +1,28 @@
 //! Elections that come late, collide or are lost.
 
-use crate::play;
+use crate::{Without, play, prove};
 use baton_sim::figures::{Subject, measure};
-use baton_sim::{Options, Plan};
+use baton_sim::{Options, Plan, Sabotage};
+
+/// S1. Upstream: a primary that stood still executes what was queued before it reads that it was replaced, and goes on beside
+/// its successor until it does; all of that is lost. Here nothing is acknowledged before a majority has answered again.
+#[test]
+fn who_was_replaced_acknowledges_nothing_beside_its_successor() {
+    let scenario = "profile chaos\nclients 6\nthink-max-us 3000\nact 800 4000 pause primary 0";
+    prove(scenario, &Without::Rule(Sabotage::NoLease), |report| report.lost <= 6);
+}
+
+/// S2. Upstream: voters never compare offsets and ranks are as old as the last ping, so that a replica may win that lacks what
+/// its sibling has. Here siblings tell each other at once, and the one that was cut off for most of a second waits.
+#[test]
+fn of_two_replicas_the_one_with_more_wins() {
+    let scenario = "profile chaos
+        replicas 2
+        think-max-us 3000
+        act 600 900 partition 64 0
+        act 1500 2500 crash process primary 0";
+    play(scenario, |report| assert!(report.lost <= 4, "{report:?}"));
+}
 
 /// A3. Upstream: primaries that die at once are replaced one after the other, half a second apart, and their elections
 /// take each other's votes; in a test with 1000 primaries two shards never came back. Here each candidate hears the one
