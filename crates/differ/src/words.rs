@@ -6,9 +6,9 @@ use baton_base::Rng;
 /// Keys of a type that are in use at once.
 const KEYS: u64 = 8;
 /// The letters of types whose keys any line may name.
-const SHARED: &[u8] = b"slbhezxp";
+const SHARED: &[u8] = b"slbhezx";
 /// The letters of types whose keys only their own lines name.
-const OWN: &[u8] = b"YGDL";
+const OWN: &[u8] = b"YGLP";
 
 /// What a word of the language stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,8 +191,7 @@ impl Words {
                 let length = self.rng.range(130, if self.wide { 9_000 } else { 300 });
                 (0..length).map(|_| self.rng.below(256) as u8).collect()
             }
-            6 => b"a long text that no packed form takes when it is asked for the sixty-five bytes it has at most"
-                .to_vec(),
+            6 => b"a text that is a little too long for the packed forms of sets and hashes".to_vec(),
             _ => self.member(),
         }
     }

@@ -8,7 +8,7 @@ use baton_resp::{Out, OwnedArgs, Proto, Reply, decode};
 
 /// Commands upstream does not have.
 const OWN: [&str; 2] = ["client|maint_notifications", "cluster|failovers"];
-const GOLDEN: &str = include_str!("golden/commands-9.1.2.txt");
+pub(crate) const GOLDEN: &str = include_str!("golden/commands-9.1.2.txt");
 
 /// Runs a command that needs only the registry.
 fn ask(proto: Proto, words: &[&str]) -> Reply {
