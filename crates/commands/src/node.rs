@@ -6,10 +6,14 @@
 pub enum NodeCommand {
     /// AUTH.
     Auth,
+    /// CLIENT CACHING.
+    ClientCaching,
     /// CLIENT CAPA.
     ClientCapa,
     /// CLIENT GETNAME.
     ClientGetname,
+    /// CLIENT GETREDIR.
+    ClientGetredir,
     /// CLIENT ID.
     ClientId,
     /// CLIENT INFO.
@@ -32,6 +36,10 @@ pub enum NodeCommand {
     ClientSetinfo,
     /// CLIENT SETNAME.
     ClientSetname,
+    /// CLIENT TRACKING.
+    ClientTracking,
+    /// CLIENT TRACKINGINFO.
+    ClientTrackinginfo,
     /// CLIENT UNBLOCK.
     ClientUnblock,
     /// CLIENT UNPAUSE.

@@ -42,6 +42,8 @@ pub struct Waiter {
     pub proto: Proto,
     /// Whether its reads renew access clocks.
     pub touch: bool,
+    /// Whether keys that it reads are followed for its connection.
+    pub tracked: bool,
     /// The command.
     pub spec: &'static CommandSpec,
     /// Its arguments.
@@ -63,13 +65,14 @@ impl Waiter {
         db: DbIndex,
         proto: Proto,
         touch: bool,
+        tracked: bool,
         spec: &'static CommandSpec,
         args: OwnedArgs,
         wait: WaitFor,
         names: Vec<Name>,
     ) -> Waiter {
         let state = AtomicU8::new(WAITING);
-        Waiter { client, worker, user, users_version, db, proto, touch, spec, args, wait, names, state }
+        Waiter { client, worker, user, users_version, db, proto, touch, tracked, spec, args, wait, names, state }
     }
 
     /// Takes the right to end the wait: to run the command again, or to answer it otherwise. False if somebody has it.
@@ -213,7 +216,7 @@ mod tests {
         let names = names.iter().map(|name| (DbIndex(0), name.as_bytes().into())).collect();
         let args = OwnedArgs::from_slices(&[b"blpop".to_vec()]);
         let user = Arc::new(User::unlimited_default());
-        Arc::new(Waiter::new(ClientId(id), 0, (user, 0), DbIndex(0), Proto::V2, true, spec, args, wait, names))
+        Arc::new(Waiter::new(ClientId(id), 0, (user, 0), DbIndex(0), Proto::V2, true, false, spec, args, wait, names))
     }
 
     #[test]

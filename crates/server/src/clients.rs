@@ -47,6 +47,12 @@ bitflags! {
         const HELD = 1 << 12;
         /// Asked to be told of changes of primaries (CLIENT MAINT_NOTIFICATIONS).
         const NOTIFIED = 1 << 13;
+        /// Told of changed keys (CLIENT TRACKING).
+        const TRACKING = 1 << 14;
+        /// The connection that was to be told in its place is gone.
+        const TRACKING_BROKEN = 1 << 15;
+        /// Told of all changes under its prefixes.
+        const TRACKING_BROADCAST = 1 << 16;
     }
 }
 
@@ -93,6 +99,10 @@ pub struct ClientMeta {
     pub watched: AtomicU32,
     /// Queued commands of its transaction, or -1 outside of one.
     pub queued: AtomicI64,
+    /// The connection that is told of changed keys; 0 if it is this one, -1 if nobody is.
+    pub redirect: AtomicI64,
+    /// Memory that being told of changed keys takes, in bytes.
+    pub tracking_bytes: AtomicU64,
     /// Protocol version, 2 or 3.
     pub resp: AtomicU32,
     /// Bytes of its queued commands.
@@ -167,6 +177,9 @@ impl ClientMeta {
             (ClientFlags::PUBSUB, 'P'),
             (ClientFlags::MULTI, 'x'),
             (ClientFlags::BLOCKED, 'b'),
+            (ClientFlags::TRACKING, 't'),
+            (ClientFlags::TRACKING_BROKEN, 'R'),
+            (ClientFlags::TRACKING_BROADCAST, 'B'),
             (ClientFlags::DIRTY_CAS, 'd'),
             (ClientFlags::CLOSE_AFTER_REPLY, 'c'),
             (ClientFlags::UNIX_SOCKET, 'U'),
@@ -197,7 +210,11 @@ impl ClientMeta {
     /// Memory that the connection takes: its buffers and what it queued.
     pub fn memory_bytes(&self) -> u64 {
         let get = |a: &AtomicU64| a.load(Ordering::Relaxed);
-        get(&self.query_bytes) + get(&self.output_bytes) + get(&self.multi_bytes) + CONNECTION_BYTES
+        get(&self.query_bytes)
+            + get(&self.output_bytes)
+            + get(&self.multi_bytes)
+            + get(&self.tracking_bytes)
+            + CONNECTION_BYTES
     }
 
     /// The line of CLIENT LIST and CLIENT INFO, without a line end.
@@ -218,7 +235,7 @@ impl ClientMeta {
         format!(
             "id={} addr={} laddr={} fd={} name={} age={age} idle={idle} flags={} capa={capa} db={} sub={} psub={} ssub={} \
              multi={} watch={} qbuf={query} qbuf-free=0 argv-mem=0 multi-mem={multi} rbs={own_free} rbp={own_free} obl={own} \
-             oll={blocks} omem={more} tot-mem={} events=r cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={} \
+             oll={blocks} omem={more} tot-mem={} events=r cmd={command} user={} redir={} resp={} lib-name={} lib-ver={} \
              tot-net-in={} tot-net-out={} tot-cmds={}",
             self.id.0,
             self.addr,
@@ -234,6 +251,7 @@ impl ClientMeta {
             num(&self.watched),
             self.memory_bytes(),
             labels.user,
+            self.redirect.load(Ordering::Relaxed),
             num(&self.resp),
             labels.lib_name,
             labels.lib_ver,
@@ -272,6 +290,8 @@ impl Clients {
             shard_channels: AtomicU32::new(0),
             watched: AtomicU32::new(0),
             queued: AtomicI64::new(-1),
+            redirect: AtomicI64::new(-1),
+            tracking_bytes: AtomicU64::new(0),
             resp: AtomicU32::new(2),
             multi_bytes: AtomicU64::new(0),
             query_bytes: AtomicU64::new(0),

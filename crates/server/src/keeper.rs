@@ -201,7 +201,9 @@ impl Keeper {
             let world = shared.world.peek();
             if world.role.is_replica() {
                 if world.active_expire {
-                    let deleted = shared.written_here.delete_due(&shared.store, shared.clock.wall());
+                    let deleted = shared.written_here.delete_due(&shared.store, shared.clock.wall(), |view| {
+                        crate::worker::changes::announce_from_aside(&shared, view);
+                    });
                     shared.stats.lanes[shared.keeper_lane().0].expired.add(deleted);
                 }
                 return;
@@ -230,6 +232,7 @@ impl Keeper {
     fn expire_slot(&mut self, shared: &Shared, slot: Slot, wall: WallMs, lazy: bool) -> bool {
         let mut view = shared.store.view(slot, DbIndex(0), wall, Expiry::Delete);
         let Expired { elements, more } = view.expire_due(slot, EXPIRE_STEP);
+        crate::worker::changes::announce_from_aside(shared, &mut view);
         let ViewOutcome { expired, garbage, .. } = view.take_outcome();
         if let Some(garbage) = garbage {
             shared.free_later(*garbage);

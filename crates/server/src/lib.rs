@@ -37,6 +37,7 @@ pub mod slot_stats;
 pub mod slow_log;
 pub mod start;
 pub mod stats;
+pub mod tracking;
 pub mod worker;
 pub mod world;
 pub mod write_acks;

@@ -41,6 +41,14 @@ pub enum Push {
     ShardMessage(Arc<[u8]>, Arc<[u8]>),
     /// The shard channel left this node: channel. The listener's subscription ended.
     ShardGone(Arc<[u8]>),
+    /// A key changed that the connection read: an array of its name.
+    KeyChanged(Arc<[u8]>),
+    /// Keys changed under a prefix that the connection listens to: an array of their names.
+    KeysChanged(Arc<[u8]>),
+    /// Everything may have changed.
+    AllChanged,
+    /// What another connection wants this one to be told of changed keys: an array of their names, or null.
+    Redirected(Arc<[u8]>),
 }
 
 type Table = BTreeMap<Box<[u8]>, BTreeSet<Subscriber>>;

@@ -30,6 +30,7 @@ use crate::seen::Seen;
 use crate::slot_stats;
 use crate::slow_log::SlowLog;
 use crate::stats::Stats;
+use crate::tracking::Tracking;
 use crate::worker::WorkerMessage;
 use crate::world::{World, WorldCell};
 use crate::write_acks::WriteAcks;
@@ -61,6 +62,8 @@ pub struct Shared {
     pub clients: Clients,
     /// All subscriptions.
     pub pubsub: PubSub,
+    /// What clients keep in caches of their own.
+    pub tracking: Tracking,
     /// All counters.
     pub stats: Stats,
     /// How much memory is used, as far as `maxmemory` is concerned.

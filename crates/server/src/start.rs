@@ -33,6 +33,7 @@ use crate::seen::Seen;
 use crate::shared::{Shared, Threads};
 use crate::slow_log::SlowLog;
 use crate::stats::Stats;
+use crate::tracking::Tracking;
 use crate::worker::{self, Worker};
 use crate::world::{World, WorldCell};
 use crate::write_acks::WriteAcks;
@@ -361,6 +362,7 @@ fn make_shared(
         world: WorldCell::new(world),
         clients: Clients::default(),
         pubsub: PubSub::default(),
+        tracking: Tracking::default(),
         stats: Stats::new(lanes, baton_commands::count()),
         memory: Arc::default(),
         slow_log: SlowLog::default(),

@@ -180,6 +180,8 @@ pub struct Hot {
     pub latency_tracking: bool,
     /// `cluster-slot-stats-enabled`, in cluster mode.
     pub slot_stats: bool,
+    /// `tracking-table-max-keys`; 0 is no limit.
+    pub tracking_keys_max: usize,
     /// `notify-keyspace-events`, as bits.
     pub events: u32,
 }
@@ -205,6 +207,7 @@ impl Hot {
             slow_nanos: slow_nanos(s),
             latency_tracking: s.bool(Id::LatencyTracking),
             slot_stats: s.bool(Id::ClusterSlotStatsEnabled) && s.bool(Id::ClusterEnabled),
+            tracking_keys_max: usize::try_from(s.uint(Id::TrackingTableMaxKeys)).unwrap_or(usize::MAX),
             events: s.int(Id::NotifyKeyspaceEvents) as u32,
         }
     }

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use baton_base::WallMs;
-use baton_store::{DbIndex, Expiry, Key, Store};
+use baton_store::{DbIndex, Expiry, Key, Store, View};
 use parking_lot::Mutex;
 
 /// Keys that are remembered at the most; those beyond stay until somebody deletes them.
@@ -61,8 +61,8 @@ impl WrittenHere {
     }
 
     /// Deletes those whose time has come, and forgets those that have none. Gives how many were deleted. The caller is
-    /// inside the gate and holds no slot.
-    pub fn delete_due(&self, store: &Store, now: WallMs) -> u64 {
+    /// inside the gate and holds no slot; `tell` gets the view of each deletion.
+    pub fn delete_due(&self, store: &Store, now: WallMs, tell: impl Fn(&mut View<'_>)) -> u64 {
         if !self.any.load(Ordering::Relaxed) {
             return 0;
         }
@@ -76,6 +76,7 @@ impl WrittenHere {
             let expire_at = view.peek(&key).and_then(|entry| entry.expire_at);
             if expire_at.is_some_and(|at| at <= now) {
                 deleted += u64::from(view.remove(&key));
+                tell(&mut view);
             }
             if expire_at.is_none_or(|at| at <= now) {
                 done.push((db, name));
@@ -105,10 +106,10 @@ mod tests {
         set(b"due", Expire::At(WallMs(10)));
         set(b"later", Expire::At(WallMs(30)));
         set(b"never", Expire::Never);
-        assert_eq!(written.delete_due(&store, WallMs(9)), 0);
-        assert_eq!(written.delete_due(&store, WallMs(20)), 1);
+        assert_eq!(written.delete_due(&store, WallMs(9), |_| ()), 0);
+        assert_eq!(written.delete_due(&store, WallMs(20), |_| ()), 1);
         assert_eq!((store.len(DbIndex(0)), written.written.lock().keys.len()), (2, 1));
-        assert_eq!(written.delete_due(&store, WallMs(30)), 1);
+        assert_eq!(written.delete_due(&store, WallMs(30), |_| ()), 1);
         assert!(!written.any.load(Ordering::Relaxed) && store.len(DbIndex(0)) == 1);
     }
 }

@@ -172,7 +172,7 @@ impl View<'_> {
         self.store.counters.add(db, -1, -1);
         self.touch(&key);
         self.retire(slot, record);
-        self.outcome.expired.push((db, name));
+        self.note_expired(db, name);
     }
 }
 

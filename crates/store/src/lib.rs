@@ -37,5 +37,5 @@ pub use scanning::Scanned;
 pub use snapshot::{SnapshotItem, SnapshotWalker};
 pub use store::{Store, StoreSettings};
 pub use value::{Entry, Expire};
-pub use view::{Expiry, View, ViewOutcome, WatchFlag};
+pub use view::{ChangedKey, ChangedKeys, Expiry, View, ViewOutcome, WatchFlag};
 pub use wholesale::Garbage;

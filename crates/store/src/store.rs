@@ -1,7 +1,7 @@
 //! The store: all slots with their locks, what is counted over all of them, and how to reach a key.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use baton_base::{Slot, WallMs};
 use crossbeam_utils::CachePadded;
@@ -36,6 +36,8 @@ pub struct Store {
     heap: Heap,
     pub(crate) walk: WalkWord,
     databases: u32,
+    /// Whether views say which keys changed.
+    pub(crate) notes_changes: AtomicBool,
     pub(crate) counters: Counters,
     pub(crate) access: AccessWord,
     /// For each database the number it had at the running snapshot's cut.
@@ -60,6 +62,7 @@ impl Store {
             heap,
             walk: WalkWord::new(),
             databases: settings.databases,
+            notes_changes: AtomicBool::new(false),
             counters: Counters::new(settings.databases),
             access: AccessWord::default(),
             cut_dbs: (0..settings.databases).map(AtomicU32::new).collect(),
@@ -98,6 +101,12 @@ impl Store {
     /// Bytes that were taken from the allocator for entries, in large pieces, and are not in use.
     pub fn idle_bytes(&self) -> usize {
         self.heap.idle_bytes()
+    }
+
+    /// Whether views are to say which keys changed ([`ViewOutcome::changed`](crate::ViewOutcome::changed)). Exact for a
+    /// key whose slot is locked after the switch.
+    pub fn note_changes(&self, on: bool) {
+        self.notes_changes.store(on, Ordering::Relaxed);
     }
 
     /// Number of databases.

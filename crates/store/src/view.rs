@@ -56,6 +56,21 @@ impl WatchFlag {
     }
 }
 
+/// Keys that changed, in order; one may come several times.
+#[derive(Debug, Default)]
+pub struct ChangedKeys(pub Vec<ChangedKey>);
+
+/// A key that changed, in whatever database.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ChangedKey {
+    /// Its slot.
+    pub slot: Slot,
+    /// Its name.
+    pub name: Box<[u8]>,
+    /// It was deleted because its time had come.
+    pub expired: bool,
+}
+
 /// What a view did, for the one who made it.
 #[derive(Debug, Default)]
 pub struct ViewOutcome {
@@ -67,6 +82,8 @@ pub struct ViewOutcome {
     pub hits: u64,
     /// Lookups that found none.
     pub misses: u64,
+    /// Keys that changed, where somebody asked for that ([`Store::note_changes`]).
+    pub changed: Option<Box<ChangedKeys>>,
     /// Very large values that were taken out, if any; dropping it frees them.
     pub garbage: Option<Box<Garbage>>,
 }
@@ -191,8 +208,16 @@ impl<'s> View<'s> {
     fn meet_expired(&mut self, key: &Key<'_>, spot: Spot) {
         if self.expiry == Expiry::Delete {
             self.remove_at(key, spot);
-            self.outcome.expired.push((self.db, key.bytes.into()));
+            self.note_expired(self.db, key.bytes.into());
         }
+    }
+
+    /// Notes that the key which was just removed had to go because its time had come.
+    pub(crate) fn note_expired(&mut self, db: DbIndex, name: Box<[u8]>) {
+        if let Some(last) = self.outcome.changed.as_mut().and_then(|changed| changed.0.last_mut()) {
+            last.expired = true;
+        }
+        self.outcome.expired.push((db, name));
     }
 
     /// Removes a record, for whatever reason.
@@ -258,10 +283,13 @@ impl<'s> View<'s> {
         self.locate(key).is_some()
     }
 
-    /// Marks every watcher of this key.
+    /// Marks every watcher of this key, and notes the change where somebody asked for that.
     #[inline]
     pub fn touch(&mut self, key: &Key<'_>) {
         let db = self.db;
+        if self.store.notes_changes.load(Ordering::Relaxed) {
+            self.note_change(key);
+        }
         if let Some(side) = self.held.slot(key.slot).side() {
             for watcher in &side.watchers {
                 if watcher.db == db && *watcher.key == *key.bytes {
@@ -269,6 +297,12 @@ impl<'s> View<'s> {
                 }
             }
         }
+    }
+
+    #[cold]
+    fn note_change(&mut self, key: &Key<'_>) {
+        let changed = ChangedKey { slot: key.slot, name: key.bytes.into(), expired: false };
+        self.outcome.changed.get_or_insert_default().0.push(changed);
     }
 
     /// Sets the flag when this key of the selected database changes. A key that is there but expired counts as missing

@@ -5,6 +5,19 @@ use crate::{Arg, CommandSpec, Group, NodeCommand, Run, docs};
 
 pub(super) static SUBCOMMANDS: &[CommandSpec] = &[
     CommandSpec {
+        name: "client|caching",
+        arity: 3,
+        flags: flags!(NOSCRIPT | LOADING | STALE | ALLOW_BUSY),
+        acl: acl!(CONNECTION),
+        group: Group::Connection,
+        summary: "Says whether the keys of the next command are remembered for invalidation.",
+        since: "6.0.0",
+        complexity: "O(1)",
+        args: &[Arg::oneof("mode", &[Arg::word("yes", "YES"), Arg::word("no", "NO")])],
+        run: Run::Node(NodeCommand::ClientCaching),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
         name: "client|capa",
         arity: -3,
         flags: flags!(NOSCRIPT | LOADING | STALE | ALLOW_BUSY),
@@ -27,6 +40,18 @@ pub(super) static SUBCOMMANDS: &[CommandSpec] = &[
         since: "2.6.9",
         complexity: "O(1)",
         run: Run::Node(NodeCommand::ClientGetname),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "client|getredir",
+        arity: 2,
+        flags: flags!(NOSCRIPT | LOADING | STALE | ALLOW_BUSY),
+        acl: acl!(CONNECTION),
+        group: Group::Connection,
+        summary: "Replies the connection that is told of changed keys instead of this one.",
+        since: "6.0.0",
+        complexity: "O(1)",
+        run: Run::Node(NodeCommand::ClientGetredir),
         ..CommandSpec::BASE
     },
     CommandSpec {
@@ -352,6 +377,39 @@ pub(super) static SUBCOMMANDS: &[CommandSpec] = &[
         tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
         args: &[Arg::string("connection-name")],
         run: Run::Node(NodeCommand::ClientSetname),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "client|tracking",
+        arity: -3,
+        flags: flags!(NOSCRIPT | LOADING | STALE),
+        acl: acl!(CONNECTION),
+        group: Group::Connection,
+        summary: "Has the connection told when keys change that it read.",
+        since: "6.0.0",
+        complexity: "O(1), and a little more with every prefix",
+        args: &[
+            Arg::oneof("status", &[Arg::word("on", "ON"), Arg::word("off", "OFF")]),
+            Arg::integer("client-id").token("REDIRECT").optional(),
+            Arg::string("prefix").token("PREFIX").optional().multiple_token(),
+            Arg::word("bcast", "BCAST").optional(),
+            Arg::word("optin", "OPTIN").optional(),
+            Arg::word("optout", "OPTOUT").optional(),
+            Arg::word("noloop", "NOLOOP").optional(),
+        ],
+        run: Run::Node(NodeCommand::ClientTracking),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "client|trackinginfo",
+        arity: 2,
+        flags: flags!(NOSCRIPT | LOADING | STALE),
+        acl: acl!(CONNECTION),
+        group: Group::Connection,
+        summary: "Describes how the connection is told of changed keys.",
+        since: "6.2.0",
+        complexity: "O(1)",
+        run: Run::Node(NodeCommand::ClientTrackinginfo),
         ..CommandSpec::BASE
     },
     CommandSpec {

@@ -152,8 +152,7 @@ pub(super) const TABLE: &[Directive] = &[
         NAT64,
         Unit::Count,
         "Most keys remembered for client-side caching; 0 is no limit.",
-    )
-    .accepted("client-side caching is not available yet"),
+    ),
     text(Id::ServerCpulist, "server-cpulist", "", TextRule::Nullable, "Cores of the serving threads.")
         .alias("server_cpulist")
         .immutable()

@@ -302,6 +302,7 @@ fn release(shared: &Shared) {
 fn flush_all(shared: &Arc<Shared>) {
     let still = shared.gate.stop_world();
     let garbage = shared.store.flush(None);
+    crate::worker::changes::announce_all_from_aside(shared);
     drop(still);
     shared.free_later(garbage);
 }
@@ -342,5 +343,6 @@ fn delete_slot(shared: &Shared, db: DbIndex, slot: Slot, unit: &mut baton_journa
             unit.push(db.0, &[b"DEL", &name[..]]);
         }
     }
+    crate::worker::changes::announce_from_aside(shared, &mut view);
     view.outcome.dirty
 }

@@ -110,6 +110,7 @@ fn set(shared: &Arc<Shared>, args: Args<'_>, is_local: bool) -> Result<(), Refus
             w.set_default_password();
         }
     });
+    crate::worker::changes::trim_table(shared, shared.world.peek().hot.tracking_keys_max);
     shared.tell_workers(|| WorkerMessage::SettingsChanged);
     shared.threads().control.send(ControlMessage::SettingsChanged);
     Ok(())

@@ -167,6 +167,7 @@ pub fn reset(cx: &mut Context<'_>, client: &mut Client) -> Outcome {
     client.transaction = None;
     crate::worker::transaction::unwatch(cx.shared, client);
     super::pubsub::leave_all(cx.shared, client, cx.local.index);
+    super::tracking::end(cx.shared, client, cx.local.index);
     client.db = DbIndex(0);
     client.asking = false;
     client.readonly = false;
@@ -186,6 +187,7 @@ pub fn reset(cx: &mut Context<'_>, client: &mut Client) -> Outcome {
 pub fn quit(client: &mut Client) -> Outcome {
     client.out.ok();
     client.closing = true;
+    client.publish_state();
     Ok(Flow::Stop)
 }
 

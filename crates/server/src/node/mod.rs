@@ -19,6 +19,7 @@ pub mod persistence;
 pub mod pubsub;
 pub mod replication;
 pub mod slowlog;
+pub mod tracking;
 
 use std::borrow::Cow;
 
@@ -125,6 +126,9 @@ fn run_server(
         N::Save | N::Bgsave | N::Lastsave => persistence::run(cx, client, command, args),
         N::Shutdown => replication::shutdown(cx, client, args),
         _ if spec.name.starts_with("acl|") => acl::run(cx, client, command, args),
+        N::ClientTracking | N::ClientCaching | N::ClientGetredir | N::ClientTrackinginfo => {
+            tracking::run(cx, client, command, args)
+        }
         _ if spec.name.starts_with("client|") => client_cmd::run(cx, client, args),
         N::Migrate => migrate::run(cx, client, args),
         N::Clusterscan => cluster::run(cx, client, command, args),

@@ -21,13 +21,17 @@ fn open(out: &mut Out, n: usize) {
 }
 
 /// Writes a published message to a listener.
-pub fn write_push(client: &mut Client, push: &Push) {
+pub fn write_push(shared: &Shared, client: &mut Client, push: &Push) {
     match push {
         Push::Message(channel, payload) => write_parts(&mut client.out, b"message", &[channel, payload]),
         Push::PatternMessage(pattern, channel, payload) => {
             write_parts(&mut client.out, b"pmessage", &[pattern, channel, payload]);
         }
         Push::ShardMessage(channel, payload) => write_parts(&mut client.out, b"smessage", &[channel, payload]),
+        Push::KeyChanged(_) | Push::KeysChanged(_) | Push::AllChanged => {
+            super::tracking::write_change(shared, client, push);
+        }
+        Push::Redirected(names) => super::tracking::write_redirected(client, names),
         Push::ShardGone(channel) => {
             let left = client.subscriptions.as_mut().map_or(0, |s| {
                 s.shard.remove(&channel[..]);

@@ -435,6 +435,7 @@ impl Link {
             }
             let journal = &self.shared.journal;
             let garbage = self.shared.store.replace_contents(store);
+            crate::worker::changes::announce_all_from_aside(&self.shared);
             self.shared.repl.foreign.store(false, Ordering::Release);
             self.shared.repl.history.lock().adopt(position.replid);
             journal.activate();

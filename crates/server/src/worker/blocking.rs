@@ -17,6 +17,8 @@ use super::{Now, Worker, WorkerMessage, routing};
 use crate::acl;
 use crate::blocked::{Name, Waiter};
 use crate::clients::ClientId;
+use crate::node;
+use crate::pubsub::Push;
 use crate::shared::Shared;
 
 /// The reply of a command that waited, on its way to its connection.
@@ -29,6 +31,8 @@ pub struct Served {
     pub wrote: Option<Offset>,
     /// What it looked at.
     pub revealed: Revealed,
+    /// What its connection is told behind the reply.
+    pub pushes: Vec<Push>,
     /// When the batch began that it was run in.
     pub began: Instant,
 }
@@ -56,6 +60,7 @@ pub(super) fn enter(
         client.db,
         client.out.proto,
         !client.no_touch,
+        client.follows_reads(),
         spec,
         args_of(args, &wait.instead),
         wait,
@@ -141,6 +146,7 @@ impl Context<'_> {
         // Who moves a key wants nobody to change it; those in line for it are looked at again when that is over.
         let stays = |(_, name): &Name| !self.world.moving.has(name);
         if !waiter.names.iter().all(stays) || !is_ready(&mut view, waiter) {
+            self.announce(None, &mut view);
             exec::propagate_expired(self, waiter.client, &mut view);
             waiter.give_back();
             return None;
@@ -154,10 +160,13 @@ impl Context<'_> {
             return Some(Served { client: waiter.client, reply, wrote: None, revealed, began: self.began });
         }
         let mut last_write = Offset::default();
+        // Those of the command that runs this one are its own connection's.
+        let others = std::mem::take(&mut self.local.own_pushes);
         let mut caller = Caller {
             id: waiter.client,
             db: waiter.db,
             touch: waiter.touch,
+            tracked_by: waiter.tracked.then_some(waiter.worker),
             may_wait: true,
             out: &mut out,
             last_write: &mut last_write,
@@ -165,6 +174,7 @@ impl Context<'_> {
         exec::on_view(self, &mut caller, waiter.spec, &mut view, run, args, &keys);
         let waits_on = self.local.effects.take_wait().is_some();
         exec::finish(self, &mut caller, waiter.spec, &mut view, args, &keys, true);
+        let pushes = std::mem::replace(&mut self.local.own_pushes, others);
         if waits_on {
             waiter.give_back();
             return None;
@@ -175,7 +185,7 @@ impl Context<'_> {
         }
         let revealed = std::mem::take(&mut self.local.revealed);
         let wrote = (last_write > Offset::default()).then_some(last_write);
-        Some(Served { client: waiter.client, reply: out.buf, wrote, revealed, began: self.began })
+        Some(Served { client: waiter.client, reply: out.buf, wrote, revealed, pushes, began: self.began })
     }
 }
 
@@ -203,12 +213,14 @@ impl Worker {
                     cx.hold_reply(client, start, before);
                 }
                 drop(cx);
+                worker.local.tell_prefixes(shared);
                 worker.local.ask_for_acks(shared);
                 let told = Told { start, began: served.began, took: served.began.elapsed() };
                 if served.wrote.is_some() {
                     worker.hold_unleased(shared, client, &told);
                 }
             }
+            served.pushes.iter().for_each(|push| node::tracking::write_own_push(shared, client, push));
             worker.resume(shared, client, now)
         });
     }
@@ -268,6 +280,7 @@ impl Worker {
         cx.local.ready.push(name);
         cx.serve_ready();
         drop(cx);
+        self.local.tell_prefixes(shared);
         self.local.ask_for_acks(shared);
     }
 

@@ -15,6 +15,7 @@ use crate::clients::{ClientFlags, ClientMeta};
 use crate::conn::{Conn, Moved};
 use crate::migrate;
 use crate::node::notices::Listener;
+use crate::node::tracking::Tracked;
 use crate::repl::ReplicaHandshake;
 use crate::worker::held::HeldReplies;
 
@@ -174,6 +175,8 @@ pub struct Client {
     pub watches: Option<Box<Watches>>,
     /// Subscriptions.
     pub subscriptions: Option<Box<Subscriptions>>,
+    /// How it is told of changed keys.
+    pub tracking: Option<Box<Tracked>>,
     /// What it waits for.
     pub waiting: Waiting,
     /// Its command that waits for keys.
@@ -222,6 +225,7 @@ impl Client {
             transaction: None,
             watches: None,
             subscriptions: None,
+            tracking: None,
             waiting: Waiting::No,
             blocked: None,
             moved: None,
@@ -246,6 +250,12 @@ impl Client {
     #[inline]
     pub fn is_plain(&self) -> bool {
         self.transaction.is_none() && self.subscriptions.is_none() && !self.asking
+    }
+
+    /// Whether keys that it reads now are followed for it.
+    #[inline]
+    pub fn follows_reads(&self) -> bool {
+        self.tracking.as_ref().is_some_and(|tracked| tracked.follows_reads())
     }
 
     /// Whether RESP2 forbids it everything but subscription commands.

@@ -22,6 +22,7 @@ use crate::eviction::{Evictor, Room};
 use crate::gate::{Lane, Pass, Stillness};
 use crate::pubsub::Push;
 use crate::shared::Shared;
+use crate::tracking::ChangedNames;
 use crate::world::World;
 
 /// What a thread that executes commands keeps for itself.
@@ -44,6 +45,8 @@ pub struct Local {
     pub deliveries: Vec<(ClientId, Push)>,
     /// Messages that the running command published to its own connection; written behind its reply.
     pub own_pushes: Vec<Push>,
+    /// Keys that the batch changed and that prefixes may cover.
+    pub changed: ChangedNames,
     /// Bytes that the running request appended to the stream.
     pub appended_bytes: u64,
     /// Number of the running request within its batch.
@@ -73,6 +76,7 @@ impl Local {
             slots: SmallVec::new(),
             deliveries: Vec::new(),
             own_pushes: Vec::new(),
+            changed: ChangedNames::new(),
             appended_bytes: 0,
             request: 0,
             oddities: Vec::new(),

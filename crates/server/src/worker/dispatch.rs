@@ -26,7 +26,26 @@ pub fn run(
     if client.reply_mode != ReplyMode::On {
         hide_reply(client, spec, before);
     }
+    if !cx.local.own_pushes.is_empty() || client.tracking.is_some() {
+        after_reply(cx, client, spec, flow);
+    }
     flow
+}
+
+/// What stands behind a reply, whether or not the reply itself is wanted: messages that the command caused for its own
+/// connection. CLIENT CACHING counts for the one command, or transaction, behind it.
+#[cold]
+fn after_reply(cx: &mut Context<'_>, client: &mut Client, spec: Option<&'static CommandSpec>, flow: Flow) {
+    for push in std::mem::take(&mut cx.local.own_pushes) {
+        node::tracking::write_own_push(cx.shared, client, &push);
+    }
+    if let Some(tracked) = &mut client.tracking
+        && client.transaction.is_none()
+        && flow != Flow::Wait(Waiting::Hold)
+        && !spec.is_some_and(|spec| spec.name.starts_with("client"))
+    {
+        tracked.caching = false;
+    }
 }
 
 /// CLIENT REPLY OFF and SKIP hide replies, but not what is pushed: subscriptions are confirmed all the same.
@@ -389,10 +408,5 @@ fn execute_node(
     });
     // The world may have changed while the command was outside of the gate, or through it.
     client.who.follow(&cx.world);
-    if !cx.in_transaction && !cx.local.own_pushes.is_empty() {
-        for push in std::mem::take(&mut cx.local.own_pushes) {
-            node::pubsub::write_push(client, &push);
-        }
-    }
     flow
 }

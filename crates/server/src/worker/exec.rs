@@ -1,11 +1,12 @@
 //! Keyspace commands: lock the slots of the declared keys, run the command on a view of them, and append its effects to
 //! the journal before the locks are given back. That order makes the journal a history that every replica can follow.
 
-use baton_base::Offset;
+use baton_base::{Offset, Slot};
 use baton_commands::{CommandSpec, Exec, Fail, Flags, Propagate, Run, StoreExec, Waits, WorldExec, key_positions};
 use baton_resp::{Args, Out, OwnedArgs};
 use baton_store::{DbIndex, Expiry, Key, Store, View, ViewOutcome};
 use smallvec::SmallVec;
+use std::sync::atomic::Ordering;
 
 use super::client::Client;
 use super::context::{Context, Flow};
@@ -24,6 +25,8 @@ pub(super) struct Caller<'c> {
     pub(super) db: DbIndex,
     /// Whether its reads renew access clocks.
     pub(super) touch: bool,
+    /// Its worker, if keys that it reads are followed for it.
+    pub(super) tracked_by: Option<u32>,
     /// Whether the command may wait for its keys.
     pub(super) may_wait: bool,
     /// Where its reply goes.
@@ -40,6 +43,7 @@ impl Client {
             id: self.meta.id,
             db: self.db,
             touch: !self.no_touch,
+            tracked_by: self.follows_reads().then(|| self.meta.worker.load(Ordering::Relaxed)),
             may_wait,
             out: &mut self.out,
             last_write: &mut self.last_write,
@@ -205,6 +209,9 @@ pub(super) fn finish(
     if !cx.world.env.events.is_empty() {
         cx.publish_events(caller.id, spec, view, keys);
     }
+    if caller.tracked_by.is_some() || view.outcome.changed.is_some() {
+        cx.follow(caller, spec, view, keys);
+    }
     let outcome = &view.outcome;
     let lane = &cx.shared.stats.lanes[cx.local.lane.0];
     lane.hits.add(outcome.hits);
@@ -239,6 +246,7 @@ pub(super) fn finish(
 /// Propagates keys that a look made expire, where no command of its own follows.
 pub(super) fn propagate_expired(cx: &mut Context<'_>, me: ClientId, view: &mut View<'_>) {
     cx.publish_expired_of(me, view);
+    cx.announce(Some(me), view);
     let ViewOutcome { expired, garbage, .. } = view.take_outcome();
     if let Some(garbage) = garbage {
         cx.shared.free_later(*garbage);
@@ -380,6 +388,14 @@ pub(super) fn world(
     Flow::Next
 }
 
+/// The slot that CLUSTER FLUSHSLOT emptied.
+fn emptied_slot(spec: &CommandSpec, args: Args<'_>) -> Option<Slot> {
+    if spec.name != "cluster|flushslot" {
+        return None;
+    }
+    Slot::new(u16::try_from(baton_base::num::parse_i64(args.get(2)?)?).ok()?)
+}
+
 fn on_world(cx: &mut Context<'_>, client: &mut Client, spec: &'static CommandSpec, run: RunOnWorld, args: Args<'_>) {
     let before = client.out.buf.len();
     cx.local.effects.clear();
@@ -402,6 +418,11 @@ fn on_world(cx: &mut Context<'_>, client: &mut Client, spec: &'static CommandSpe
         cx.fail(client, spec, &fail.text());
     }
     cx.shared.stats.lanes[cx.local.lane.0].dirty.add(dirty);
+    if matches!(spec.name, "flushall" | "flushdb") {
+        cx.announce_all(client.meta.id);
+    } else if let Some(slot) = emptied_slot(spec, args) {
+        super::changes::announce_slot_from_aside(cx.shared, slot);
+    }
     if cx.shared.blocked.any() {
         cx.note_all_ready();
     }

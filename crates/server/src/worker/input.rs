@@ -93,6 +93,9 @@ impl Worker {
                 Moved::Closed => return false,
             };
             self.count_read(shared, client, n, now);
+            if client.tracking.is_some() {
+                self.hear_changes(shared, client);
+            }
             let alive = if direct {
                 let buf = std::mem::take(&mut self.read_buf);
                 let alive = self.run_direct(shared, client, &buf[..n], now);
@@ -269,6 +272,7 @@ impl Worker {
             }
         }
         drop(cx);
+        self.local.tell_prefixes(shared);
         self.local.ask_for_acks(shared);
         shared.seen.after_batch(shared, self.local.lane, dirty);
         let nanos = nanos_since(began);

@@ -6,6 +6,7 @@
 //! (replies that wait), then the loop below.
 
 mod blocking;
+pub mod changes;
 pub mod client;
 pub mod context;
 pub mod count;
@@ -121,6 +122,8 @@ pub struct Worker {
     by_id: HashMap<ClientId, usize>,
     local: Local,
     read_buf: Box<[u8]>,
+    /// Messages that are handled after those of a connection that had to hear of them first.
+    postponed: Vec<WorkerMessage>,
     /// Connections that wait for something with a deadline or for a hold.
     waiting: usize,
     /// Connections that are over their soft output limit.
@@ -169,6 +172,7 @@ impl Worker {
             by_id: HashMap::new(),
             local: Local::new(index as u32, Lane(index), rng_seed),
             read_buf: vec![0; READ_BYTES].into_boxed_slice(),
+            postponed: Vec::new(),
             waiting: 0,
             over_soft: 0,
             releases: hold::ReleaseQueue::new(),
@@ -230,6 +234,8 @@ impl Worker {
     }
 
     fn on_event(&mut self, shared: &Arc<Shared>, index: usize, readable: bool, writable: bool, now: Now) {
+        // Whoever changed a key may have been answered already: those who read it hear of that before they are.
+        self.deliver_local(shared);
         let Some(mut client) = self.clients.get_mut(index).and_then(Option::take) else { return };
         // Who was killed gets no further reply, whatever its requests.
         let mut alive = !client.meta.doomed.load(Ordering::Acquire);
@@ -260,6 +266,8 @@ impl Worker {
 
     fn forget(&mut self, client: &mut Client, index: usize) {
         let _ = client.conn.deregister(self.poll.registry());
+        let shared = Arc::clone(&self.shared);
+        crate::node::tracking::end(&shared, client, self.local.index);
         self.by_id.remove(&client.meta.id);
         self.free.push(index);
         self.set_waiting(client, Waiting::No);
@@ -312,7 +320,8 @@ impl Worker {
     }
 
     fn on_messages(&mut self, shared: &Arc<Shared>, now: Now) -> bool {
-        let messages: Vec<WorkerMessage> = self.inbox.drain().collect();
+        let mut messages = std::mem::take(&mut self.postponed);
+        messages.extend(self.inbox.drain());
         for message in messages {
             match message {
                 WorkerMessage::Connection(conn, meta) => self.adopt(shared, conn, meta, now),
@@ -373,7 +382,7 @@ impl Worker {
     fn deliver(&mut self, shared: &Arc<Shared>, id: ClientId, push: &Push) {
         self.with(shared, id, |worker, client| {
             let before = client.out.buf.len();
-            crate::node::pubsub::write_push(client, push);
+            crate::node::pubsub::write_push(shared, client, push);
             if let Push::ShardMessage(channel, _) = push
                 && shared.world.peek().hot.slot_stats
             {

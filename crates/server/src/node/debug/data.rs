@@ -56,6 +56,7 @@ pub(super) fn populate(cx: &Context<'_>, client: &mut Client, args: Args<'_>) ->
         let mut view = store.view(key.slot, client.db, cx.now.wall, cx.world.expiry_rule());
         if !view.exists(&key) {
             view.set_str(&key, &value, Expire::Never);
+            crate::worker::changes::announce_from_aside(cx.shared, &mut view);
             created += 1;
         }
     }
@@ -86,6 +87,7 @@ pub(super) fn reload(cx: &mut Context<'_>, client: &mut Client, options: Args<'_
         }
         if flush {
             shared.free_later(shared.store.flush(None));
+            crate::worker::changes::announce_all_from_aside(shared);
         }
         if load::reload(shared, merge) {
             shared.persist.saved_dirty.store(persist::dirty(shared), std::sync::atomic::Ordering::Relaxed);

@@ -89,7 +89,7 @@ pub(super) fn clients(view: &View<'_>, lines: &mut Lines) {
     lines.put("client_recent_max_input_buffer", largest(|c| c.query_bytes.load(Ordering::Relaxed)));
     lines.put("client_recent_max_output_buffer", largest(|c| c.output_bytes.load(Ordering::Relaxed)));
     lines.put("blocked_clients", shared.stats.blocked.load(Ordering::Relaxed).max(0));
-    lines.put("tracking_clients", 0);
+    lines.put("tracking_clients", shared.tracking.clients());
     lines.put("pubsub_clients", all.iter().filter(|c| c.flags().contains(ClientFlags::PUBSUB)).count());
     lines.put("watching_clients", watching.len());
     lines.put("clients_in_timeout_table", shared.waiters.load(Ordering::Relaxed));

@@ -57,7 +57,9 @@ fn keys(view: &View<'_>, lines: &mut Lines) {
     lines.put("slave_expires_tracked_keys", 0);
     lines.zeros(&["active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses"]);
     lines.zeros(&["total_active_defrag_time", "current_active_defrag_time"]);
-    lines.zeros(&["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"]);
+    lines.put("tracking_total_keys", shared.tracking.keys());
+    lines.put("tracking_total_items", shared.tracking.items());
+    lines.put("tracking_total_prefixes", shared.tracking.prefixes());
 }
 
 fn loops(view: &View<'_>, lines: &mut Lines) {

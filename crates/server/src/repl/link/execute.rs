@@ -276,6 +276,7 @@ impl Turn<'_> {
         if !env.events.is_empty() {
             crate::events::publish_replicated(shared, env.events, effects.events());
         }
+        crate::worker::changes::announce_from_aside(shared, view);
         let ViewOutcome { dirty, garbage, .. } = view.take_outcome();
         self.applier.garbage.extend(garbage.map(|garbage| *garbage));
         let blocked = &self.applier.shared.blocked;
@@ -308,6 +309,9 @@ impl Turn<'_> {
         };
         let failed = run(&mut exec).err();
         let (dirty, garbage) = (exec.dirty, exec.garbage);
+        if matches!(spec.name, "flushall" | "flushdb" | "cluster|flushslot") {
+            crate::worker::changes::announce_all_from_aside(shared);
+        }
         self.applier.garbage.extend(garbage);
         self.finish(spec, failed, dirty);
     }
