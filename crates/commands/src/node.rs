@@ -16,6 +16,8 @@ pub enum NodeCommand {
     ClientGetredir,
     /// CLIENT ID.
     ClientId,
+    /// CLIENT IMPORT-SOURCE.
+    ClientImportSource,
     /// CLIENT INFO.
     ClientInfo,
     /// CLIENT KILL.
@@ -80,6 +82,12 @@ pub enum NodeCommand {
     Bgrewriteaof,
     /// BGSAVE.
     Bgsave,
+    /// COMMANDLOG GET.
+    CommandlogGet,
+    /// COMMANDLOG LEN.
+    CommandlogLen,
+    /// COMMANDLOG RESET.
+    CommandlogReset,
     /// CONFIG GET.
     ConfigGet,
     /// CONFIG RESETSTAT.
@@ -94,12 +102,36 @@ pub enum NodeCommand {
     Info,
     /// LASTSAVE.
     Lastsave,
+    /// LATENCY DOCTOR.
+    LatencyDoctor,
+    /// LATENCY GRAPH.
+    LatencyGraph,
+    /// LATENCY HISTOGRAM.
+    LatencyHistogram,
     /// LATENCY HISTORY.
     LatencyHistory,
     /// LATENCY LATEST.
     LatencyLatest,
     /// LATENCY RESET.
     LatencyReset,
+    /// LOLWUT.
+    Lolwut,
+    /// MEMORY DOCTOR.
+    MemoryDoctor,
+    /// MEMORY MALLOC-STATS.
+    MemoryMallocStats,
+    /// MEMORY PURGE.
+    MemoryPurge,
+    /// MEMORY STATS.
+    MemoryStats,
+    /// MODULE LIST.
+    ModuleList,
+    /// MODULE LOAD.
+    ModuleLoad,
+    /// MODULE LOADEX.
+    ModuleLoadex,
+    /// MODULE UNLOAD.
+    ModuleUnload,
     /// MONITOR.
     Monitor,
     /// SAVE.

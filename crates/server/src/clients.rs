@@ -53,6 +53,8 @@ bitflags! {
         const TRACKING_BROKEN = 1 << 15;
         /// Told of all changes under its prefixes.
         const TRACKING_BROADCAST = 1 << 16;
+        /// Imports keys (CLIENT IMPORT-SOURCE).
+        const IMPORT_SOURCE = 1 << 17;
     }
 }
 
@@ -186,6 +188,7 @@ impl ClientMeta {
             (ClientFlags::READONLY, 'r'),
             (ClientFlags::NO_EVICT, 'e'),
             (ClientFlags::NO_TOUCH, 'T'),
+            (ClientFlags::IMPORT_SOURCE, 'I'),
         ];
         let out: String = table.iter().filter(|(flag, _)| f.contains(*flag)).map(|(_, c)| *c).collect();
         if out.is_empty() { "N".into() } else { out }

@@ -152,6 +152,7 @@ impl Evictor {
             shared.journal.append_bare(&self.unit);
             self.unit.clear();
         }
+        crate::worker::changes::announce_from_aside(shared, &mut view);
         let garbage = view.take_outcome().garbage;
         drop(view);
         if let Some(garbage) = garbage {

@@ -15,6 +15,7 @@ use mio::{Events, Poll, Token};
 
 use crate::conn::Conn;
 use crate::eviction::{Evictor, Room};
+use crate::latency::Event;
 use crate::shared::Shared;
 use crate::worker::WorkerMessage;
 
@@ -34,6 +35,8 @@ pub struct Keeper {
     next_tick: Mono,
     next_slot: usize,
     sample: Sample,
+    /// How long the running look for keys whose time has come took so far, waits at the gate excluded.
+    expire_took: Duration,
     expired_unit: baton_journal::Unit,
     evictor: Evictor,
 }
@@ -62,6 +65,7 @@ impl Keeper {
             next_tick: now,
             next_slot: 0,
             sample: Sample { at: now, ..Sample::default() },
+            expire_took: Duration::ZERO,
             expired_unit: baton_journal::Unit::new(),
             evictor: Evictor::new(now.as_micros()),
         }
@@ -139,6 +143,10 @@ impl Keeper {
         let expired = clock.mono().since(now);
         self.make_room();
         self.shared.stats.expire_micros.add(expired.as_micros() as u64);
+        let took = std::mem::take(&mut self.expire_took);
+        if took.as_nanos() >= u128::from(self.shared.world.peek().hot.event_nanos) {
+            self.shared.latencies.add(Event::ExpireCycle, clock.wall(), took.as_millis() as u64);
+        }
         if now.since(self.sample.at) >= Duration::from_secs(1) {
             self.take_sample(now);
         }
@@ -198,6 +206,7 @@ impl Keeper {
         let mut visited = 0;
         while visited < Slot::COUNT {
             let pass = shared.gate.enter(shared.keeper_lane());
+            let entered = shared.clock.mono();
             let world = shared.world.peek();
             if world.role.is_replica() {
                 if world.active_expire {
@@ -209,7 +218,7 @@ impl Keeper {
                 return;
             }
             shared.written_here.forget();
-            if world.holds.scope().is_some() || !world.active_expire || world.loading.is_some() {
+            if world.holds.scope().is_some() || world.imports || !world.active_expire || world.loading.is_some() {
                 return;
             }
             // A bounded number of slots under one pass: looking at an idle slot costs one comparison and no lock.
@@ -223,6 +232,7 @@ impl Keeper {
                 }
             }
             drop(pass);
+            self.expire_took += shared.clock.mono().since(entered);
             if shared.clock.mono().since(began) > EXPIRE_BUDGET {
                 return;
             }

@@ -11,6 +11,15 @@ pub fn used_bytes() -> u64 {
     }
 }
 
+/// The allocator's own report; says so if there is none.
+pub fn allocator_report() -> Vec<u8> {
+    let mut text = Vec::new();
+    match tikv_jemalloc_ctl::stats_print::stats_print(&mut text, tikv_jemalloc_ctl::stats_print::Options::default()) {
+        Ok(()) if !text.is_empty() => text,
+        _ => b"Stats not supported for the current allocator".to_vec(),
+    }
+}
+
 /// Memory by who counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heap {

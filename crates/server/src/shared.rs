@@ -14,8 +14,10 @@ use parking_lot::Mutex;
 use crate::blocked::Blocked;
 use crate::clients::{ClientId, Clients};
 use crate::clock::Clock;
+use crate::command_log::CommandLogs;
 use crate::control::ControlMessage;
 use crate::gate::{Gate, Lane};
+use crate::latency::Latencies;
 use crate::lease::LeaseEnd;
 use crate::listen::Listeners;
 use crate::log::Log;
@@ -28,7 +30,6 @@ use crate::pubsub::{PubSub, Push, Subscriber};
 use crate::repl::{FeederMessage, LinkMessage, ReplState};
 use crate::seen::Seen;
 use crate::slot_stats;
-use crate::slow_log::SlowLog;
 use crate::stats::Stats;
 use crate::tracking::Tracking;
 use crate::worker::WorkerMessage;
@@ -68,10 +69,12 @@ pub struct Shared {
     pub stats: Stats,
     /// How much memory is used, as far as `maxmemory` is concerned.
     pub memory: Arc<MemoryMeter>,
-    /// Commands that took long.
-    pub slow_log: SlowLog,
     /// What users were refused.
     pub acl_log: Mutex<baton_acl::Log>,
+    /// Commands that took long, or brought or got much.
+    pub command_logs: CommandLogs,
+    /// What delayed the server.
+    pub latencies: Latencies,
     /// The log.
     pub log: Log,
     /// The clocks.

@@ -19,9 +19,11 @@ use crate::apply::OTHER_FILES;
 use crate::blocked::Blocked;
 use crate::clients::Clients;
 use crate::clock::Clock;
+use crate::command_log::CommandLogs;
 use crate::control;
 use crate::gate::Gate;
 use crate::keeper::Keeper;
+use crate::latency::Latencies;
 use crate::lease::LeaseEnd;
 use crate::listen::Listeners;
 use crate::log::{Level, Log, LogSettings};
@@ -31,7 +33,6 @@ use crate::pubsub::PubSub;
 use crate::repl::{self, ReplState};
 use crate::seen::Seen;
 use crate::shared::{Shared, Threads};
-use crate::slow_log::SlowLog;
 use crate::stats::Stats;
 use crate::tracking::Tracking;
 use crate::worker::{self, Worker};
@@ -365,8 +366,9 @@ fn make_shared(
         tracking: Tracking::default(),
         stats: Stats::new(lanes, baton_commands::count()),
         memory: Arc::default(),
-        slow_log: SlowLog::default(),
         acl_log: Mutex::default(),
+        command_logs: CommandLogs::default(),
+        latencies: Latencies::default(),
         log,
         clock: Clock::start(),
         repl: ReplState::new(History::fresh(ReplId::random(&mut rng))),

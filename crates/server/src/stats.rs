@@ -150,6 +150,27 @@ impl Times {
         Some(wanted.iter().map(|percent| time_at(*percent)).collect())
     }
 
+    /// How many executions took up to so many microseconds, for limits that double from one to the next; only limits that
+    /// some execution adds to.
+    pub fn doubling(all: &[&Times]) -> Vec<(u64, u64)> {
+        let parts = 1 << PARTS_BITS;
+        // The first limit is 2^10 nanoseconds; all of the last one's octave is above every other.
+        let mut buckets: Vec<(u64, u64)> = Vec::new();
+        let (mut total, mut shown) = (0, 0);
+        for octave in 0..OCTAVES as usize {
+            let of =
+                |times: &&Times| times.0[octave * parts..(octave + 1) * parts].iter().map(Count::value).sum::<u64>();
+            total += all.iter().map(of).sum::<u64>();
+            if octave >= 9 && total > shown {
+                // What a histogram with two exact digits takes for the limit.
+                let limit = 2u64 << octave;
+                buckets.push(((limit + (limit >> 7) - 1) / 1000, total));
+                shown = total;
+            }
+        }
+        buckets
+    }
+
     fn reset(&self) {
         self.0.iter().for_each(Count::reset);
     }
@@ -333,6 +354,14 @@ mod tests {
             let shown = Times::percentiles(&[&times], &[50.0]).unwrap()[0];
             assert!(shown >= nanos.min((1 << 36) - 1) && shown <= nanos + nanos / 16 + 1, "{nanos} {shown}");
         }
+    }
+
+    #[test]
+    fn limits_double() {
+        let times = Times::default();
+        [500, 1023, 9_000, 15_000, 40_000, 40_001].iter().for_each(|nanos| times.add(*nanos, 1));
+        assert_eq!(Times::doubling(&[&times, &times]), [(1, 4), (16, 8), (66, 12)]);
+        assert!(Times::doubling(&[]).is_empty());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use baton_config::{Id, MaxMemoryPolicy, Settings};
 use baton_store::Expiry;
 use parking_lot::Mutex;
 
+use crate::command_log::Kind;
 use crate::eviction::Eviction;
 use crate::migrate::Moving;
 use crate::notices::Notices;
@@ -176,6 +177,12 @@ pub struct Hot {
     pub eviction: Eviction,
     /// Commands that take at least so long, in nanoseconds, are written to the slow log.
     pub slow_nanos: u64,
+    /// `latency-monitor-threshold` in nanoseconds; what takes as long is an event. The largest number where it is off.
+    pub event_nanos: u64,
+    /// Requests of at least so many bytes are written to their log.
+    pub request_bytes_logged: u64,
+    /// Replies of at least so many bytes are written to their log.
+    pub reply_bytes_logged: u64,
     /// `latency-tracking`.
     pub latency_tracking: bool,
     /// `cluster-slot-stats-enabled`, in cluster mode.
@@ -204,20 +211,18 @@ impl Hot {
             cluster: s.bool(Id::ClusterEnabled),
             memory_max: s.uint(Id::MaxMemory),
             eviction: Eviction::of(s),
-            slow_nanos: slow_nanos(s),
+            slow_nanos: Kind::Slow.threshold_of(s).map_or(u64::MAX, |micros| micros.saturating_mul(1000)),
+            event_nanos: match s.uint(Id::LatencyMonitorThreshold) {
+                0 => u64::MAX,
+                millis => millis.saturating_mul(1_000_000),
+            },
+            request_bytes_logged: Kind::LargeRequest.threshold_of(s).unwrap_or(u64::MAX),
+            reply_bytes_logged: Kind::LargeReply.threshold_of(s).unwrap_or(u64::MAX),
             latency_tracking: s.bool(Id::LatencyTracking),
             slot_stats: s.bool(Id::ClusterSlotStatsEnabled) && s.bool(Id::ClusterEnabled),
             tracking_keys_max: usize::try_from(s.uint(Id::TrackingTableMaxKeys)).unwrap_or(usize::MAX),
             events: s.int(Id::NotifyKeyspaceEvents) as u32,
         }
-    }
-}
-
-/// The threshold of the slow log in nanoseconds; a negative one, or none to be kept, switches it off.
-fn slow_nanos(s: &Settings) -> u64 {
-    match u64::try_from(s.int(Id::CommandlogExecutionSlowerThan)) {
-        Ok(micros) if s.uint(Id::CommandlogSlowExecutionMaxLen) > 0 => micros.saturating_mul(1000),
-        _ => u64::MAX,
     }
 }
 
@@ -256,6 +261,8 @@ pub struct World {
     pub no_free_output: bool,
     /// What commands on keys depend on; follows from the rest.
     pub env: Arc<Env>,
+    /// A primary to which keys are imported (`import-mode`): their times are their source's to say; follows from the rest.
+    pub imports: bool,
     /// Nothing stands between an authenticated client and a command of its own node; follows from the rest. The checks
     /// that only matter for replicas, clusters, holds, loading and missing replicas can be skipped.
     pub plain: bool,
@@ -286,6 +293,7 @@ impl World {
             active_expire: true,
             no_free_output: false,
             env: Arc::new(Env::default()),
+            imports: false,
             plain: false,
             holds_replies: false,
             leases_reads: false,
@@ -319,6 +327,7 @@ impl World {
             rdb_compress: self.settings.bool(Id::RdbCompression),
             rdb_versions: crate::entries::versions(&self.settings),
         });
+        self.imports = self.role == Role::Primary && self.settings.bool(Id::ImportMode);
         self.plain = self.role == Role::Primary
             && self.topology.is_none()
             && self.holds.scope().is_none()
@@ -349,7 +358,11 @@ impl World {
 
     /// How a command of a client treats keys whose time has come (replication 3.3).
     pub fn expiry_rule(&self) -> Expiry {
-        if self.role.is_replica() || self.holds.scope().is_some() { Expiry::Hide } else { Expiry::Delete }
+        if self.role.is_replica() || self.imports || self.holds.scope().is_some() {
+            Expiry::Hide
+        } else {
+            Expiry::Delete
+        }
     }
 
     /// The same for a command that writes or not. Where a client writes on a replica, its keys take the place of those

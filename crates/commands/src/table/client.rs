@@ -79,6 +79,19 @@ pub(super) static SUBCOMMANDS: &[CommandSpec] = &[
         ..CommandSpec::BASE
     },
     CommandSpec {
+        name: "client|import-source",
+        arity: 3,
+        flags: flags!(NOSCRIPT | LOADING | STALE),
+        acl: acl!(CONNECTION),
+        group: Group::Connection,
+        summary: "Marks the connection as one that imports keys, expired ones too.",
+        since: "8.1.0",
+        complexity: "O(1)",
+        args: &[Arg::oneof("enabled", &[Arg::word("on", "ON"), Arg::word("off", "OFF")])],
+        run: Run::Node(NodeCommand::ClientImportSource),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
         name: "client|info",
         arity: 2,
         flags: flags!(NOSCRIPT | LOADING | STALE),

@@ -20,6 +20,7 @@ mod list;
 mod migrate;
 mod pubsub;
 mod replication;
+mod reports;
 mod server;
 mod set;
 mod sort;
@@ -54,6 +55,7 @@ pub(crate) static FAMILIES: &[&[CommandSpec]] = &[
     expire::COMMANDS,
     connection::COMMANDS,
     server::COMMANDS,
+    reports::COMMANDS,
     replication::COMMANDS,
     cluster_node::COMMANDS,
     pubsub::COMMANDS,

@@ -1,8 +1,7 @@
 //! Records of the commands about the server.
 
 use crate::flags::{acl, flags};
-use crate::key_spec::key_flags;
-use crate::{Arg, CommandSpec, DocFlags, Group, KeySpec, NodeCommand, Run, docs, generic};
+use crate::{Arg, CommandSpec, DocFlags, Group, NodeCommand, Run, docs, generic};
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
@@ -159,101 +158,6 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         ..CommandSpec::BASE
     },
     CommandSpec {
-        name: "latency",
-        arity: -2,
-        group: Group::Server,
-        summary: "Reports what delayed the server.",
-        since: "2.8.13",
-        complexity: "Depends on the subcommand",
-        subcommands: &[
-            CommandSpec {
-                name: "latency|help",
-                arity: 2,
-                flags: flags!(LOADING | STALE),
-                group: Group::Server,
-                summary: "Lists the subcommands.",
-                since: "2.8.13",
-                complexity: "O(1)",
-                run: Run::Registry(docs::help),
-                ..CommandSpec::BASE
-            },
-            CommandSpec {
-                name: "latency|history",
-                arity: 3,
-                flags: flags!(ADMIN | NOSCRIPT | LOADING | STALE),
-                group: Group::Server,
-                summary: "Replies the samples of one event.",
-                since: "2.8.13",
-                complexity: "O(1)",
-                tips: &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"],
-                args: &[Arg::string("event")],
-                run: Run::Node(NodeCommand::LatencyHistory),
-                ..CommandSpec::BASE
-            },
-            CommandSpec {
-                name: "latency|latest",
-                arity: 2,
-                flags: flags!(ADMIN | NOSCRIPT | LOADING | STALE),
-                group: Group::Server,
-                summary: "Replies the latest sample of every event.",
-                since: "2.8.13",
-                complexity: "O(1)",
-                tips: &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"],
-                run: Run::Node(NodeCommand::LatencyLatest),
-                ..CommandSpec::BASE
-            },
-            CommandSpec {
-                name: "latency|reset",
-                arity: -2,
-                flags: flags!(ADMIN | NOSCRIPT | LOADING | STALE),
-                group: Group::Server,
-                summary: "Forgets samples.",
-                since: "2.8.13",
-                complexity: "O(1)",
-                tips: &["request_policy:all_nodes", "response_policy:agg_sum"],
-                args: &[Arg::string("event").optional().multiple()],
-                run: Run::Node(NodeCommand::LatencyReset),
-                ..CommandSpec::BASE
-            },
-        ],
-        ..CommandSpec::BASE
-    },
-    CommandSpec {
-        name: "memory",
-        arity: -2,
-        group: Group::Server,
-        summary: "Reports the use of memory.",
-        since: "4.0.0",
-        complexity: "Depends on the subcommand",
-        subcommands: &[
-            CommandSpec {
-                name: "memory|help",
-                arity: 2,
-                flags: flags!(LOADING | STALE),
-                group: Group::Server,
-                summary: "Lists the subcommands.",
-                since: "4.0.0",
-                complexity: "O(1)",
-                run: Run::Registry(docs::help),
-                ..CommandSpec::BASE
-            },
-            CommandSpec {
-                name: "memory|usage",
-                arity: -3,
-                flags: flags!(READONLY),
-                keys: &[KeySpec::one(2, key_flags!(RO))],
-                group: Group::Server,
-                summary: "Replies how many bytes a key and its value take.",
-                since: "4.0.0",
-                complexity: "O(N), N being the number of samples",
-                args: &[Arg::key("key", 0), Arg::integer("count").token("SAMPLES").optional()],
-                run: Run::Keyspace(generic::memory_usage),
-                ..CommandSpec::BASE
-            },
-        ],
-        ..CommandSpec::BASE
-    },
-    CommandSpec {
         name: "monitor",
         arity: 1,
         flags: flags!(ADMIN | NOSCRIPT | LOADING | STALE),
@@ -302,66 +206,6 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         )
         .optional()],
         run: Run::Node(NodeCommand::Shutdown),
-        ..CommandSpec::BASE
-    },
-    CommandSpec {
-        name: "slowlog",
-        arity: -2,
-        group: Group::Server,
-        summary: "Shows slow commands.",
-        since: "2.2.12",
-        complexity: "Depends on the subcommand",
-        subcommands: &[
-            CommandSpec {
-                name: "slowlog|get",
-                arity: -2,
-                flags: flags!(ADMIN | LOADING | STALE),
-                group: Group::Server,
-                summary: "Replies entries of the slow log.",
-                since: "2.2.12",
-                complexity: "O(N), N being the number of entries returned",
-                tips: &["request_policy:all_nodes", "nondeterministic_output"],
-                history: &[("4.0.0", "Client address and name.")],
-                args: &[Arg::integer("count").optional()],
-                run: Run::Node(NodeCommand::SlowlogGet),
-                ..CommandSpec::BASE
-            },
-            CommandSpec {
-                name: "slowlog|help",
-                arity: 2,
-                flags: flags!(LOADING | STALE),
-                group: Group::Server,
-                summary: "Lists the subcommands.",
-                since: "6.2.0",
-                complexity: "O(1)",
-                run: Run::Registry(docs::help),
-                ..CommandSpec::BASE
-            },
-            CommandSpec {
-                name: "slowlog|len",
-                arity: 2,
-                flags: flags!(ADMIN | LOADING | STALE),
-                group: Group::Server,
-                summary: "Counts the entries of the slow log.",
-                since: "2.2.12",
-                complexity: "O(1)",
-                tips: &["request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output"],
-                run: Run::Node(NodeCommand::SlowlogLen),
-                ..CommandSpec::BASE
-            },
-            CommandSpec {
-                name: "slowlog|reset",
-                arity: 2,
-                flags: flags!(ADMIN | LOADING | STALE),
-                group: Group::Server,
-                summary: "Empties the slow log.",
-                since: "2.2.12",
-                complexity: "O(N), N being the number of entries in the slowlog",
-                tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
-                run: Run::Node(NodeCommand::SlowlogReset),
-                ..CommandSpec::BASE
-            },
-        ],
         ..CommandSpec::BASE
     },
     CommandSpec {

@@ -18,10 +18,16 @@ const HELP: &[&str] = &[
     "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     "CAPA <option> [options...]",
     "    The client claims its some capability options.",
+    "CACHING (YES|NO)",
+    "    Whether keys of the next command are remembered for invalidation.",
     "GETNAME",
     "    Return the name of the current connection.",
+    "GETREDIR",
+    "    Return the client ID we are redirecting to when tracking is enabled.",
     "ID",
     "    Return the ID of the current connection.",
+    "IMPORT-SOURCE (ON|OFF)",
+    "    Mark this connection as an import source if import-mode is enabled.",
     "INFO",
     "    Return information about the current client connection.",
     "KILL <ip:port> | <option> <value> [...]",
@@ -42,6 +48,10 @@ const HELP: &[&str] = &[
     "    Set client meta attr.",
     "SETNAME <name>",
     "    Assign the name <name> to the current connection.",
+    "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] [NOLOOP]",
+    "    Control server assisted client side caching.",
+    "TRACKINGINFO",
+    "    Report tracking status for the current connection.",
     "UNBLOCK <clientid> [TIMEOUT|ERROR]",
     "    Unblock the specified blocked client.",
     "UNPAUSE",
@@ -76,6 +86,14 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
         b"no-evict" => {
             let on = on_off(args.at(2))?;
             client.meta.set_flags(ClientFlags::NO_EVICT, on);
+            client.out.ok();
+        }
+        b"import-source" => {
+            if !cx.world.settings.bool(baton_config::Id::ImportMode) {
+                return Err("ERR Server is not in import mode".into());
+            }
+            client.import_source = on_off(args.at(2))?;
+            client.publish_state();
             client.out.ok();
         }
         b"no-touch" => {

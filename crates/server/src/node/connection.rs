@@ -174,6 +174,7 @@ pub fn reset(cx: &mut Context<'_>, client: &mut Client) -> Outcome {
     client.capa_redirect = false;
     super::notices::set(client, None);
     client.no_touch = false;
+    client.import_source = false;
     client.reply_mode = ReplyMode::On;
     client.out.proto = Proto::V2;
     begin_anew(&cx.world, client);

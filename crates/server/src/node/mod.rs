@@ -7,18 +7,22 @@ pub mod answer;
 pub mod client_cmd;
 pub mod client_filter;
 pub mod cluster;
+pub mod command_log;
 pub mod config;
 pub mod connection;
 pub mod debug;
 pub mod failover;
 pub mod failovers;
 pub mod info;
+pub mod latency;
+pub mod lolwut;
+pub mod memory;
 pub mod migrate;
+pub mod modules;
 pub mod notices;
 pub mod persistence;
 pub mod pubsub;
 pub mod replication;
-pub mod slowlog;
 pub mod tracking;
 
 use std::borrow::Cow;
@@ -113,8 +117,7 @@ fn run_server(
     match command {
         N::ConfigGet | N::ConfigSet | N::ConfigRewrite | N::ConfigResetstat => config::run(cx, client, args),
         N::Info => info::run(cx, client, args),
-        N::SlowlogGet | N::SlowlogLen | N::SlowlogReset => slowlog::run(cx, client, command, args),
-        N::LatencyHistory | N::LatencyLatest | N::LatencyReset => slowlog::run(cx, client, command, args),
+        N::Lolwut => lolwut::run(cx, client, args),
         N::Debug => debug::run(cx, client, args),
         N::Failover => failover::run(cx, client, args),
         N::Replicaof | N::Slaveof => replication::replica_of(cx, client, args),
@@ -129,6 +132,12 @@ fn run_server(
         N::ClientTracking | N::ClientCaching | N::ClientGetredir | N::ClientTrackinginfo => {
             tracking::run(cx, client, command, args)
         }
+        _ if spec.name.starts_with("commandlog|") || spec.name.starts_with("slowlog|") => {
+            command_log::run(cx, client, command, args)
+        }
+        _ if spec.name.starts_with("latency|") => latency::run(cx, client, command, args),
+        _ if spec.name.starts_with("memory|") => memory::run(cx, client, command, args),
+        _ if spec.name.starts_with("module|") => modules::run(cx, client, command, args),
         _ if spec.name.starts_with("client|") => client_cmd::run(cx, client, args),
         N::Migrate => migrate::run(cx, client, args),
         N::Clusterscan => cluster::run(cx, client, command, args),

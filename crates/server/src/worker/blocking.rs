@@ -10,6 +10,7 @@ use baton_store::{Key, View};
 
 use super::client::{Client, Waiting};
 use super::context::{Context, Flow};
+use super::count::nanos_since;
 use super::exec::{self, Caller};
 use super::hold::Revealed;
 use super::unleased::Told;
@@ -33,13 +34,15 @@ pub struct Served {
     pub revealed: Revealed,
     /// What its connection is told behind the reply.
     pub pushes: Vec<Push>,
+    /// How long it took, waiting excluded, in nanoseconds.
+    pub nanos: u64,
     /// When the batch began that it was run in.
     pub began: Instant,
 }
 
 /// Gets a command in line that found nothing. The slots of its keys are locked.
 pub(super) fn enter(
-    cx: &Context<'_>,
+    cx: &mut Context<'_>,
     client: &mut Client,
     spec: &'static CommandSpec,
     args: Args<'_>,
@@ -66,6 +69,7 @@ pub(super) fn enter(
         wait,
         names,
     ));
+    cx.local.waits();
     cx.shared.blocked.enter(&waiter);
     client.blocked = Some(waiter);
     Flow::Wait(Waiting::Keys { deadline })
@@ -145,8 +149,9 @@ impl Context<'_> {
         let mut view = shared.store.view_many(&slots, waiter.db, self.now.wall, rule);
         // Who moves a key wants nobody to change it; those in line for it are looked at again when that is over.
         let stays = |(_, name): &Name| !self.world.moving.has(name);
-        if !waiter.names.iter().all(stays) || !is_ready(&mut view, waiter) {
-            self.announce(None, &mut view);
+        let ready = waiter.names.iter().all(stays) && is_ready(&mut view, waiter);
+        self.announce(None, &mut view);
+        if !ready {
             exec::propagate_expired(self, waiter.client, &mut view);
             waiter.give_back();
             return None;
@@ -157,9 +162,11 @@ impl Context<'_> {
             drop(view);
             self.reject_to(&mut out, waiter.spec, &text);
             let (reply, revealed) = (out.buf, Revealed::default());
-            return Some(Served { client: waiter.client, reply, wrote: None, revealed, began: self.began });
+            let (pushes, nanos, began) = (Vec::new(), 0, self.began);
+            return Some(Served { client: waiter.client, reply, wrote: None, revealed, pushes, nanos, began });
         }
         let mut last_write = Offset::default();
+        let ran_from = Instant::now();
         // Those of the command that runs this one are its own connection's.
         let others = std::mem::take(&mut self.local.own_pushes);
         let mut caller = Caller {
@@ -185,7 +192,15 @@ impl Context<'_> {
         }
         let revealed = std::mem::take(&mut self.local.revealed);
         let wrote = (last_write > Offset::default()).then_some(last_write);
-        Some(Served { client: waiter.client, reply: out.buf, wrote, revealed, pushes, began: self.began })
+        Some(Served {
+            client: waiter.client,
+            reply: out.buf,
+            wrote,
+            revealed,
+            pushes,
+            nanos: nanos_since(ran_from),
+            began: self.began,
+        })
     }
 }
 
@@ -203,6 +218,7 @@ impl Worker {
     pub(super) fn on_served(&mut self, shared: &Arc<Shared>, served: Served, now: Now) {
         self.with(shared, served.client, |worker, client| {
             let start = client.out.buf.len();
+            worker.count_answered(shared, client, served.nanos, served.reply.len() as u64);
             client.write_late(&served.reply);
             if served.wrote.is_some() || !served.reply.is_empty() {
                 let before = client.last_write;
@@ -236,6 +252,7 @@ impl Worker {
         if !self.claim_wait(client) {
             return true;
         }
+        self.count_answered(shared, client, 0, 0);
         let mut out = Out::new(client.out.proto);
         nothing.write(&mut out);
         client.write_late(&out.buf);
@@ -247,6 +264,7 @@ impl Worker {
         if !self.claim_wait(client) {
             return true;
         }
+        self.count_answered(shared, client, 0, 0);
         self.end_wait_with(shared, client, text);
         self.resume(shared, client, now)
     }

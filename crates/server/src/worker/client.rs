@@ -165,6 +165,8 @@ pub struct Client {
     pub capa_redirect: bool,
     /// CLIENT MAINT_NOTIFICATIONS holds.
     pub listener: Option<Listener>,
+    /// CLIENT IMPORT-SOURCE holds.
+    pub import_source: bool,
     /// CLIENT NO-TOUCH holds.
     pub no_touch: bool,
     /// CLIENT REPLY mode.
@@ -220,6 +222,7 @@ impl Client {
             readonly: false,
             capa_redirect: false,
             listener: None,
+            import_source: false,
             no_touch: false,
             reply_mode: ReplyMode::On,
             transaction: None,
@@ -337,6 +340,7 @@ impl Client {
         m.set_flags(ClientFlags::DIRTY_CAS, self.watches.as_ref().is_some_and(|w| w.flag.is_set()));
         m.set_flags(ClientFlags::READONLY, self.readonly);
         m.set_flags(ClientFlags::NO_TOUCH, self.no_touch);
+        m.set_flags(ClientFlags::IMPORT_SOURCE, self.import_source);
         m.set_flags(ClientFlags::CAPA_REDIRECT, self.capa_redirect);
         m.set_flags(ClientFlags::CLOSE_AFTER_REPLY, self.closing);
     }

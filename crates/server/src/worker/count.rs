@@ -14,8 +14,11 @@ use super::client::Client;
 use super::context::{Context, Flow, Local};
 use super::input::{BatchBuffers, Request};
 use crate::clients::ClientMeta;
+use crate::command_log::Kind;
+use crate::latency::Event;
 use crate::shared::Shared;
 use crate::stats::{CommandStats, WorkerStats};
+use crate::world::Hot;
 
 /// What is special about one request of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -26,15 +29,26 @@ pub struct Oddity {
     spec: Option<&'static CommandSpec>,
     /// It did not run: it was refused, or queued for EXEC.
     uncounted: bool,
+    /// It waits for keys: it counts when it is answered.
+    waits: bool,
     /// Its own time.
     nanos: Option<u64>,
+    /// Bytes of its reply, if they are many.
+    reply_bytes: Option<u64>,
 }
 
 impl Local {
     /// What is special about the running request.
     pub(super) fn oddity(&mut self) -> &mut Oddity {
         if self.oddities.last().is_none_or(|o| o.request != self.request) {
-            self.oddities.push(Oddity { request: self.request, spec: None, uncounted: false, nanos: None });
+            self.oddities.push(Oddity {
+                request: self.request,
+                spec: None,
+                uncounted: false,
+                waits: false,
+                nanos: None,
+                reply_bytes: None,
+            });
         }
         self.oddities.last_mut().expect("there is one now")
     }
@@ -53,6 +67,17 @@ impl Local {
     /// Whether the running request is no call.
     pub(super) fn is_uncounted(&self) -> bool {
         self.oddities.last().is_some_and(|o| o.request == self.request && o.uncounted)
+    }
+
+    /// The running request waits for keys.
+    pub(super) fn waits(&mut self) {
+        self.oddity().waits = true;
+    }
+
+    /// The running request got a reply of this many bytes.
+    #[cold]
+    pub(super) fn replied(&mut self, bytes: u64) {
+        self.oddity().reply_bytes = Some(bytes);
     }
 
     /// The running request took this long by itself.
@@ -109,17 +134,17 @@ impl Context<'_> {
     }
 
     /// Counts a command that ran as part of another one.
-    pub(super) fn count_inner(&mut self, client: &Client, spec: &'static CommandSpec, args: Args<'_>, nanos: u64) {
+    pub(super) fn count_inner(&mut self, client: &Client, spec: &'static CommandSpec, args: Args<'_>, cost: Cost) {
         let lane = self.lane_stats();
         lane.commands.add(1);
         let counts = &lane.by_command[spec.id().index()];
         counts.calls.add(1);
-        counts.nanos.add(nanos);
+        counts.nanos.add(cost.nanos);
         if self.world.hot.latency_tracking {
-            counts.times().add(nanos, 1);
+            counts.times().add(cost.nanos, 1);
         }
-        if nanos >= self.world.hot.slow_nanos {
-            log_slow(self.shared, &client.meta, spec, args, nanos);
+        if cost.is_notable(&self.world.hot) {
+            log(self.shared, &client.meta, spec, args, cost);
         }
     }
 }
@@ -134,12 +159,55 @@ pub(crate) fn nanos_since(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Writes down a command that took long.
+/// What one command cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cost {
+    /// Nanoseconds.
+    pub(super) nanos: u64,
+    /// Bytes of its request.
+    pub(super) request_bytes: u64,
+    /// Bytes of its reply, if they are many enough to matter.
+    pub(super) reply_bytes: u64,
+}
+
+impl Cost {
+    /// Whether some log, or the latency monitor, wants to know.
+    #[inline]
+    pub(super) fn is_notable(&self, hot: &Hot) -> bool {
+        self.nanos >= hot.slow_nanos.min(hot.event_nanos)
+            || self.request_bytes >= hot.request_bytes_logged
+            || self.reply_bytes >= hot.reply_bytes_logged
+    }
+}
+
+/// Bytes of a request in the protocol.
+pub(super) fn request_bytes(args: Args<'_>) -> u64 {
+    let digits = |n: usize| u64::from(n.checked_ilog10().unwrap_or(0)) + 1;
+    let framed = |len: usize| len as u64 + digits(len) + 5;
+    args.iter().map(|arg| framed(arg.len())).sum::<u64>() + digits(args.len()) + 3
+}
+
+/// Writes down a command that took long, or brought or got much.
 #[cold]
-fn log_slow(shared: &Shared, meta: &ClientMeta, spec: &CommandSpec, args: Args<'_>, nanos: u64) {
-    if !spec.flags.contains(Flags::SKIP_COMMANDLOG) {
-        let max = shared.world.peek().settings.uint(baton_config::Id::CommandlogSlowExecutionMaxLen);
-        shared.slow_log.add(shared.clock.wall(), nanos / 1000, args, meta, max);
+fn log(shared: &Shared, meta: &ClientMeta, spec: &CommandSpec, args: Args<'_>, cost: Cost) {
+    let (world, now) = (shared.world.peek(), shared.clock.wall());
+    let (hot, settings) = (&world.hot, &world.settings);
+    if cost.nanos >= hot.event_nanos {
+        let event = if spec.flags.contains(Flags::FAST) { Event::FastCommand } else { Event::Command };
+        shared.latencies.add(event, now, cost.nanos / 1_000_000);
+    }
+    if spec.flags.contains(Flags::SKIP_COMMANDLOG) {
+        return;
+    }
+    let logs = [
+        (Kind::Slow, cost.nanos >= hot.slow_nanos, cost.nanos / 1000),
+        (Kind::LargeRequest, cost.request_bytes >= hot.request_bytes_logged, cost.request_bytes),
+        (Kind::LargeReply, cost.reply_bytes >= hot.reply_bytes_logged, cost.reply_bytes),
+    ];
+    for (kind, is, value) in logs {
+        if is {
+            shared.command_logs.add(kind, now, value, args, meta, settings);
+        }
     }
 }
 
@@ -206,7 +274,7 @@ impl Worker {
                         tally.add(spec.id().index());
                     }
                 }
-                Some(o) if o.uncounted => uncounted += 1,
+                Some(o) if o.uncounted || o.waits => uncounted += 1,
                 Some(o) => {
                     if let Some(spec) = o.spec.or(request.spec()) {
                         tally.put(&lane.by_command[spec.id().index()], 1, o.nanos.unwrap_or(share));
@@ -219,10 +287,30 @@ impl Worker {
         lane.command_nanos.add(ran.nanos);
         lane.batch_max.raise(ran.count as u64);
         self.count_client(client, ran);
-        if ran.nanos >= world.hot.slow_nanos {
-            self.log_slow_ones(shared, client, ran, share);
+        let reply_bytes = oddities.iter().filter_map(|o| o.reply_bytes).max().unwrap_or(0);
+        let whole = Cost { nanos: ran.nanos, request_bytes: ran.data.len() as u64, reply_bytes };
+        if whole.is_notable(&world.hot) {
+            self.log_notable(shared, client, ran, share);
         }
         self.local.oddities.clear();
+    }
+
+    /// Counts a command that waited, now that it is answered.
+    pub(super) fn count_answered(&self, shared: &Shared, client: &Client, nanos: u64, reply_bytes: u64) {
+        let Some(waiter) = &client.blocked else { return };
+        let (world, lane) = (shared.world.peek(), &shared.stats.lanes[self.local.lane.0]);
+        let (spec, args) = (waiter.spec, waiter.args.as_args());
+        let counts = &lane.by_command[spec.id().index()];
+        lane.commands.add(1);
+        counts.calls.add(1);
+        counts.nanos.add(nanos);
+        if world.hot.latency_tracking {
+            counts.times().add(nanos, 1);
+        }
+        let cost = Cost { nanos, request_bytes: request_bytes(args), reply_bytes };
+        if cost.is_notable(&world.hot) {
+            log(shared, &client.meta, spec, args, cost);
+        }
     }
 
     fn count_client(&self, client: &Client, ran: &Ran<'_>) {
@@ -237,14 +325,19 @@ impl Worker {
     }
 
     #[cold]
-    fn log_slow_ones(&self, shared: &Shared, client: &Client, ran: &Ran<'_>, share: u64) {
-        let limit = shared.world.peek().hot.slow_nanos;
+    fn log_notable(&self, shared: &Shared, client: &Client, ran: &Ran<'_>, share: u64) {
+        let world = shared.world.peek();
         for (n, request) in ran.batch.requests()[..ran.count].iter().enumerate() {
             let odd = self.local.oddities.iter().find(|o| o.request == n);
-            let nanos = odd.and_then(|o| o.nanos).unwrap_or(share);
+            let cost = Cost {
+                nanos: odd.and_then(|o| o.nanos).unwrap_or(share),
+                request_bytes: request.bytes(),
+                reply_bytes: odd.and_then(|o| o.reply_bytes).unwrap_or(0),
+            };
             let spec = odd.and_then(|o| o.spec).or(request.spec());
-            if let (Some(spec), true) = (spec, nanos >= limit && !odd.is_some_and(|o| o.uncounted)) {
-                log_slow(shared, &client.meta, spec, request.args(ran.data, ran.batch), nanos);
+            let ran_now = !odd.is_some_and(|o| o.uncounted || o.waits);
+            if let (Some(spec), true) = (spec, ran_now && cost.is_notable(&world.hot)) {
+                log(shared, &client.meta, spec, request.args(ran.data, ran.batch), cost);
             }
         }
     }

@@ -41,7 +41,7 @@ fn after_reply(cx: &mut Context<'_>, client: &mut Client, spec: Option<&'static 
     }
     if let Some(tracked) = &mut client.tracking
         && client.transaction.is_none()
-        && flow != Flow::Wait(Waiting::Hold)
+        && !matches!(flow, Flow::Wait(Waiting::Hold | Waiting::Move))
         && !spec.is_some_and(|spec| spec.name.starts_with("client"))
     {
         tracked.caching = false;

@@ -51,6 +51,14 @@ impl Client {
     }
 }
 
+impl Context<'_> {
+    /// How a command of this connection treats keys whose time has come. To who imports keys they are all there.
+    #[inline]
+    pub(super) fn expiry_rule(&self, client: &Client, writes: bool) -> Expiry {
+        if client.import_source && self.world.imports { Expiry::Ignore } else { self.world.expiry_rule_of(writes) }
+    }
+}
+
 /// Runs a command on a view of the slots of its keys.
 #[inline]
 pub(super) fn keyspace(
@@ -61,7 +69,7 @@ pub(super) fn keyspace(
     args: Args<'_>,
     key: Option<Key<'_>>,
 ) -> Flow {
-    let rule = cx.world.expiry_rule_of(spec.flags.contains(Flags::WRITE));
+    let rule = cx.expiry_rule(client, spec.flags.contains(Flags::WRITE));
     let (wall, db) = (cx.now.wall, client.db);
     let store = &cx.shared.store;
     if let Some(key) = key.or_else(|| Some(store.key(args.get(spec.single_key()?)?))) {
@@ -78,7 +86,7 @@ pub(super) fn keyspace(
     if spec.reaches_all(args) && !cx.world.env.cluster {
         let shared = std::sync::Arc::clone(cx.shared);
         let flow = cx.stop_world(|cx| {
-            let rule = cx.world.expiry_rule_of(spec.flags.contains(Flags::WRITE));
+            let rule = cx.expiry_rule(client, spec.flags.contains(Flags::WRITE));
             let mut view = shared.store.view_all(db, wall, rule);
             let flow = on_keys(cx, client, spec, &mut view, run, args, &keys);
             drop(view);

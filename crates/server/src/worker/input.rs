@@ -39,6 +39,11 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// How many bytes it has.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.end - self.start) as u64
+    }
+
     /// The command of its first word.
     pub(super) fn spec(&self) -> Option<&'static CommandSpec> {
         self.spec
@@ -227,6 +232,7 @@ impl Worker {
         let mut cx = Context::enter(shared, &mut self.local, now);
         client.who.follow(&cx.world);
         let (many, metered) = (batch.requests.len() > 1, cx.world.hot.slot_stats);
+        let reply_logged = cx.world.hot.reply_bytes_logged;
         let all_timed = many && cx.world.hot.slow_nanos < TIMED_ALL_BELOW_NANOS;
         let dirty = shared.stats.lanes[cx.local.lane.0].dirty.value();
         let (began, told_from) = (cx.began, client.out.buf.len());
@@ -239,36 +245,28 @@ impl Worker {
             let (start, last_write) = (client.out.buf.len(), client.last_write);
             let args = request.args(data, batch);
             let flow = if metered {
-                let bytes = (request.end - request.start) as u64;
-                meter::run(&mut cx, client, request.spec, args, *key, bytes)
+                meter::run(&mut cx, client, request.spec, args, *key, request.bytes())
             } else if all_timed || (many && request.spec.is_some_and(is_timed_alone)) {
-                let began = Instant::now();
-                let flow = dispatch::run(&mut cx, client, request.spec, args, *key);
-                cx.local.took(nanos_since(began));
-                flow
+                run_timed(&mut cx, client, request.spec, args, *key)
             } else {
                 dispatch::run(&mut cx, client, request.spec, args, *key)
             };
+            let replied = client.out.buf.len().saturating_sub(start) as u64;
+            if replied >= reply_logged {
+                cx.local.replied(replied);
+            }
             if cx.holds_replies {
                 cx.hold_reply(client, start, last_write);
             }
-            match flow {
-                Flow::Wait(Waiting::Hold | Waiting::Move) => {
-                    outcome = (Some(request.start), flow);
-                    break;
-                }
-                Flow::Next if client.out.buf.len() < OUTPUT_BYTES_OF_BATCH => count += 1,
-                Flow::Next => {
-                    // What large replies take has to be sent, and held against the limits, before more are made.
-                    count += 1;
-                    outcome = (Some(request.end), Flow::Next);
-                    break;
-                }
-                Flow::Wait(_) | Flow::Stop => {
-                    count += 1;
-                    outcome = (Some(request.end), flow);
-                    break;
-                }
+            if matches!(flow, Flow::Wait(Waiting::Hold | Waiting::Move)) {
+                outcome = (Some(request.start), flow);
+                break;
+            }
+            count += 1;
+            // What large replies take has to be sent, and held against the limits, before more are made.
+            if flow != Flow::Next || client.out.buf.len() >= OUTPUT_BYTES_OF_BATCH {
+                outcome = (Some(request.end), flow);
+                break;
             }
         }
         drop(cx);
@@ -283,6 +281,20 @@ impl Worker {
         self.count_batch(shared, client, &Ran { data, batch, count, nanos });
         outcome
     }
+}
+
+/// Runs one request of several, timed by itself.
+fn run_timed(
+    cx: &mut Context<'_>,
+    client: &mut Client,
+    spec: Option<&'static CommandSpec>,
+    args: Args<'_>,
+    key: Option<Key<'_>>,
+) -> Flow {
+    let began = Instant::now();
+    let flow = dispatch::run(cx, client, spec, args, key);
+    cx.local.took(nanos_since(began));
+    flow
 }
 
 /// Parses up to a batch of whole requests from `pos` on. Gives where the first unparsed request begins.

@@ -170,7 +170,7 @@ fn run_on_slots(
 ) -> Flow {
     let shared = Arc::clone(cx.shared);
     let writes = queue.iter().any(|(spec, _)| spec.flags.contains(Flags::WRITE));
-    let mut view = shared.store.view_many(slots, client.db, cx.now.wall, cx.world.expiry_rule_of(writes));
+    let mut view = shared.store.view_many(slots, client.db, cx.now.wall, cx.expiry_rule(client, writes));
     if end_watches(cx, client.meta.id, &mut view, watches) {
         client.out.null_array();
         if cx.holds_replies {
@@ -256,7 +256,7 @@ fn run_one(
     if !client.who.is_free && refused_now(cx, client, spec, args) {
         return Flow::Next;
     }
-    let began = Instant::now();
+    let (began, replied_from) = (Instant::now(), client.out.buf.len());
     let flow = match spec.run {
         Run::Keyspace(run) => {
             let keys = exec::declared_keys(cx, spec, args);
@@ -271,7 +271,7 @@ fn run_one(
                     view.take_outcome();
                 }
                 None => {
-                    let rule = cx.world.expiry_rule_of(spec.flags.contains(Flags::WRITE));
+                    let rule = cx.expiry_rule(client, spec.flags.contains(Flags::WRITE));
                     let mut view = shared.store.view_all(client.db, cx.now.wall, rule);
                     let mut caller = client.caller(false);
                     exec::on_view(cx, &mut caller, spec, &mut view, run, args, &keys);
@@ -282,6 +282,11 @@ fn run_one(
         }
         _ => dispatch::execute(cx, client, spec, args, None),
     };
-    cx.count_inner(client, spec, args, count::nanos_since(began));
+    let cost = count::Cost {
+        nanos: count::nanos_since(began),
+        request_bytes: count::request_bytes(args),
+        reply_bytes: client.out.buf.len().saturating_sub(replied_from) as u64,
+    };
+    cx.count_inner(client, spec, args, cost);
     flow
 }
