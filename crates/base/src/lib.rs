@@ -7,6 +7,7 @@ pub mod id;
 pub mod num;
 pub mod quote;
 pub mod rng;
+pub mod sha1;
 pub mod slot;
 pub mod slot_tag;
 pub mod time;

@@ -268,4 +268,44 @@ pub enum NodeCommand {
     Unwatch,
     /// WATCH.
     Watch,
+    /// EVAL.
+    Eval,
+    /// EVAL_RO.
+    EvalRo,
+    /// EVALSHA.
+    Evalsha,
+    /// EVALSHA_RO.
+    EvalshaRo,
+    /// FCALL.
+    Fcall,
+    /// FCALL_RO.
+    FcallRo,
+    /// SCRIPT DEBUG.
+    ScriptDebug,
+    /// SCRIPT EXISTS.
+    ScriptExists,
+    /// SCRIPT FLUSH.
+    ScriptFlush,
+    /// SCRIPT KILL.
+    ScriptKill,
+    /// SCRIPT LOAD.
+    ScriptLoad,
+    /// SCRIPT SHOW.
+    ScriptShow,
+    /// FUNCTION DELETE.
+    FunctionDelete,
+    /// FUNCTION DUMP.
+    FunctionDump,
+    /// FUNCTION FLUSH.
+    FunctionFlush,
+    /// FUNCTION KILL.
+    FunctionKill,
+    /// FUNCTION LIST.
+    FunctionList,
+    /// FUNCTION LOAD.
+    FunctionLoad,
+    /// FUNCTION RESTORE.
+    FunctionRestore,
+    /// FUNCTION STATS.
+    FunctionStats,
 }

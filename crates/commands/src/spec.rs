@@ -223,7 +223,11 @@ impl CommandSpec {
 
     /// All its ACL categories.
     pub fn categories(&self) -> Categories {
-        self.acl.union(Categories::implied(self.flags))
+        let implied = Categories::implied(self.flags);
+        // To run scripts takes more than the right to read, even where they only read.
+        let implied =
+            if self.acl.contains(Categories::SCRIPTING) { implied.difference(Categories::READ) } else { implied };
+        self.acl.union(implied)
     }
 
     /// Whether this many arguments, the name included, fit.

@@ -13,7 +13,7 @@ use crate::lzf;
 /// Version and checksum at the end of a payload.
 const FOOTER_BYTES: usize = 10;
 /// Longest string, as in files (rdb 4.1).
-const STRING_BYTES_MAX: u64 = 1 << 32;
+pub(crate) const STRING_BYTES_MAX: u64 = 1 << 32;
 
 /// Writes payloads; keeps its working memory between them.
 pub struct DumpEncoder {
@@ -50,6 +50,9 @@ pub enum RestoreError {
     /// The value can't be read.
     #[error("Bad data format")]
     Format,
+    /// Something else than a library of functions, where there may only be those.
+    #[error("given type is not a function")]
+    NoFunction,
     /// The value is of a type that can't be held here.
     #[error("Bad data format")]
     UnsupportedType(u8),
@@ -73,13 +76,7 @@ pub fn restore<'a>(
     limits: &Limits,
     scratch: &'a mut RestoreScratch,
 ) -> Result<Value<'a>, RestoreError> {
-    let (covered, sum) = payload.split_last_chunk::<8>().ok_or(RestoreError::Footer)?;
-    let (body, version) = covered.split_last_chunk::<2>().ok_or(RestoreError::Footer)?;
-    debug_assert_eq!(body.len() + FOOTER_BYTES, payload.len());
-    let version = u16::from_le_bytes(*version);
-    if !versions.accepts(version) || checksum(covered) != u64::from_le_bytes(*sum) {
-        return Err(RestoreError::Footer);
-    }
+    let (version, body) = checked_body(payload, versions)?;
     let (&number, value) = body.split_first().ok_or(RestoreError::Format)?;
     if format::is_foreign(version) && number >= format::FOREIGN_TYPE_FIRST {
         return Err(RestoreError::ForeignType(number));
@@ -92,6 +89,18 @@ pub fn restore<'a>(
         _ if format::type_name(number).is_some() => Err(RestoreError::UnsupportedType(number)),
         _ => Err(RestoreError::Format),
     }
+}
+
+/// The version of a payload, and what lies before that, if the checksum is right.
+pub(crate) fn checked_body(payload: &[u8], versions: VersionPolicy) -> Result<(u16, &[u8]), RestoreError> {
+    let (covered, sum) = payload.split_last_chunk::<8>().ok_or(RestoreError::Footer)?;
+    let (body, version) = covered.split_last_chunk::<2>().ok_or(RestoreError::Footer)?;
+    debug_assert_eq!(body.len() + FOOTER_BYTES, payload.len());
+    let version = u16::from_le_bytes(*version);
+    if !versions.accepts(version) || checksum(covered) != u64::from_le_bytes(*sum) {
+        return Err(RestoreError::Footer);
+    }
+    Ok((version, body))
 }
 
 /// Reads a collection; none if the number is no type that can be held here. Upstream ignores what follows it, and takes no

@@ -100,13 +100,8 @@ impl Context<'_> {
 
     fn publish_event(&mut self, me: ClientId, db: DbIndex, name: &str, key: &[u8]) {
         for (to, push) in messages(self.shared, self.world.env.events, db, name, key) {
-            if to.client == me && self.in_transaction {
-                self.local.own_pushes.push(push);
-            } else if to.worker == self.local.index {
-                self.local.deliveries.push((to.client, push));
-            } else {
-                self.shared.deliver(to, push);
-            }
+            let own = self.in_transaction;
+            crate::worker::script::pass_on(self, me, to, push, own);
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::notices;
 use crate::persist::PersistState;
 use crate::pubsub::{PubSub, Push, Subscriber};
 use crate::repl::{FeederMessage, LinkMessage, ReplState};
+use crate::scripts::Scripts;
 use crate::seen::Seen;
 use crate::slot_stats;
 use crate::stats::Stats;
@@ -117,6 +118,8 @@ pub struct Shared {
     pub movers: Movers,
     /// Where clients connect.
     pub listeners: Listeners,
+    /// Scripts and functions.
+    pub scripts: Scripts,
     /// Texts that hash to each slot, found when they are first needed.
     pub slot_tags: OnceLock<SlotTags>,
 }

@@ -31,6 +31,7 @@ use crate::migrate::Movers;
 use crate::persist::PersistState;
 use crate::pubsub::PubSub;
 use crate::repl::{self, ReplState};
+use crate::scripts::Scripts;
 use crate::seen::Seen;
 use crate::shared::{Shared, Threads};
 use crate::stats::Stats;
@@ -282,8 +283,9 @@ fn run_threads(
     repl::role::follow_configured(&shared);
     let spawn = |name: String, run: Box<dyn FnOnce() + Send>| std::thread::Builder::new().name(name).spawn(run);
     for (i, seed) in worker_seeds.into_iter().enumerate() {
-        let worker = Worker::new(Arc::clone(&shared), i, seed);
-        spawn(format!("baton-worker-{i}"), Box::new(move || worker.run()))?;
+        let shared = Arc::clone(&shared);
+        // A worker can't change its thread: its scripts run where their machine was made.
+        spawn(format!("baton-worker-{i}"), Box::new(move || Worker::new(shared, i, seed).run()))?;
     }
     let (for_feeder, for_link) = (Arc::clone(&shared), Arc::clone(&shared));
     spawn("baton-feeder".into(), Box::new(move || repl::feeder::run(for_feeder, feeder_seed)))?;
@@ -390,6 +392,7 @@ fn make_shared(
         shutdown_deadline: ArcSwap::default(),
         config_write: Mutex::new(()),
         listeners,
+        scripts: Scripts::default(),
         slot_tags: OnceLock::new(),
     }
 }

@@ -50,6 +50,22 @@ impl<'s> Held<'s> {
         }
     }
 
+    /// Holds one more slot, if that is free right now; true if it was held before. Whoever never waits may lock in any
+    /// order.
+    pub(crate) fn try_add(&mut self, slot: Slot) -> bool {
+        if self.first_slot == Some(slot) {
+            return true;
+        }
+        let Err(i) = self.more.binary_search_by_key(&slot, |(slot, _)| *slot) else { return true };
+        match self.cells[slot.index()].try_lock() {
+            Some(guard) => {
+                self.more.insert(i, (slot, guard));
+                true
+            }
+            None => false,
+        }
+    }
+
     #[inline(never)]
     fn other(&mut self, slot: Slot) -> &mut SlotGuard<'s> {
         let i = match self.more.binary_search_by_key(&slot, |(slot, _)| *slot) {

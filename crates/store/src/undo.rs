@@ -14,13 +14,16 @@ use crate::view::View;
 #[derive(Default)]
 pub(crate) struct Undo {
     kept: BTreeMap<(DbIndex, Box<[u8]>), Option<Record>>,
+    /// Changes in the view's outcome, and all that it made, when this began.
     dirty: u64,
+    made: u64,
 }
 
 impl View<'_> {
     /// From here on, changes can be taken back.
     pub fn begin_undo(&mut self) {
-        self.undo = Some(Box::new(Undo { dirty: self.outcome.dirty, ..Undo::default() }));
+        let (dirty, made) = (self.outcome.dirty, self.changes_made());
+        self.undo = Some(Box::new(Undo { dirty, made, ..Undo::default() }));
     }
 
     /// Changes made so far stay.
@@ -38,9 +41,9 @@ impl View<'_> {
             self.restore(&key, record);
         }
         self.db = db;
-        let taken_back = self.outcome.dirty - undo.dirty;
-        self.outcome.dirty = undo.dirty;
-        self.uncount_changes(taken_back);
+        // The outcome may have been taken meanwhile.
+        self.outcome.dirty = self.outcome.dirty.min(undo.dirty);
+        self.uncount_changes(undo.made);
     }
 
     /// Keeps what is under a key of the selected database before it changes, where that may be wanted back.

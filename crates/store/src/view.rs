@@ -156,6 +156,11 @@ impl<'s> View<'s> {
         self.now
     }
 
+    /// Reaches one more slot, if nobody holds that right now; true if it was reached before.
+    pub fn try_reach(&mut self, slot: Slot) -> bool {
+        self.held.try_add(slot)
+    }
+
     /// The rule for keys whose time has come.
     pub fn expiry_rule(&self) -> Expiry {
         self.expiry
@@ -184,9 +189,14 @@ impl<'s> View<'s> {
         self.changes.count += count;
     }
 
-    /// Changes that were counted were taken back.
-    pub(crate) fn uncount_changes(&mut self, count: u64) {
-        self.changes.count -= count;
+    /// How many changes the view has made in all, outcomes that were taken included.
+    pub(crate) fn changes_made(&self) -> u64 {
+        self.changes.count
+    }
+
+    /// Changes that were counted were taken back: there are so many now.
+    pub(crate) fn uncount_changes(&mut self, left: u64) {
+        self.changes.count = left;
     }
 
     /// Finds a key and applies the expiry rule to it.

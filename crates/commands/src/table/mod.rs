@@ -21,6 +21,7 @@ mod migrate;
 mod pubsub;
 mod replication;
 mod reports;
+mod scripting;
 mod server;
 mod set;
 mod sort;
@@ -60,4 +61,5 @@ pub(crate) static FAMILIES: &[&[CommandSpec]] = &[
     cluster_node::COMMANDS,
     pubsub::COMMANDS,
     transactions::COMMANDS,
+    scripting::COMMANDS,
 ];

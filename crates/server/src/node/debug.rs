@@ -5,7 +5,6 @@ mod data;
 mod digest;
 mod protocol;
 mod restart;
-mod sha1;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

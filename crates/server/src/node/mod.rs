@@ -35,7 +35,7 @@ pub use answer::write_answer;
 use crate::pubsub::Kind;
 use crate::worker::client::Client;
 use crate::worker::context::{Context, Flow};
-use crate::worker::transaction;
+use crate::worker::{script, transaction};
 
 /// An error reply: its code and text without the leading `-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +69,9 @@ pub fn run(
     spec: &'static CommandSpec,
     args: Args<'_>,
 ) -> Outcome {
+    if let Some(outcome) = script::run(cx, client, command, spec, args) {
+        return outcome;
+    }
     match command {
         N::Ping => connection::ping(client, args),
         N::Auth => connection::auth(cx, client, args),

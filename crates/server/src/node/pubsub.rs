@@ -143,13 +143,7 @@ pub fn publish(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>, sharde
         if sharded { cx.shared.pubsub.route_shard(channel, payload) } else { cx.shared.pubsub.route(channel, payload) };
     let count = listeners.len();
     for (to, push) in listeners {
-        if to.client == client.meta.id {
-            cx.local.own_pushes.push(push);
-        } else if to.worker == cx.local.index {
-            cx.local.deliveries.push((to.client, push));
-        } else {
-            cx.shared.deliver(to, push);
-        }
+        crate::worker::script::pass_on(cx, client.meta.id, to, push, true);
     }
     if let Some(topology) = &cx.world.topology {
         // Every other node is sent a packet of its own.
@@ -158,6 +152,9 @@ pub fn publish(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>, sharde
         cx.shared.stats.bus_waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
         let (channel, message) = (channel.into(), payload.into());
         cx.shared.threads().control.send(ControlMessage::Publish { channel, message, sharded, bytes });
+    } else if cx.in_transaction && !cx.world.role.is_replica() && cx.shared.journal.is_active() {
+        // It takes its place among the effects of its transaction or script.
+        cx.local.unit.push(client.db.0, &[args.at(0), channel, payload]);
     } else if !cx.world.role.is_replica() && cx.shared.journal.is_active() {
         let end = cx.shared.journal.append_op(client.db.0, &[args.at(0), channel, payload]);
         client.last_write = end;

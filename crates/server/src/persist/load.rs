@@ -67,6 +67,14 @@ pub enum LoadError {
         /// The last key that was read whole; empty before the first.
         last_key: Vec<u8>,
     },
+    /// A library of functions that can't be loaded.
+    #[error("Failed loading a library of functions: {why} (file {path})")]
+    Function {
+        /// The file.
+        path: String,
+        /// Why.
+        why: String,
+    },
     /// The same key twice.
     #[error("RDB has duplicated key {} in DB {} (file {path})", quoted(.key), .db)]
     Duplicate {
@@ -120,6 +128,13 @@ pub trait Listener {
     fn fields_due(&mut self, _db: u32, _key: &[u8], _fields: &[Vec<u8>]) {}
     /// Whose data it says to be, in a cluster.
     fn shard(&mut self, _shard: &[u8]) {}
+    /// A library of functions.
+    ///
+    /// # Errors
+    /// Why it can't be taken: then the file can't.
+    fn function(&mut self, _code: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
     /// A line for the log.
     fn line(&mut self, text: &str);
 }
@@ -169,6 +184,7 @@ pub fn read_file(
 enum Bad {
     Rdb(RdbError),
     Duplicate { key: Box<[u8]>, db: u32 },
+    Function(String),
 }
 
 impl Bad {
@@ -176,6 +192,7 @@ impl Bad {
         let path = path.to_owned();
         match self {
             Bad::Rdb(error) => LoadError::Damaged { path, error, last_key: last_key.to_vec() },
+            Bad::Function(why) => LoadError::Function { path, why },
             Bad::Duplicate { key, db } => LoadError::Duplicate { path, key, db },
         }
     }
@@ -233,7 +250,7 @@ impl Reading {
                     listener.line("RDB file was saved with checksum disabled: no check performed.");
                 }
                 Event::EmptyEntry { key } => listener.line(&entries::empty_key_line(key)),
-                Event::Function(_) => listener.line("A function library in the RDB file is left out."),
+                Event::Function(code) => listener.function(code).map_err(Bad::Function)?,
                 _ => {}
             }
         }
@@ -386,6 +403,11 @@ impl Listener for AtStart<'_> {
         for field in fields {
             self.shared.journal.append_op(db, &[b"HDEL", key, field]);
         }
+    }
+
+    fn function(&mut self, code: &[u8]) -> Result<(), String> {
+        let (scripts, log) = (&self.shared.scripts, &self.shared.log);
+        scripts.add_saved(code, self.shared.clock, log).map_err(|why| String::from_utf8_lossy(&why).into_owned())
     }
 
     fn line(&mut self, text: &str) {

@@ -46,6 +46,7 @@ impl Job {
     fn new(turn: MyTurn, shared: &Shared, source: Source) -> Job {
         let settings = Arc::clone(&shared.world.peek().settings);
         let mut plan = Plan::of(&shared.store, settings, replication_point(shared));
+        plan.functions = shared.scripts.functions();
         plan.shard = shard(shared);
         shared.persist.keys_done.store(0, Ordering::Relaxed);
         shared.persist.keys_total.store(plan.keys(), Ordering::Relaxed);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use baton_base::{Slot, WallMs};
 use baton_config::{Id, Settings};
 use baton_rdb::{Encoder, Preamble, ReplicationPoint, VersionTarget};
+use baton_script::Libraries;
 use baton_store::{DbIndex, SnapshotWalker, Store};
 
 use super::file::{FileError, SnapshotFile};
@@ -41,6 +42,8 @@ pub struct Plan {
     pub shard: Option<String>,
     /// Keys and keys with an expiry of each database that has any.
     pub sizes: Vec<(DbIndex, u64, u64)>,
+    /// The libraries of functions.
+    pub functions: Arc<Libraries>,
     /// The settings.
     pub settings: Arc<Settings>,
 }
@@ -49,7 +52,8 @@ impl Plan {
     /// The plan for a store at this moment. The caller has stopped the world.
     pub fn of(store: &Store, settings: Arc<Settings>, point: Option<ReplicationPoint>) -> Plan {
         let sizes = (0..store.databases()).map(DbIndex).map(|db| (db, store.len(db), store.expires_len(db)));
-        Plan { point, shard: None, sizes: sizes.filter(|(_, keys, _)| *keys > 0).collect(), settings }
+        let sizes = sizes.filter(|(_, keys, _)| *keys > 0).collect();
+        Plan { point, shard: None, sizes, functions: Arc::default(), settings }
     }
 
     /// Keys in all databases.
@@ -92,6 +96,7 @@ pub fn write(plan: &Plan, source: Source, file: &mut SnapshotFile, watch: &Watch
     if let Some(shard) = &plan.shard {
         encoder.aux(SHARD_FACT, shard.as_bytes());
     }
+    plan.functions.iter().for_each(|library| encoder.function(&library.code));
     for (db, keys, expires) in &plan.sizes {
         encoder.resize_db(db.0, *keys, *expires);
     }

@@ -424,7 +424,7 @@ impl Link {
 
     /// The snapshot takes over: dataset, history and offset change at one moment.
     fn adopt_history(&mut self, position: Option<Position>) {
-        let Some(Loaded { store, facts, open_slots }) = self.loaded.take() else { return };
+        let Some(Loaded { store, facts, open_slots, functions }) = self.loaded.take() else { return };
         let log = &self.shared.log;
         log.notice("PRIMARY <-> REPLICA sync: Swapping active DB with loaded DB");
         let position = position.unwrap_or(Position { replid: role::fresh_id(), offset: Offset(0) });
@@ -436,6 +436,7 @@ impl Link {
             let journal = &self.shared.journal;
             let garbage = self.shared.store.replace_contents(store);
             crate::worker::changes::announce_all_from_aside(&self.shared);
+            self.shared.scripts.set_functions(functions);
             self.shared.repl.foreign.store(false, Ordering::Release);
             self.shared.repl.history.lock().adopt(position.replid);
             journal.activate();

@@ -13,6 +13,7 @@ use baton_config::Id;
 use baton_rdb::{Encoder, Preamble, ReplicationPoint, VersionTarget};
 use baton_replication::RdbVersion;
 use baton_replication::group::SnapshotTarget;
+use baton_script::Libraries;
 use baton_store::{DbIndex, SnapshotWalker};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -49,6 +50,8 @@ pub(super) struct Job {
     pub(super) version: RdbVersion,
     /// Where it goes.
     pub(super) target: SnapshotTarget,
+    /// The libraries of functions; none if a filter excludes them.
+    pub(super) functions: Option<Arc<Libraries>>,
     /// Nothing but the preamble: a filter excluded all data.
     pub(super) without_data: bool,
 }
@@ -133,6 +136,9 @@ fn produce(shared: &Arc<Shared>, mut job: Job, sink: &mut Sink<'_>) -> Result<()
     write_preamble(shared, &job, &mut encoder);
     if let Some(open) = world.topology.as_deref().and_then(open_slots) {
         encoder.aux(b"cluster-slot-states", open.as_bytes());
+    }
+    for library in job.functions.iter().flat_map(|all| all.iter()) {
+        encoder.function(&library.code);
     }
     let kept = AccessKept::of(&world.settings);
     let mut more = !job.without_data;

@@ -16,11 +16,12 @@ use super::client::Waiting;
 use super::count::Oddity;
 use super::hold::Revealed;
 use super::input::BatchBuffers;
+use super::script::Machine;
 use crate::blocked::Name;
 use crate::clients::ClientId;
 use crate::eviction::{Evictor, Room};
 use crate::gate::{Lane, Pass, Stillness};
-use crate::pubsub::Push;
+use crate::pubsub::{Push, Subscriber};
 use crate::shared::Shared;
 use crate::tracking::ChangedNames;
 use crate::world::World;
@@ -59,6 +60,10 @@ pub struct Local {
     pub revealed: Revealed,
     /// The largest offset that a reply of the batch waits for.
     pub wanted: Offset,
+    /// Messages of a running script that may still be taken back; none while no such script runs.
+    pub outbox: Option<Vec<(Subscriber, Push)>>,
+    /// What runs its scripts, once there was one.
+    pub machine: Option<Box<Machine>>,
     /// Buffers of the batch.
     pub batch: BatchBuffers,
 }
@@ -83,6 +88,8 @@ impl Local {
             ready: Vec::new(),
             revealed: Revealed::default(),
             wanted: Offset(0),
+            outbox: None,
+            machine: None,
             batch: BatchBuffers::default(),
         }
     }

@@ -124,6 +124,27 @@ impl Context<'_> {
         self.lane_stats().by_command[spec.id().index()].rejected.add(1);
     }
 
+    /// Counts the error of a command that ran, unless its text was counted where it came from.
+    #[cold]
+    pub(super) fn note_failed(&mut self, spec: &CommandSpec, text: &[u8], counted: bool) {
+        if !counted {
+            self.shared.stats.count_error(self.local.lane.0, text);
+        }
+        self.lane_stats().by_command[spec.id().index()].failed.add(1);
+    }
+
+    /// Counts a command that a script ran: the slow log has the script.
+    pub(super) fn count_called(&self, spec: &'static CommandSpec, nanos: u64) {
+        let lane = self.lane_stats();
+        lane.commands.add(1);
+        let counts = &lane.by_command[spec.id().index()];
+        counts.calls.add(1);
+        counts.nanos.add(nanos);
+        if self.world.hot.latency_tracking {
+            counts.times().add(nanos, 1);
+        }
+    }
+
     fn write_error(&mut self, client: &mut Client, text: &[u8]) {
         client.out.error_bytes(text);
         self.shared.stats.count_error(self.local.lane.0, text);

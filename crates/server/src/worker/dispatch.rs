@@ -247,14 +247,11 @@ fn check(cx: &Context<'_>, client: &Client, spec: &'static CommandSpec) -> Resul
         return Err("OOM command not allowed when used memory > 'maxmemory'.".into());
     }
     let pings = matches!(spec.run, Run::Node(NodeCommand::Ping));
-    if (writes || pings) && !replica && cx.shared.persist.refuses_writes(&world.settings) {
+    if pings && !replica && cx.shared.persist.refuses_writes(&world.settings) {
         return Err(crate::persist::MISCONF.into());
     }
-    if writes && !replica && lacks_replicas(cx) {
-        return Err("NOREPLICAS Not enough good replicas to write.".into());
-    }
-    if writes && world.holds_replies && cx.shared.write_acks.present() < world.hot.write_ack_replicas {
-        return Err(too_few_to_acknowledge(cx));
+    if writes {
+        check_write(cx)?;
     }
     if writes && replica && world.hot.replica_read_only {
         return Err("READONLY You can't write against a read only replica.".into());
@@ -266,13 +263,38 @@ fn check(cx: &Context<'_>, client: &Client, spec: &'static CommandSpec) -> Resul
         )
         .into());
     }
-    if replica && !world.link_up && !world.hot.replica_serve_stale_data && needs_more_than(client, spec, Flags::STALE) {
-        return Err("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.".into());
+    if is_stale(cx) && needs_more_than(client, spec, Flags::STALE) {
+        return Err(MASTERDOWN.into());
     }
     if world.loading.is_some() && needs_more_than(client, spec, Flags::LOADING) {
         let redis = world.settings.bool(baton_config::Id::ExtendedRedisCompatibility);
         let name = if redis { "Redis" } else { "Valkey" };
         return Err(format!("LOADING {name} is loading the dataset in memory").into());
+    }
+    Ok(())
+}
+
+/// The error where stale data may not be served.
+pub(super) const MASTERDOWN: &str = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+
+/// Whether this node has only stale data, and may not serve them.
+pub(super) fn is_stale(cx: &Context<'_>) -> bool {
+    let world = &cx.world;
+    world.role.is_replica() && !world.link_up && !world.hot.replica_serve_stale_data
+}
+
+/// Refuses writes that could not be made safe now.
+pub(super) fn check_write(cx: &Context<'_>) -> Result<(), Refusal> {
+    let world = &cx.world;
+    let replica = world.role.is_replica();
+    if !replica && cx.shared.persist.refuses_writes(&world.settings) {
+        return Err(crate::persist::MISCONF.into());
+    }
+    if !replica && lacks_replicas(cx) {
+        return Err("NOREPLICAS Not enough good replicas to write.".into());
+    }
+    if world.holds_replies && cx.shared.write_acks.present() < world.hot.write_ack_replicas {
+        return Err(too_few_to_acknowledge(cx));
     }
     Ok(())
 }

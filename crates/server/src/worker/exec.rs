@@ -49,6 +49,11 @@ impl Client {
             last_write: &mut self.last_write,
         }
     }
+
+    /// The connection as the caller of a command of its script, whose reply goes elsewhere.
+    pub(super) fn called<'c>(&'c mut self, out: &'c mut Out) -> Caller<'c> {
+        Caller { out, ..self.caller(false) }
+    }
 }
 
 impl Context<'_> {

@@ -18,6 +18,7 @@ pub mod input;
 pub mod limits;
 mod meter;
 pub mod routing;
+pub mod script;
 pub mod transaction;
 mod unleased;
 pub mod waiting;

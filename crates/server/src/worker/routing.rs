@@ -48,6 +48,35 @@ pub(super) fn check(
     decide(cx, topology, client, &query, || names.iter().map(|name| (client.db, *name)).collect())
 }
 
+/// Refuses a command that a script calls and whose keys are not served here, in the words for scripts.
+pub(super) fn check_called(
+    cx: &Context<'_>,
+    client: &Client,
+    spec: &'static CommandSpec,
+    args: Args<'_>,
+) -> Result<(), Refusal> {
+    let (Some(topology), Ok(positions)) = (&cx.world.topology, key_positions(spec, args)) else { return Ok(()) };
+    let names: Names<'_> = positions.iter().map(|p| args.at(p.index as usize)).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let mut query = about(spec, args, client, false);
+    add_slots(&mut query, &names);
+    // Whether they exist was looked at when the script was let in; its slots are locked by now.
+    let existing = Presence { existing: names.len(), ..Presence::default() };
+    let Some(text) = baton_cluster::route(topology, &query, || existing).error_text(topology, audience(client)) else {
+        return Ok(());
+    };
+    Err(match text.split(' ').next() {
+        Some("CROSSSLOT") => "ERR Script attempted to access keys that do not hash to the same slot".into(),
+        Some("CLUSTERDOWN") if text.contains("readonly") => {
+            "ERR Script attempted to execute a write command while the cluster is down and readonly".into()
+        }
+        Some("CLUSTERDOWN") => "ERR Script attempted to execute a command while the cluster is down".into(),
+        _ => "ERR Script attempted to access a non local key in a cluster node".into(),
+    })
+}
+
 /// Where a command that waits is served now, as an error; none if it is here.
 pub(super) fn redirect_waiter(world: &World, client: &Client, waiter: &Waiter) -> Option<String> {
     let topology = world.topology.as_ref()?;

@@ -53,6 +53,12 @@ impl<T: HasTable> Cell<T> {
         Guard(self)
     }
 
+    /// The lock, if it is free right now.
+    #[inline]
+    pub(crate) fn try_lock(&self) -> Option<Guard<'_, T>> {
+        self.lock.try_lock().then(|| Guard(self))
+    }
+
     /// Whether something in here may be due. Needs no lock.
     #[inline]
     pub(crate) fn may_be_due(&self, now: WallMs) -> bool {

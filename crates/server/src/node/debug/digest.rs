@@ -9,9 +9,9 @@ use baton_resp::Args;
 use baton_store::{DbIndex, Entry, Expiry, Store, Value};
 use baton_values::{Scored, StreamId};
 
-use super::sha1::{BYTES, sha1};
 use crate::worker::client::Client;
 use crate::worker::context::Context;
+use baton_base::sha1::{BYTES, sha1};
 
 /// Added for every key that expires, whenever that is.
 const EXPIRES: &[u8] = b"!!expire!!";

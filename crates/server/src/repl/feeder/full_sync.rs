@@ -150,6 +150,7 @@ impl Feeder {
             stream_db: shared.journal.selected_db(),
             version: plan.rdb_version,
             target: plan.target,
+            functions: plan.request.filter.is_none_or(|filter| filter.functions).then(|| shared.scripts.functions()),
             without_data: plan.request.filter.is_some(),
         };
         let readers = plan.members.iter().map(|_| shared.journal.reader(cut).ok()).collect();

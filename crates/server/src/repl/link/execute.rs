@@ -9,14 +9,20 @@ use std::time::Instant;
 
 use baton_base::{Rng, WallMs};
 use baton_cluster::{ClusterCommand, FailoverMode, SetSlot};
-use baton_commands::{CommandSpec, Effects, Env, Exec, NodeCommand, Run, StoreExec, Waits, WorldExec, key_positions};
+use baton_commands::{
+    CommandSpec, Effects, Env, Exec, Fail, NodeCommand, Run, StoreExec, Waits, WorldExec, key_positions,
+};
 use baton_config::{Id, PropagationError};
+use baton_rdb::VersionPolicy;
 use baton_resp::{Args, Out, Proto};
+use baton_script::Libraries;
 use baton_store::{DbIndex, Expiry, Garbage, Key, View, ViewOutcome};
 use smallvec::SmallVec;
 
 use super::stream::{Command, Stream};
 use crate::blocked::Name;
+use crate::function_change::FunctionChange;
+use crate::node::Refusal;
 use crate::shared::Shared;
 use crate::slot_stats::SlotCost;
 use crate::worker::WorkerMessage;
@@ -344,6 +350,17 @@ impl Turn<'_> {
         }
     }
 
+    /// Changes the libraries of functions. The gate is passed: a snapshot's cut has the change and its command, or neither.
+    fn change_functions(&self, spec: &'static CommandSpec, command: NodeCommand, args: Args<'_>) {
+        let shared = &self.applier.shared;
+        let mut all = Libraries::clone(&shared.scripts.functions());
+        let change = FunctionChange::of(shared, command, args, VersionPolicy::Relaxed);
+        match change.and_then(|change| change.apply(&mut all)) {
+            Ok(()) => shared.scripts.set_functions(all),
+            Err(Refusal(text)) => self.complain(Some(spec), &Fail::Bytes(text.as_bytes().to_vec())),
+        }
+    }
+
     /// Commands that are not about keys.
     fn other(&mut self, spec: &'static CommandSpec, run: Run, args: Args<'_>) {
         use NodeCommand as N;
@@ -361,6 +378,9 @@ impl Turn<'_> {
             N::Spublish => publish(shared, shared.pubsub.route_shard(args.at(1), args.at(2))),
             N::ClusterFailover | N::ClusterSetslot => {
                 self.applier.requests.cluster.extend(cluster_order(command, args));
+            }
+            N::FunctionLoad | N::FunctionDelete | N::FunctionFlush | N::FunctionRestore => {
+                self.change_functions(spec, command, args);
             }
             N::Ping | N::Multi | N::Exec | N::Discard => {}
             _ => {

@@ -12,6 +12,7 @@ use baton_config::Id;
 use baton_rdb::frame::FrameReader;
 use baton_rdb::{AuxFacts, Checksum, Decoder, Entry, Event};
 use baton_replication::link::Payload;
+use baton_script::Libraries;
 use baton_store::{DbIndex, Expiry, Store};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -26,6 +27,8 @@ pub(super) struct Loaded {
     pub(super) facts: AuxFacts,
     /// Slots on their way.
     pub(super) open_slots: Vec<ClusterCommand>,
+    /// Its libraries of functions.
+    pub(super) functions: Libraries,
 }
 
 /// How far a snapshot is.
@@ -104,7 +107,12 @@ impl Loading {
     fn new(shared: &Arc<Shared>) -> Loading {
         let world = shared.world.peek();
         let options = entries::decoder_options(&world.settings, &shared.store);
-        let loaded = Loaded { store: shared.store.sibling(), facts: AuxFacts::default(), open_slots: Vec::new() };
+        let loaded = Loaded {
+            store: shared.store.sibling(),
+            facts: AuxFacts::default(),
+            open_slots: Vec::new(),
+            functions: Libraries::default(),
+        };
         let delay = Duration::from_micros(u64::try_from(world.settings.int(Id::KeyLoadDelay)).unwrap_or(0));
         Loading { shared: Arc::clone(shared), decoder: Decoder::new(options), loaded, keys: 0, delay }
     }
@@ -133,6 +141,12 @@ impl Loading {
         while let Some(event) = self.decoder.poll_event().map_err(|e| failed(e.kind.to_string()))? {
             if !self.delay.is_zero() && matches!(event, Event::Entry(_)) {
                 std::thread::sleep(self.delay);
+            }
+            if let Event::Function(code) = event {
+                let library = self.shared.scripts.library(code, self.shared.clock, &self.shared.log);
+                let added = library.and_then(|library| self.loaded.functions.add(library, false));
+                added.map_err(|why| failed(String::from_utf8_lossy(&why).into_owned()))?;
+                continue;
             }
             if let Some(line) = note(&mut self.loaded, &mut self.keys, &event, now) {
                 self.shared.log.notice(&line);

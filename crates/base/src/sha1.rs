@@ -1,10 +1,10 @@
 //! SHA-1 (FIPS 180-4), for signatures of data that have to equal upstream's. Not for anything secret.
 
 /// Bytes of a signature.
-pub(super) const BYTES: usize = 20;
+pub const BYTES: usize = 20;
 
 /// The SHA-1 of a message.
-pub(super) fn sha1(message: &[u8]) -> [u8; BYTES] {
+pub fn sha1(message: &[u8]) -> [u8; BYTES] {
     let mut state = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476, 0xC3D2_E1F0];
     let mut blocks = message.chunks_exact(64);
     for block in &mut blocks {

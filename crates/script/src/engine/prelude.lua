@@ -1,0 +1,160 @@
+-- What every script finds around it. Shared tables are never handed out themselves but as shields: empty tables that
+-- read through to what they stand for and refuse to be written. A host raises opaque objects; whoever catches an error
+-- in a script gets what it stands for.
+local native = ...
+local error, getmetatable, setmetatable, next, type = error, getmetatable, setmetatable, next, type
+local rawget, rawset, pcall, xpcall, tostring, pairs = rawget, rawset, pcall, xpcall, tostring, pairs
+local loadstring, insert, concat, byte = loadstring, table.insert, table.concat, string.byte
+local explain, handler, resume = native.explain, native.handler, coroutine.resume
+
+local READONLY = "Attempt to modify a readonly table"
+local shields = {}
+
+local function refuse() error(READONLY, 2) end
+
+local function shield(of)
+    local s = {}
+    shields[s] = of
+    return setmetatable(s, { __index = of, __newindex = refuse })
+end
+
+local function missing(_, name)
+    error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
+end
+local absent = { __index = missing }
+
+-- What is wrong with an argument is said at the place of the call.
+local function table_wanted(t, name)
+    if type(t) ~= "table" then
+        error("bad argument #1 to '" .. name .. "' (table expected, got " .. type(t) .. ")", 3)
+    end
+end
+
+local function caught(ok, ...)
+    if ok then return true, ... end
+    local e = explain((...))
+    if type(e) == "table" and type(rawget(e, "err")) == "string" then e = rawget(e, "err") end
+    return false, e
+end
+
+-- The functions of the language that must know of shields and of errors of the host.
+local sealed = shield({ __index = shield({}) })
+local string_meta
+local guarded = {}
+function guarded.pcall(...) return caught(pcall(...)) end
+local function handled(ok, ...)
+    if not ok then explain(nil) end
+    return ok, ...
+end
+function guarded.xpcall(f, h)
+    return handled(xpcall(f, function(e) return h(explain(e)) end))
+end
+function guarded.setmetatable(t, m)
+    table_wanted(t, "setmetatable")
+    if shields[t] then error(READONLY, 0) end
+    return setmetatable(t, m)
+end
+function guarded.getmetatable(t)
+    if t ~= nil and shields[t] then return sealed end
+    if type(t) == "string" then return string_meta end
+    return getmetatable(t)
+end
+function guarded.rawset(t, k, v)
+    table_wanted(t, "rawset")
+    if shields[t] then error(READONLY, 0) end
+    return rawset(t, k, v)
+end
+function guarded.rawget(t, k)
+    table_wanted(t, "rawget")
+    return rawget(shields[t] or t, k)
+end
+function guarded.next(t, k)
+    table_wanted(t, "next")
+    return next(shields[t] or t, k)
+end
+function guarded.pairs(t)
+    table_wanted(t, "pairs")
+    if shields[t] then return guarded.next, t, nil end
+    return pairs(t)
+end
+-- Compiled chunks are refused: they can do anything to the process.
+function guarded.loadstring(text, name)
+    if type(text) == "string" and byte(text) == 27 then return nil, "bad header in precompiled chunk" end
+    return loadstring(text, name)
+end
+function guarded.load(f, name)
+    local parts = {}
+    while true do
+        local part = f()
+        if part == nil or part == "" then break end
+        parts[#parts + 1] = part
+    end
+    return guarded.loadstring(concat(parts), name or "=(load)")
+end
+
+-- Libraries: the language's own, and those of the host.
+local libraries = {}
+local function copied(t)
+    local copy = {}
+    for key, value in next, t do copy[key] = value end
+    return copy
+end
+local function offer(name, lib) libraries[name] = shield(lib) end
+
+local table_lib, math_lib, coroutine_lib = copied(table), copied(math), copied(coroutine)
+function table_lib.insert(t, ...)
+    table_wanted(t, "insert")
+    if shields[t] then error(READONLY, 0) end
+    return insert(t, ...)
+end
+function coroutine_lib.resume(...) return caught(resume(...)) end
+math_lib.random, math_lib.randomseed = native.random, native.randomseed
+offer("table", table_lib)
+offer("math", math_lib)
+offer("string", string)
+offer("coroutine", coroutine_lib)
+offer("os", { clock = os.clock })
+for name, lib in next, native.libraries do
+    if name == "cjson" then
+        function lib.new() return libraries.cjson end
+    end
+    offer(name, lib)
+end
+
+-- The table `server`: what it offers while a script runs, and while a library of functions is loaded.
+local api = native.api
+local load_api = setmetatable({ register_function = native.register_function }, absent)
+for _, name in next, native.while_loading do load_api[name] = api[name] end
+
+-- Globals of scripts, and of functions, which have next to none while their library is loaded.
+local function world()
+    local globals = setmetatable({}, absent)
+    for _, name in next, native.builtins do globals[name] = guarded[name] or _G[name] end
+    for name, lib in next, libraries do globals[name] = lib end
+    local server = shield(api)
+    globals.server, globals.redis = server, server
+    globals._G = shield(globals)
+    return globals._G, globals, server
+end
+
+local script_outer, script_globals = world()
+local function_outer, function_globals, function_server = world()
+local load_globals = setmetatable({ server = function_server, redis = function_server }, absent)
+
+local meta = getmetatable("")
+meta.__index = libraries.string
+string_meta = shield(meta)
+
+local function run(f) return xpcall(f, handler) end
+
+local function call(f, keys, argv)
+    return xpcall(function() return f(keys, argv) end, handler)
+end
+
+local function set_loading(on)
+    local server, globals = on and load_api or api, on and load_globals or function_globals
+    getmetatable(function_server).__index, shields[function_server] = server, server
+    getmetatable(function_outer).__index, shields[function_outer] = globals, globals
+end
+
+return script_outer, script_globals, function_outer, run, call, set_loading

@@ -1,0 +1,179 @@
+//! Running a script: on the slots that it declares, and once more with the world standing still if that was not enough.
+
+use std::sync::Arc;
+
+use baton_base::Slot;
+use baton_commands::{CommandSpec, NodeCommand as N};
+use baton_resp::{Args, Out};
+use baton_script::{Call, Halt, Ran};
+
+use super::desk::{Desk, hand_out};
+use super::request::{self, Request, Target};
+use super::rights::{self, Rights};
+use super::{Machine, refusal, take_machine};
+use crate::node::{Outcome, Refusal};
+use crate::worker::client::Client;
+use crate::worker::context::{Context, Flow};
+
+/// EVAL, EVALSHA, FCALL and their reading kin.
+pub(super) fn run(
+    cx: &mut Context<'_>,
+    client: &mut Client,
+    command: N,
+    spec: &'static CommandSpec,
+    args: Args<'_>,
+) -> Outcome {
+    let shared = Arc::clone(cx.shared);
+    let request = request::parse(&shared.scripts, command, args)?;
+    let read_only = matches!(command, N::EvalRo | N::EvalshaRo | N::FcallRo);
+    let machine = take_machine(cx, shared.scripts.cache().epoch())?;
+    let ended = prepare(cx, &machine, &request, read_only).map(|rights| {
+        let mut script = Running { machine: &machine, request: &request, rights, out: Out::new(client.out.proto) };
+        let (ran, counted) = script.attempts(cx, client);
+        (ran, counted, script.out)
+    });
+    cx.local.machine = Some(machine);
+    let (ran, counted, reply) = ended?;
+    match ran {
+        Ran::Done => {
+            client.out.raw(&reply.buf);
+            if let Some(text) = reply.buf.strip_prefix(b"-").and_then(|text| text.strip_suffix(b"\r\n")) {
+                cx.note_failed(spec, text, counted.as_deref() == Some(text));
+            }
+        }
+        Ran::Failed(text) => fail(cx, client, spec, &text, counted.as_deref()),
+        Ran::Halted(Halt::Killed(text)) => fail(cx, client, spec, text.as_bytes(), None),
+        Ran::Halted(Halt::Abandoned) => {
+            fail(cx, client, spec, b"ERR Error running script, it could not be run to its end", None);
+        }
+    }
+    Ok(Flow::Next)
+}
+
+/// Answers with the error of a script that failed; one that a command of it made is counted already.
+fn fail(cx: &mut Context<'_>, client: &mut Client, spec: &CommandSpec, text: &[u8], counted: Option<&[u8]>) {
+    client.out.error_bytes(text);
+    cx.note_failed(spec, text, counted.is_some_and(|first| text.starts_with(first)));
+}
+
+/// Compiles a script that came with its text, and finds out what it may do.
+fn prepare(cx: &mut Context<'_>, machine: &Machine, request: &Request<'_>, ro: bool) -> Result<Rights, Refusal> {
+    if let Target::Script(script, fresh) = &request.target {
+        machine.engine.check(script).map_err(|text| refusal(&text))?;
+        if *fresh {
+            cx.shared.scripts.keep(script, false);
+        }
+    }
+    if let Target::Function(library, _) = &request.target
+        && !machine.engine.has_library(library.id)
+    {
+        let libraries = cx.shared.scripts.functions();
+        machine.engine.keep_libraries(|id| libraries.has_id(id));
+    }
+    rights::of(cx, request.target.flags(), ro)
+}
+
+/// A script with what it runs with.
+struct Running<'r> {
+    machine: &'r Machine,
+    request: &'r Request<'r>,
+    rights: Rights,
+    out: Out,
+}
+
+impl Running<'_> {
+    /// Runs it until it has got what it needs. Gives also the error that its latest command was counted with.
+    fn attempts(&mut self, cx: &mut Context<'_>, client: &mut Client) -> (Ran, Option<Vec<u8>>) {
+        let outer = std::mem::replace(&mut cx.in_transaction, true);
+        let (db, seed) = (client.db, cx.local.rng.next_u64() as u32);
+        let first = if cx.still.is_some() || self.request.target.needs_world() {
+            None
+        } else {
+            let ended = self.on_slots(cx, client, seed);
+            if ended.is_none() {
+                self.request.target.note_needs_world();
+                self.out.buf.clear();
+                client.db = db;
+            }
+            ended
+        };
+        let ended = match first {
+            Some(ended) => ended,
+            None => cx.stop_world(|cx| self.on_world(cx, client, seed, outer)),
+        };
+        cx.in_transaction = outer;
+        if client.db != db {
+            client.db = db;
+            client.publish_state();
+        }
+        cx.serve_ready();
+        ended
+    }
+
+    /// Runs it on its slots; none if it needs more than that, and has done nothing.
+    fn on_slots(&mut self, cx: &mut Context<'_>, client: &mut Client, seed: u32) -> Option<(Ran, Option<Vec<u8>>)> {
+        let shared = Arc::clone(cx.shared);
+        let mut slots: Vec<Slot> = self.request.keys.iter().map(|key| Slot::of_key(key)).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        let rule = cx.world.expiry_rule_of(!self.rights.read_only);
+        let mut view = shared.store.view_many(&slots, client.db, cx.now.wall, rule);
+        if !self.rights.read_only {
+            view.begin_undo();
+        }
+        cx.local.outbox = Some(Vec::new());
+        let ready = cx.local.ready.len();
+        let mut desk = Desk::new(cx, client, Some(&mut view), self.rights, self.request.keys.first());
+        let ran = execute(self.machine, self.request, seed, &mut desk, &mut self.out);
+        let (counted, reached) = desk.into_account();
+        if ran == Ran::Halted(Halt::Abandoned) {
+            view.roll_back();
+            cx.local.unit.clear();
+            cx.local.outbox = None;
+            cx.local.ready.truncate(ready);
+            return None;
+        }
+        view.end_undo();
+        slots.extend(reached);
+        if !cx.local.unit.is_empty() {
+            client.last_write = cx.append_unit();
+            if cx.holds_replies {
+                slots.iter().for_each(|slot| cx.shared.write_acks.note_write(*slot, client.last_write));
+            }
+        }
+        if cx.holds_replies {
+            cx.reveals(&slots);
+        }
+        hand_out(cx, client.meta.id);
+        Some((ran, counted))
+    }
+
+    /// Runs it with the world standing still; each of its commands takes what locks it needs and gives them back.
+    fn on_world(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut Client,
+        seed: u32,
+        in_transaction: bool,
+    ) -> (Ran, Option<Vec<u8>>) {
+        let mut desk = Desk::new(cx, client, None, self.rights, self.request.keys.first());
+        let ran = execute(self.machine, self.request, seed, &mut desk, &mut self.out);
+        let (counted, _) = desk.into_account();
+        if !in_transaction && !cx.local.unit.is_empty() {
+            client.last_write = cx.append_unit();
+        }
+        if cx.holds_replies {
+            cx.shared.write_acks.cover(cx.shared.journal.end());
+            cx.reveals_all();
+        }
+        (ran, counted)
+    }
+}
+
+fn execute(machine: &Machine, request: &Request<'_>, seed: u32, desk: &mut Desk<'_, '_, '_>, out: &mut Out) -> Ran {
+    let call = Call { keys: &request.keys, argv: &request.argv, seed };
+    match &request.target {
+        Target::Script(script, _) => machine.engine.eval(script, &call, desk, out),
+        Target::Function(library, function) => machine.engine.call(library, function, &call, desk, out),
+    }
+}
