@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 LOADS = Path(__file__).resolve().parent / "loads"
 NODE_MODULES = Path(os.environ.get("BATON_NODE_MODULES", ROOT / ".node" / "node_modules"))
-NODE_LIBRARIES = {"node-redis": "redis", "ioredis": "ioredis"}
+NODE_LIBRARIES = {"node-redis": "redis", "ioredis": "ioredis", "bullmq": "bullmq"}
 START_SECONDS = 30
 
 
