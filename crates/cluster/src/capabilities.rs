@@ -32,7 +32,8 @@ impl Capabilities {
     pub(crate) const BEHIND: Capabilities = Capabilities(1 << 4);
     /// As a primary it gives leave to whom it hands over to; as a replica it takes over from such a primary only with that.
     pub(crate) const LEAVE: Capabilities = Capabilities(1 << 5);
-
+    /// Its primary's stream flowed into this process, so it still has all that it ever acknowledged to that primary.
+    pub(crate) const KEEPS_ACKED: Capabilities = Capabilities(1 << 6);
     /// It acknowledges nothing to its failed primary any more, and its offset is that of this primary's stream.
     pub(crate) const ACKS_FROZEN: Capabilities = Capabilities(1 << 7);
 

@@ -143,7 +143,7 @@ impl Cluster {
     fn compare(&mut self, turn: &Turn<'_>, since: Mono, time_is_over: bool) {
         // The file may be older than their return. Who is alive is heard before this node may write at all; but where
         // replicas acknowledge writes, one that only stands still is waited for like any other.
-        let had_time = turn.now.since(since) >= WRITABLE_DELAY && self.settings.write_ack_replicas == 0;
+        let had_time = turn.now.since(since) >= WRITABLE_DELAY && !self.has_quorum_writes();
         let dead = |id: &NodeId| had_time && self.nodes.get(id).is_some_and(Node::failed);
         let awaited = self.homecoming.awaited.iter().copied();
         let missing: Vec<NodeId> = awaited.filter(|id| !self.was_heard(id) && !dead(id)).collect();

@@ -45,7 +45,7 @@ impl Cluster {
     fn adopt_orphan(&mut self, turn: &Turn<'_>) {
         let Some(head) = self.my_primary().map(|n| n.id) else { return };
         // Who moves away takes a copy of what was acknowledged along, and the others would no longer count on it.
-        let stays = !self.settings.allow_replica_migration || self.settings.write_ack_replicas > 0;
+        let stays = !self.settings.allow_replica_migration || self.has_quorum_writes();
         if stays || !self.health.state.is_ok() || self.surpasses_primary(turn) {
             return;
         }

@@ -17,9 +17,13 @@
 //!    frozen, nor stands.
 //!
 //! Nodes of the shard that are down count, a former primary, too: one that is not known to lack a write may have it. A
-//! failover that a user forces asks for none of this, and a planned one has everything by other means. Where a primary that
-//! was started again has less than a replica (`homecoming`), it takes no writes and so nothing more is acknowledged: what
-//! siblings say of their offsets after that counts as if they were frozen.
+//! failover that a user forces asks for none of this, and a planned one has everything by other means.
+//!
+//! Where a primary that was started again has less than a replica (`homecoming`), it takes no writes and so nothing more is
+//! acknowledged: what siblings say of their offsets after that counts as if they were frozen. They may have been started
+//! again themselves, as may be who wants to stand, so each says whether it has the memory in which it acknowledged
+//! ([`Capabilities::KEEPS_ACKED`]), and only those who do count. But once every replica of the shard was heard, whoever has
+//! the most may stand, for nobody is left to wait for.
 
 use crate::capabilities::Capabilities;
 use crate::cluster::{Cluster, Turn};
@@ -51,17 +55,22 @@ pub(crate) struct QuorumWrites {
 }
 
 impl Cluster {
+    /// Whether writes are answered only once replicas have acknowledged them.
+    pub fn has_quorum_writes(&self) -> bool {
+        self.settings.write_ack_replicas > 0
+    }
+
     /// Whether the data plane is to acknowledge nothing to the primary. It answers with
     /// [`Input::AcksFrozen`](crate::Input::AcksFrozen) once it does so, and once it does so no more.
     pub fn freezes_acks(&self) -> bool {
-        self.settings.write_ack_replicas > 0
+        self.has_quorum_writes()
             && self.myself().is_replica()
             && (self.my_primary().is_some_and(Node::failed) || self.last_handled() < self.quorum_writes.frozen_until)
     }
 
     /// Takes in what is true at the beginning of a turn.
     pub(crate) fn watch_acks(&mut self, turn: &Turn<'_>) {
-        if self.settings.write_ack_replicas == 0 {
+        if !self.has_quorum_writes() {
             return;
         }
         let (primary, failed) = (self.my_primary().map(|n| n.id), self.my_primary().is_some_and(Node::failed));
@@ -86,20 +95,23 @@ impl Cluster {
         }
     }
 
-    /// Whether I have stopped acknowledging to a primary that failed, with an offset that can be compared.
-    pub(crate) fn says_frozen(&self, turn: &Turn<'_>) -> bool {
+    /// Whether what I ever acknowledged to my primary is in the memory of this very process.
+    pub(crate) fn keeps_acked(&self, turn: &Turn<'_>) -> bool {
         let known = &self.quorum_writes;
-        self.settings.write_ack_replicas > 0
-            && known.frozen
+        self.has_quorum_writes()
             && known.followed
             && known.primary == self.myself().primary
             && turn.facts.dataset_complete
-            && self.my_primary().is_some_and(Node::failed)
+    }
+
+    /// Whether I have stopped acknowledging to a primary that failed, with an offset that can be compared.
+    pub(crate) fn says_frozen(&self, turn: &Turn<'_>) -> bool {
+        self.keeps_acked(turn) && self.quorum_writes.frozen && self.my_primary().is_some_and(Node::failed)
     }
 
     /// A header of a sibling came that was no answer of known age: if it is frozen by now, an answer will say so, too.
     pub(crate) fn follow_up_frozen(&mut self, turn: &Turn<'_>, id: &NodeId) {
-        if self.settings.write_ack_replicas == 0 || !self.my_primary().is_some_and(Node::failed) {
+        if !self.has_quorum_writes() || !self.my_primary().is_some_and(Node::failed) {
             return;
         }
         let says = self.nodes[id].capabilities.has(Capabilities::ACKS_FROZEN);
@@ -110,7 +122,7 @@ impl Cluster {
 
     /// An answer of a node to a ping of mine. To be called while it is known when that left.
     pub(crate) fn note_frozen(&mut self, id: &NodeId) {
-        if self.settings.write_ack_replicas == 0 {
+        if !self.has_quorum_writes() {
             return;
         }
         let Some(node) = self.nodes.get(id) else { return };
@@ -135,22 +147,26 @@ impl Cluster {
             return Ok(());
         }
         let shard = self.myself().shard;
-        let members = self.nodes.values().filter(|n| n.shard == shard && !n.in_handshake()).count();
-        let needed = members.saturating_sub(replicas.saturating_add(1));
-        let surpassed_at = self.quorum_writes.surpassed_at;
-        if !self.says_frozen(turn) && surpassed_at.is_none() {
+        let members = || self.nodes.values().filter(|n| n.shard == shard && !n.in_handshake());
+        let needed = members().count().saturating_sub(replicas.saturating_add(usize::from(self.keeps_acked(turn))));
+        if !self.says_frozen(turn) && self.quorum_writes.surpassed_at.is_none() {
             return Err((needed, 0));
         }
         let (mine, primary) = (self.own_offset(turn), self.myself().primary);
-        let still = |n: &Node| surpassed_at.is_some_and(|since| n.data_received.is_some_and(|at| at >= since));
-        let known = |n: &Node| match self.quorum_writes.siblings.get(&n.id) {
-            Some((_, offset)) if self.knows_frozen(turn, &n.id) => Some(*offset),
-            _ => still(n).then_some(n.offset),
-        };
-        let behind =
-            |n: &&Node| !n.is_myself() && n.primary == primary && known(n).is_some_and(|offset| offset <= mine);
-        let confirmed = self.nodes.values().filter(|n| n.shard == shard).filter(behind).count();
-        if confirmed >= needed { Ok(()) } else { Err((needed, confirmed)) }
+        let others = || members().filter(|n| !n.is_myself() && Some(n.id) != primary);
+        let has_no_more = |n: &&Node| n.primary == primary && self.settled_offset(turn, n).is_some_and(|at| at <= mine);
+        let keeps = |n: &&Node| self.knows_frozen(turn, &n.id) || n.capabilities.has(Capabilities::KEEPS_ACKED);
+        let confirmed = others().filter(has_no_more).filter(keeps).count();
+        if confirmed >= needed || others().all(|n| has_no_more(&n)) { Ok(()) } else { Err((needed, confirmed)) }
+    }
+
+    /// With how much a sibling stays until a primary is there that may write, if that is known.
+    fn settled_offset(&self, turn: &Turn<'_>, node: &Node) -> Option<Offset> {
+        if self.knows_frozen(turn, &node.id) {
+            return self.quorum_writes.siblings.get(&node.id).map(|(_, offset)| *offset);
+        }
+        let since = self.quorum_writes.surpassed_at?;
+        node.data_received.filter(|at| *at >= since).map(|_| node.offset)
     }
 
     /// Whether this attempt may be sent, or won, as far as acknowledged writes are concerned. If not, siblings are asked.

@@ -46,7 +46,14 @@ impl Cluster {
         let behind = said(self.homecoming.is_behind(), Capabilities::BEHIND);
         let witness = said(self.settings.witness, Capabilities::WITNESS);
         let frozen = said(self.says_frozen(turn), Capabilities::ACKS_FROZEN);
-        Capabilities::MEMBERS.with(Capabilities::STEPS_IN).with(lease).with(witness).with(behind).with(frozen)
+        let keeps = said(self.keeps_acked(turn), Capabilities::KEEPS_ACKED);
+        Capabilities::MEMBERS
+            .with(Capabilities::STEPS_IN)
+            .with(lease)
+            .with(witness)
+            .with(behind)
+            .with(frozen)
+            .with(keeps)
     }
 
     /// The offset I advertise: 0 for a replica without a complete dataset.

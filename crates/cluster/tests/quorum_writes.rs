@@ -86,6 +86,45 @@ fn a_sibling_that_was_started_anew_may_have_lost_what_it_acknowledged() {
     assert!(!world.is_primary(3) && !world.is_primary(6));
 }
 
+/// Node 6 has been away while 3 acknowledged more, and both it and the primary were started again.
+fn two_of_three_have_lost_something(acks: u64) -> World {
+    let mut world = shards(2, acks);
+    world.kill(6);
+    world.peers[0].offset = 900;
+    world.run(Duration::from_millis(300));
+    assert_eq!((world.peers[3].offset, world.peers[6].offset), (900, 500));
+    world.kill(0);
+    world.run(Duration::from_millis(50));
+    world.peers[0].offset = 0;
+    world.restart(0);
+    world.restart(6);
+    world
+}
+
+#[test]
+fn who_was_started_anew_does_not_replace_a_primary_that_was_either() {
+    let mut world = two_of_three_have_lost_something(2);
+    world.cut = vec![(3, 1), (3, 2), (3, 6)];
+    world.until("the primary knows that 3 has more", secs(5), |w| w.logged(0, "not serving before it") > 0);
+    world.cut.push((3, 0));
+    world.run(secs(5));
+    assert!(!world.is_primary(6), "3 may have acknowledged writes in its memory, and nobody has heard it");
+    world.cut.clear();
+    world.until("3 takes over with all it has", secs(10), |w| w.is_primary(3) && w.peers[3].offset >= 900);
+}
+
+#[test]
+fn once_all_were_heard_who_has_the_most_may_stand_though_all_were_started_anew() {
+    let mut world = two_of_three_have_lost_something(1);
+    world.kill(3);
+    world.peers[3].offset = 400;
+    world.run(secs(5));
+    assert!(!world.is_primary(6), "3 is not there yet");
+    world.restart(3);
+    world.until("6 takes over", secs(10), |w| w.is_primary(6));
+    assert_eq!(world.peers[6].offset, 500);
+}
+
 #[test]
 fn a_dead_former_primary_counts() {
     let mut world = shards(2, 1);

@@ -151,8 +151,7 @@ pub enum Input {
         sharded: bool,
     },
     /// The data plane acknowledges nothing to its primary from here on, as
-    /// [`Cluster::freezes_acks`](baton_cluster::Cluster::freezes_acks) wants, or does so again. The facts were read after
-    /// that.
+    /// [`Node::freezes_acks`](crate::Node::freezes_acks) wants, or does so again. The facts were read after that.
     AcksFrozen(bool),
     /// CONFIG RESETSTAT.
     StatsReset,

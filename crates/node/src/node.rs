@@ -172,6 +172,14 @@ impl Node {
         self.handover.shutdown_deadline()
     }
 
+    /// Whether the data plane is to acknowledge nothing to the primary: the cluster machine wants it so, or writes count on
+    /// acknowledgements and this node is about to exit. What it saves then may be older than what it would acknowledge, and
+    /// a stop must not cost a copy of what was promised to be on several nodes.
+    pub fn freezes_acks(&self) -> bool {
+        let leaves = self.shutdown_deadline().is_some();
+        self.cluster.as_ref().is_some_and(|c| c.freezes_acks() || (leaves && c.has_quorum_writes()))
+    }
+
     /// Whether the control plane runs in cluster mode as a primary, or in standalone mode.
     pub fn is_primary(&self) -> bool {
         self.cluster.as_ref().is_none_or(Cluster::is_primary)

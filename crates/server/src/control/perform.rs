@@ -53,10 +53,10 @@ impl Control {
         }
     }
 
-    /// Ends acknowledgements to the primary while the cluster machine wants that, and tells it with facts that are read
-    /// after that. The link thread looks at the flag after it has taken its position, so it sends none beyond them.
+    /// Ends acknowledgements to the primary while the node wants that, and tells it with facts that are read after that.
+    /// The link thread looks at the flag after it has taken its position, so it sends none beyond them.
     fn freeze_acks(&self) {
-        let wanted = self.node.cluster().is_some_and(Cluster::freezes_acks);
+        let wanted = self.node.freezes_acks();
         if self.shared.repl.acks_frozen.swap(wanted, Ordering::SeqCst) != wanted {
             self.shared.threads().control.send(ControlMessage::AcksFrozen(wanted));
             self.shared.threads().link.send(LinkMessage::AckNow);

@@ -156,10 +156,10 @@ impl Core {
         self.holds.held.extract_if(.., |held| which(held)).collect()
     }
 
-    /// Ends acknowledgements to the primary, or begins them again, as the cluster machine wants it, and says so. It is told
+    /// Ends acknowledgements to the primary, or begins them again, as the node wants it, and says so. It is told
     /// with facts that are read after that.
     pub(super) fn obey_freeze(&mut self, io: &mut Io) {
-        let wanted = self.node.cluster().expect("in cluster mode").freezes_acks();
+        let wanted = self.node.freezes_acks();
         if std::mem::replace(&mut self.holds.frozen, wanted) != wanted {
             self.following.link.set_acks_frozen(wanted);
             self.drive_link(io, link::Input::AckNow);

@@ -82,3 +82,24 @@ fn a_replica_that_was_away_and_has_more_is_not_overlooked() {
     );
     prove(&scenario, &Without::Remedy("restart-wait-ms 0"), |report| report.lost == 0);
 }
+
+/// A primary hands over and leaves; the one of its two replicas that took over dies without a file, and comes back together
+/// with the one that left. What was acknowledged meanwhile only the third has, and it is not heard for a moment.
+#[test]
+fn who_left_and_came_back_does_not_stand_for_what_it_acknowledged_before() {
+    let scenario = format!(
+        "{QUORUM}
+        write-ack-replicas 2
+        shards 1
+        replicas 2
+        witnesses 1
+        node-timeout-ms 500
+        delay-min-us 20
+        delay-max-us 60
+        clients 1
+        act 1137 5000 stop sigterm primary 0
+        act 6150 500 crash process primary 0
+        act 6700 15 partition 18016979409983795187 0"
+    );
+    prove(&scenario, &Without::Rule(Sabotage::NoElectionRule), |report| report.lost == 0);
+}
