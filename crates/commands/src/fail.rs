@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use baton_resp::{Args, Out};
-use baton_store::WrongType;
+use baton_store::{HeldForLong, WrongType};
 
 /// Why a command did not do what was asked. Everything here is the client's doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub enum Fail {
     InvalidExpire(&'static str),
     /// Wrong number of arguments; with the command's full name.
     Arity(&'static str),
+    /// A script holds a slot for long. Which script, and how it is ended, is known to who runs commands.
+    Held(HeldForLong),
     /// A text with its code.
     Text(&'static str),
     /// A text with its code that repeats something of the client.
@@ -33,6 +35,12 @@ pub enum Fail {
 impl From<WrongType> for Fail {
     fn from(_: WrongType) -> Fail {
         Fail::WrongType
+    }
+}
+
+impl From<HeldForLong> for Fail {
+    fn from(held: HeldForLong) -> Fail {
+        Fail::Held(held)
     }
 }
 
@@ -83,6 +91,7 @@ impl Fail {
             Fail::Arity(name) => {
                 return format!("ERR wrong number of arguments for '{name}' command").into_bytes().into();
             }
+            Fail::Held(_) => "BUSY Valkey is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
             Fail::Text(text) => text,
             Fail::Bytes(text) => return Cow::Borrowed(text),
         };

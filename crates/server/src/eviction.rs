@@ -140,7 +140,8 @@ impl Evictor {
     fn evict(&mut self, shared: &Shared, world: &World, lane: Lane, found: &(DbIndex, Box<[u8]>)) {
         let (db, name) = found;
         let key = shared.store.key(name);
-        let mut view = shared.store.view(key.slot, *db, shared.clock.wall(), Expiry::Delete);
+        let view = shared.store.view_or_give_up(key.slot, *db, shared.clock.wall(), Expiry::Delete);
+        let Ok(mut view) = view else { return };
         let only_expiring = world.hot.eviction.rule.is_some_and(|rule| rule.only_expiring);
         if view.evict(&key, only_expiring).is_none() {
             return;

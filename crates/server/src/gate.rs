@@ -10,8 +10,11 @@
 //! 2. If the worker sees `closed`, it withdraws and waits. If it doesn't, the exclusive side sees the lane taken and
 //!    waits until the worker leaves.
 //! 3. A worker never waits for anything that an exclusive holder may hold while it is inside, so the wait of case 2 ends.
+//!
+//! A script may keep either side waiting for long: who may give up does ([`Gate::enter_unless`], [`Gate::stop_world_unless`]).
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -19,6 +22,11 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 /// Who passes through the gate: an index below the number of lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lane(pub usize);
+
+/// How long one wait lasts for somebody who may give up.
+const PATIENCE: Duration = Duration::from_millis(5);
+/// How long somebody who waits for a long batch leaves the core to others.
+const NAP: Duration = Duration::from_micros(100);
 
 /// A readers-writer gate whose readers don't share a cache line.
 pub struct Gate {
@@ -55,15 +63,12 @@ impl Gate {
     }
 
     /// Passes in, waiting while somebody holds the gate exclusively. A lane is used by one thread, and not twice at once.
+    #[inline]
     pub fn enter(&self, lane: Lane) -> Pass<'_> {
-        let lane: &AtomicBool = &self.lanes[lane.0];
         loop {
-            debug_assert!(!lane.load(Ordering::Relaxed), "a lane is entered once at a time");
-            lane.store(true, Ordering::SeqCst);
-            if !self.closed.load(Ordering::SeqCst) {
-                return Pass { lane };
+            if let Some(pass) = self.try_enter(lane) {
+                return pass;
             }
-            lane.store(false, Ordering::SeqCst);
             let mut waiting = self.waiting.lock();
             while self.closed.load(Ordering::SeqCst) {
                 self.opened.wait(&mut waiting);
@@ -71,19 +76,80 @@ impl Gate {
         }
     }
 
+    /// Passes in, unless the gate is closed for so long that `give_up` says so; it is asked every few milliseconds.
+    #[inline]
+    pub fn enter_unless(&self, lane: Lane, give_up: impl Fn() -> bool) -> Option<Pass<'_>> {
+        loop {
+            if let Some(pass) = self.try_enter(lane) {
+                return Some(pass);
+            }
+            let mut waiting = self.waiting.lock();
+            while self.closed.load(Ordering::SeqCst) {
+                if give_up() {
+                    return None;
+                }
+                self.opened.wait_for(&mut waiting, PATIENCE);
+            }
+        }
+    }
+
+    #[inline]
+    fn try_enter(&self, lane: Lane) -> Option<Pass<'_>> {
+        let lane: &AtomicBool = &self.lanes[lane.0];
+        debug_assert!(!lane.load(Ordering::Relaxed), "a lane is entered once at a time");
+        lane.store(true, Ordering::SeqCst);
+        if !self.closed.load(Ordering::SeqCst) {
+            return Some(Pass { lane });
+        }
+        lane.store(false, Ordering::SeqCst);
+        None
+    }
+
     /// Closes the gate and waits until everybody is out. The caller must not be inside.
     pub fn stop_world(&self) -> Stillness<'_> {
         let holder = self.holder.lock();
+        let still = self.close(holder);
+        still.await_all(|| false);
+        still
+    }
+
+    /// The same, unless it takes so long that `give_up` says so; it is asked every few milliseconds.
+    pub fn stop_world_unless(&self, give_up: impl Fn() -> bool) -> Option<Stillness<'_>> {
+        let holder = loop {
+            match self.holder.try_lock_for(PATIENCE) {
+                Some(holder) => break holder,
+                None if give_up() => return None,
+                None => {}
+            }
+        };
+        let still = self.close(holder);
+        still.await_all(give_up).then_some(still)
+    }
+
+    fn close<'g>(&'g self, holder: MutexGuard<'g, ()>) -> Stillness<'g> {
         self.closed.store(true, Ordering::SeqCst);
-        for lane in &self.lanes {
-            let mut spins = 0u32;
+        Stillness { gate: self, _holder: holder }
+    }
+}
+
+impl Stillness<'_> {
+    /// Waits until everybody is out; false if `give_up` says before that it takes too long.
+    fn await_all(&self, give_up: impl Fn() -> bool) -> bool {
+        for lane in &self.gate.lanes {
+            let mut looks = 0u32;
             while lane.load(Ordering::SeqCst) {
-                spins += 1;
-                // A batch takes microseconds: spin shortly, then let the batch's thread have the core.
-                if spins < 64 { std::hint::spin_loop() } else { std::thread::yield_now() }
+                looks += 1;
+                // A batch takes microseconds: spin shortly, then let the batch's thread have the core. What takes longer
+                // than that may take long.
+                match looks {
+                    0..64 => std::hint::spin_loop(),
+                    64..1024 => std::thread::yield_now(),
+                    _ if give_up() => return false,
+                    _ => std::thread::sleep(NAP),
+                }
             }
         }
-        Stillness { gate: self, _holder: holder }
+        true
     }
 }
 

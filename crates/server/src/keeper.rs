@@ -15,6 +15,7 @@ use mio::{Events, Poll, Token};
 
 use crate::conn::Conn;
 use crate::eviction::{Evictor, Room};
+use crate::gate::Pass;
 use crate::latency::Event;
 use crate::shared::Shared;
 use crate::worker::WorkerMessage;
@@ -152,6 +153,7 @@ impl Keeper {
         }
         self.shared.journal.trim();
         crate::persist::automatic_save(&self.shared);
+        crate::worker::transaction::end_left_watches(&self.shared);
         let lane = self.shared.keeper_lane().0;
         self.shared.stats.lanes[lane].count_turn(clock.mono().since(now));
     }
@@ -190,7 +192,7 @@ impl Keeper {
         let began = shared.clock.mono();
         let mut room = Room::Soon;
         while room == Room::Soon && shared.clock.mono().since(began) < EVICT_BUDGET {
-            let _pass = shared.gate.enter(shared.keeper_lane());
+            let Some(_pass) = self.enter(&shared) else { return };
             let world = shared.world.peek();
             if world.hot.memory_max == 0 {
                 return;
@@ -199,13 +201,18 @@ impl Keeper {
         }
     }
 
+    /// Passes the gate, unless a script keeps it closed for long: new connections must not wait for that.
+    fn enter<'s>(&self, shared: &'s Shared) -> Option<Pass<'s>> {
+        shared.gate.enter_unless(shared.keeper_lane(), || shared.running.any())
+    }
+
     /// Deletes keys whose time has come, slot after slot, on a primary whose writes aren't held.
     fn expire(&mut self) {
         let began = self.shared.clock.mono();
         let shared = Arc::clone(&self.shared);
         let mut visited = 0;
         while visited < Slot::COUNT {
-            let pass = shared.gate.enter(shared.keeper_lane());
+            let Some(pass) = self.enter(&shared) else { return };
             let entered = shared.clock.mono();
             let world = shared.world.peek();
             if world.role.is_replica() {
@@ -240,7 +247,8 @@ impl Keeper {
     }
 
     fn expire_slot(&mut self, shared: &Shared, slot: Slot, wall: WallMs, lazy: bool) -> bool {
-        let mut view = shared.store.view(slot, DbIndex(0), wall, Expiry::Delete);
+        let view = shared.store.view_or_give_up(slot, DbIndex(0), wall, Expiry::Delete);
+        let Ok(mut view) = view else { return false };
         let Expired { elements, more } = view.expire_due(slot, EXPIRE_STEP);
         crate::worker::changes::announce_from_aside(shared, &mut view);
         let ViewOutcome { expired, garbage, .. } = view.take_outcome();

@@ -34,6 +34,7 @@ pub mod persist;
 pub mod pubsub;
 pub mod relay;
 pub mod repl;
+pub mod running;
 pub mod scripts;
 pub mod seen;
 pub mod shared;

@@ -1,6 +1,7 @@
 //! What the threads of one server share. Everything here is either immutable, published whole, or guarded by a lock of
 //! its own; nothing is global, so one process can hold several servers.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -28,12 +29,14 @@ use crate::notices;
 use crate::persist::PersistState;
 use crate::pubsub::{PubSub, Push, Subscriber};
 use crate::repl::{FeederMessage, LinkMessage, ReplState};
+use crate::running::{RUNS_MAX, Running};
 use crate::scripts::Scripts;
 use crate::seen::Seen;
 use crate::slot_stats;
 use crate::stats::Stats;
 use crate::tracking::Tracking;
 use crate::worker::WorkerMessage;
+use crate::worker::client::Watches;
 use crate::world::{World, WorldCell};
 use crate::write_acks::WriteAcks;
 use crate::written_here::WrittenHere;
@@ -120,6 +123,10 @@ pub struct Shared {
     pub listeners: Listeners,
     /// Scripts and functions.
     pub scripts: Scripts,
+    /// Scripts that take long.
+    pub running: Arc<Running>,
+    /// Watches of slots that a script held when they ended.
+    pub unwatched: Mutex<Vec<Watches>>,
     /// Texts that hash to each slot, found when they are first needed.
     pub slot_tags: OnceLock<SlotTags>,
 }
@@ -180,9 +187,15 @@ impl Shared {
         out
     }
 
-    /// The last lane is the control thread's; before it come those of the keeper, the link and the feeder.
+    /// First come those of the workers and of their stand-ins. The last lane is the control thread's; before it come those of
+    /// the keeper, the link and the feeder.
     pub fn lanes(workers: usize) -> usize {
-        workers + 4
+        Self::stand_in_lanes(workers).end + 4
+    }
+
+    /// Lanes of threads that serve beside scripts that take long. While no more than so many do, each worker may begin one.
+    pub fn stand_in_lanes(workers: usize) -> Range<usize> {
+        workers..2 * workers + RUNS_MAX
     }
 
     /// Lane of the thread that feeds replicas.

@@ -31,6 +31,7 @@ use crate::migrate::Movers;
 use crate::persist::PersistState;
 use crate::pubsub::PubSub;
 use crate::repl::{self, ReplState};
+use crate::running::Running;
 use crate::scripts::Scripts;
 use crate::seen::Seen;
 use crate::shared::{Shared, Threads};
@@ -355,6 +356,9 @@ fn make_shared(
     let databases = if settings.bool(Id::ClusterEnabled) { Id::ClusterDatabases } else { Id::Databases };
     let store = Store::new(StoreSettings { databases: settings.uint(databases) as u32, seed });
     crate::eviction::configure(&store, settings);
+    let running = Arc::new(Running::new(Shared::stand_in_lanes(workers)));
+    let asked = Arc::clone(&running);
+    store.set_patience(Box::new(move |slot| asked.holds(slot)));
     let lanes = Shared::lanes(workers);
     let mut rng = Rng::new(seed);
     let journal = baton_journal::Settings { backlog_bytes: settings.repl_backlog_bytes() };
@@ -393,6 +397,8 @@ fn make_shared(
         config_write: Mutex::new(()),
         listeners,
         scripts: Scripts::default(),
+        running,
+        unwatched: Mutex::default(),
         slot_tags: OnceLock::new(),
     }
 }

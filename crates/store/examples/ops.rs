@@ -37,7 +37,7 @@ fn main() {
     let whole = |act: &mut dyn FnMut()| timed(act) * OPS as f64 / keys as f64;
     let mut bytes = 0;
     let scan = whole(&mut || {
-        store.scan(DB, 0, usize::MAX, NOW, &mut |key, _| bytes += key.len());
+        store.scan(DB, 0, usize::MAX, NOW, &mut |key, _| bytes += key.len()).unwrap();
     });
     let mut walker = store.snapshot().expect("no other is running");
     let walk = whole(&mut || while walker.step(1000, NOW, &mut |item| bytes += item.key.len()) {});

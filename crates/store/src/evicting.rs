@@ -134,7 +134,10 @@ impl Store {
                 return;
             }
             let slot = Slot::new(slot as u16).expect("below the count");
-            if let Some(table) = self.lock(slot).table(look.db) {
+            // Whoever holds the slot may do so for long: another one has keys as well.
+            if let Some(guard) = self.try_lock(slot)
+                && let Some(table) = guard.table(look.db)
+            {
                 look.through(table, chains_max);
             }
         }

@@ -32,6 +32,24 @@ impl<'s> Held<'s> {
         Held { cells, first_slot, first, more: slots.collect(), all: false }
     }
 
+    /// Holds one slot that was locked already.
+    #[inline]
+    pub(crate) fn locked(cells: &'s [SlotCell], slot: Slot, guard: SlotGuard<'s>) -> Held<'s> {
+        Held { cells, first_slot: Some(slot), first: Some(guard), more: Vec::new(), all: false }
+    }
+
+    /// As [`Held::many`] with another way to lock one; what that refuses, ends it.
+    pub(crate) fn many_by<E>(
+        cells: &'s [SlotCell],
+        slots: &[Slot],
+        lock: impl Fn(Slot) -> Result<SlotGuard<'s>, E>,
+    ) -> Result<Held<'s>, E> {
+        debug_assert!(slots.is_sorted_by(|a, b| a < b), "two views that lock in different orders could wait for ever");
+        let mut slots = slots.iter().map(|&slot| Ok((slot, lock(slot)?)));
+        let (first_slot, first) = slots.next().transpose()?.unzip();
+        Ok(Held { cells, first_slot, first, more: slots.collect::<Result<_, E>>()?, all: false })
+    }
+
     /// Holds none yet and locks what is reached.
     pub(crate) fn all(cells: &'s [SlotCell]) -> Held<'s> {
         Held { cells, first_slot: None, first: None, more: Vec::new(), all: true }

@@ -35,7 +35,7 @@ pub use expiring::{Expired, ExpiredElements};
 pub use key::{DbIndex, Key, KeyHash};
 pub use scanning::Scanned;
 pub use snapshot::{SnapshotItem, SnapshotWalker};
-pub use store::{Store, StoreSettings};
+pub use store::{HeldForLong, Store, StoreSettings};
 pub use value::{Entry, Expire};
 pub use view::{ChangedKey, ChangedKeys, Expiry, View, ViewOutcome, WatchFlag};
 pub use wholesale::Garbage;

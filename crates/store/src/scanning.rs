@@ -8,7 +8,7 @@ use baton_base::{Rng, Slot, WallMs};
 use crate::key::DbIndex;
 use crate::raw::record::RecordRef;
 use crate::raw::table::Table;
-use crate::store::Store;
+use crate::store::{HeldForLong, Store};
 use crate::value::Entry;
 use crate::view::entry_of;
 
@@ -33,6 +33,9 @@ pub struct Scanned {
 impl Store {
     /// Visits about `count` keys from the cursor on. A key present during a whole scan is visited at least once.
     /// Expired keys are left out (`now`). `visit` runs under the slot's lock and must not use the store.
+    ///
+    /// # Errors
+    /// A slot on the way is held for long.
     pub fn scan(
         &self,
         db: DbIndex,
@@ -40,13 +43,16 @@ impl Store {
         count: usize,
         now: WallMs,
         visit: &mut dyn FnMut(&[u8], Entry<'_>),
-    ) -> Scanned {
+    ) -> Result<Scanned, HeldForLong> {
         let last = Slot::all().next_back().expect("there are slots");
-        Scanned { cursor: self.scan_through(db, cursor, last, count, now, visit).unwrap_or(0) }
+        Ok(Scanned { cursor: self.scan_through(db, cursor, last, count, now, visit)?.unwrap_or(0) })
     }
 
     /// As [`Store::scan`], up to the end of the slot `last`; none when everything to there was visited. The cursor goes on
     /// at a slot that has keys.
+    ///
+    /// # Errors
+    /// A slot on the way is held for long.
     pub fn scan_through(
         &self,
         db: DbIndex,
@@ -55,21 +61,23 @@ impl Store {
         count: usize,
         now: WallMs,
         visit: &mut dyn FnMut(&[u8], Entry<'_>),
-    ) -> Option<u64> {
+    ) -> Result<Option<u64>, HeldForLong> {
         let mut slot = slot_of(cursor);
         // Whatever a client sends as a cursor names some place.
         let mut place = (cursor >> SLOT_BITS) as u32;
         let mut left = count.max(1);
         loop {
-            if left == 0 && (place > 0 || self.slot_len(db, slot) > 0) {
-                return Some(u64::from(place) << SLOT_BITS | u64::from(slot.number()));
+            if left == 0 && (place > 0 || self.keys_of(db, slot)? > 0) {
+                return Ok(Some(u64::from(place) << SLOT_BITS | u64::from(slot.number())));
             }
-            let (seen, next) = self.scan_hold(db, slot, place, left, now, visit);
+            let (seen, next) = self.scan_hold(db, slot, place, left, now, visit)?;
             left = left.saturating_sub(seen);
             match next {
                 Some(next) => place = next,
-                None if slot >= last => return None,
-                None => (slot, place) = (Slot::new(slot.number() + 1)?, 0),
+                None => match Slot::new(slot.number() + 1).filter(|next| *next <= last) {
+                    Some(next) => (slot, place) = (next, 0),
+                    None => return Ok(None),
+                },
             }
         }
     }
@@ -84,9 +92,9 @@ impl Store {
         count: usize,
         now: WallMs,
         visit: &mut dyn FnMut(&[u8], Entry<'_>),
-    ) -> (usize, Option<u32>) {
-        let guard = self.lock(slot);
-        let Some(table) = guard.table(db) else { return (0, None) };
+    ) -> Result<(usize, Option<u32>), HeldForLong> {
+        let guard = self.lock_or_give_up(slot)?;
+        let Some(table) = guard.table(db) else { return Ok((0, None)) };
         let mut seen = 0;
         for _ in 0..CHAINS_A_HOLD {
             let (chain, next) = table.scan(place);
@@ -96,13 +104,18 @@ impl Store {
             });
             match next {
                 Some(next) => place = next,
-                None => return (seen, None),
+                None => return Ok((seen, None)),
             }
             if seen >= count {
                 break;
             }
         }
-        (seen, Some(place))
+        Ok((seen, Some(place)))
+    }
+
+    /// Keys of a slot in a database, if the slot is to be had.
+    fn keys_of(&self, db: DbIndex, slot: Slot) -> Result<u64, HeldForLong> {
+        Ok(self.lock_or_give_up(slot)?.table(db).map_or(0, |table| table.len() as u64))
     }
 
     /// Visits every key of one slot that is not expired, at one instant; gives how many. `visit` runs under the slot's
@@ -134,37 +147,46 @@ impl Store {
 
     /// A random key that is not expired, or none. Gives up after a bounded number of tries. Slots are drawn by how many
     /// keys they hold, up to a few times the average; only where that finds none, one pass goes over all of them.
-    pub fn random_key(&self, db: DbIndex, rng: &mut Rng, now: WallMs) -> Option<Vec<u8>> {
+    ///
+    /// # Errors
+    /// A slot that was drawn is held for long.
+    pub fn random_key(&self, db: DbIndex, rng: &mut Rng, now: WallMs) -> Result<Option<Vec<u8>>, HeldForLong> {
         let total = self.len(db);
         let scale = 4 * (total / Slot::COUNT as u64) + 4;
         let mut tries = RANDOM_TRIES;
         for _ in 0..RANDOM_SLOTS {
-            let slot = Slot::new(rng.below(Slot::COUNT as u64) as u16)?;
-            if rng.below(scale) < self.slot_len(db, slot)
-                && let Some(key) = self.random_in_slot(db, slot, rng, now, &mut tries)
+            let Some(slot) = Slot::new(rng.below(Slot::COUNT as u64) as u16) else { continue };
+            if rng.below(scale) < self.keys_of(db, slot)?
+                && let Some(key) = self.random_in_slot(db, slot, rng, now, &mut tries)?
             {
-                return Some(key);
+                return Ok(Some(key));
             }
         }
         self.random_by_rank(db, rng.below(total), rng, now)
     }
 
     /// A random key of the slot that holds the key with this rank, or of one behind it.
-    fn random_by_rank(&self, db: DbIndex, mut rank: u64, rng: &mut Rng, now: WallMs) -> Option<Vec<u8>> {
-        let mut slots = Slot::all().filter(|slot| {
-            let keys = self.slot_len(db, *slot);
-            let hit = rank < keys;
-            rank = rank.saturating_sub(keys);
-            hit
-        });
+    fn random_by_rank(
+        &self,
+        db: DbIndex,
+        mut rank: u64,
+        rng: &mut Rng,
+        now: WallMs,
+    ) -> Result<Option<Vec<u8>>, HeldForLong> {
         // Where the drawn slot holds only expired keys, the next ones are as good.
         let mut tries = RANDOM_TRIES;
-        while let Some(slot) = slots.next().filter(|_| tries > 0) {
-            if let Some(key) = self.random_in_slot(db, slot, rng, now, &mut tries) {
-                return Some(key);
+        for slot in Slot::all() {
+            let keys = self.keys_of(db, slot)?;
+            let hit = rank < keys;
+            rank = rank.saturating_sub(keys);
+            if hit && let Some(key) = self.random_in_slot(db, slot, rng, now, &mut tries)? {
+                return Ok(Some(key));
+            }
+            if tries == 0 {
+                break;
             }
         }
-        None
+        Ok(None)
     }
 
     fn random_in_slot(
@@ -174,22 +196,23 @@ impl Store {
         rng: &mut Rng,
         now: WallMs,
         tries: &mut usize,
-    ) -> Option<Vec<u8>> {
-        let guard = self.lock(slot);
-        let table = guard.table(db)?;
+    ) -> Result<Option<Vec<u8>>, HeldForLong> {
+        let guard = self.lock_or_give_up(slot)?;
+        let Some(table) = guard.table(db) else { return Ok(None) };
         let mut place = rng.next_u64() as u32;
         for _ in 0..RANDOM_TRIES.min(2 * table.len()) {
-            *tries = tries.checked_sub(1)?;
+            let Some(fewer) = tries.checked_sub(1) else { break };
+            *tries = fewer;
             let mut spots = Vec::new();
             let (chain, next) = table.scan(place);
             chain.for_each(|spot| spots.push(spot));
             spots.retain(|spot| table.record(*spot).expire_at().is_none_or(|at| at > now));
             if let Some(spot) = rng.pick(&spots) {
-                return Some(table.record(*spot).key().to_vec());
+                return Ok(Some(table.record(*spot).key().to_vec()));
             }
             place = next.unwrap_or(0);
         }
-        None
+        Ok(None)
     }
 }
 

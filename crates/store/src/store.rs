@@ -1,7 +1,7 @@
 //! The store: all slots with their locks, what is counted over all of them, and how to reach a key.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use baton_base::{Slot, WallMs};
 use crossbeam_utils::CachePadded;
@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use crate::clock::{self, AccessRule, AccessWord};
 use crate::counters::Counters;
 use crate::hash::KeyHasher;
+use crate::held::Held;
 use crate::key::{DbIndex, Key, KeyHash};
 use crate::raw::heap::{Heap, PoolRef};
 use crate::slot_data::{SlotCell, SlotData, SlotGuard};
@@ -25,6 +26,13 @@ pub struct StoreSettings {
     /// Seed of the key hash.
     pub seed: u64,
 }
+
+/// Says of a slot that somebody waits for whether it is held for long.
+type Patience = Box<dyn Fn(Slot) -> bool + Send + Sync>;
+
+/// A slot was not to be had, because somebody holds it for long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldForLong(pub Slot);
 
 /// All keys of a node. Shared by all threads; each slot is locked by itself.
 ///
@@ -42,6 +50,7 @@ pub struct Store {
     pub(crate) access: AccessWord,
     /// For each database the number it had at the running snapshot's cut.
     pub(crate) cut_dbs: Box<[AtomicU32]>,
+    patience: OnceLock<Patience>,
     /// On a line of its own: the walker locks it all the time, and every command reads the fields around.
     pub(crate) walk_state: CachePadded<Mutex<WalkState>>,
 }
@@ -66,6 +75,7 @@ impl Store {
             counters: Counters::new(settings.databases),
             access: AccessWord::default(),
             cut_dbs: (0..settings.databases).map(AtomicU32::new).collect(),
+            patience: OnceLock::new(),
             walk_state: CachePadded::new(Mutex::new(WalkState::default())),
         }
     }
@@ -159,6 +169,28 @@ impl Store {
         self.cells[slot.index()].lock()
     }
 
+    /// The lock of a slot, if it is free right now.
+    pub(crate) fn try_lock(&self, slot: Slot) -> Option<SlotGuard<'_>> {
+        self.cells[slot.index()].try_lock()
+    }
+
+    /// The lock of a slot, unless somebody holds it for long.
+    #[inline]
+    pub(crate) fn lock_or_give_up(&self, slot: Slot) -> Result<SlotGuard<'_>, HeldForLong> {
+        let cell = &self.cells[slot.index()];
+        if let Some(guard) = cell.try_lock() {
+            return Ok(guard);
+        }
+        let is_over = || self.patience.get().is_some_and(|is_over| is_over(slot));
+        cell.lock_unless(is_over).ok_or(HeldForLong(slot))
+    }
+
+    /// Says who decides whether a slot is held for long: it is asked by those who wait and may give up, every few
+    /// milliseconds. Without it all waits last until the slot is free. Only the first call counts.
+    pub fn set_patience(&self, is_over: Box<dyn Fn(Slot) -> bool + Send + Sync>) {
+        let _ = self.patience.set(is_over);
+    }
+
     /// Where the records of a slot lie.
     #[inline]
     pub(crate) fn pool(&self, slot: Slot) -> PoolRef<'_> {
@@ -222,6 +254,37 @@ impl Store {
     /// A view of several slots, given in ascending order without repetition.
     pub fn view_many(&self, slots: &[Slot], db: DbIndex, now: WallMs, expiry: Expiry) -> View<'_> {
         View::of_many(self, slots, db, now, expiry)
+    }
+
+    /// As [`Store::view`], for those who don't wait for whoever holds a slot for long.
+    ///
+    /// # Errors
+    /// The slot is held for long.
+    #[inline]
+    pub fn view_or_give_up(
+        &self,
+        slot: Slot,
+        db: DbIndex,
+        now: WallMs,
+        expiry: Expiry,
+    ) -> Result<View<'_>, HeldForLong> {
+        let held = Held::locked(&self.cells, slot, self.lock_or_give_up(slot)?);
+        Ok(View::of_held(self, held, db, now, expiry))
+    }
+
+    /// As [`Store::view_many`], for those who don't wait for whoever holds a slot for long.
+    ///
+    /// # Errors
+    /// One of the slots is held for long.
+    pub fn view_many_or_give_up(
+        &self,
+        slots: &[Slot],
+        db: DbIndex,
+        now: WallMs,
+        expiry: Expiry,
+    ) -> Result<View<'_>, HeldForLong> {
+        let held = Held::many_by(&self.cells, slots, |slot| self.lock_or_give_up(slot))?;
+        Ok(View::of_held(self, held, db, now, expiry))
     }
 
     /// A view that locks slots as they are reached. Only for a caller that has stopped the world (exclusive gate):

@@ -132,6 +132,11 @@ impl<'s> View<'s> {
         View::new(store, Held::many(&store.cells, slots), db, now, expiry)
     }
 
+    #[inline]
+    pub(crate) fn of_held(store: &'s Store, held: Held<'s>, db: DbIndex, now: WallMs, expiry: Expiry) -> View<'s> {
+        View::new(store, held, db, now, expiry)
+    }
+
     pub(crate) fn of_all(store: &'s Store, db: DbIndex, now: WallMs, expiry: Expiry) -> View<'s> {
         View::new(store, Held::all(&store.cells), db, now, expiry)
     }

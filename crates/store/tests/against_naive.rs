@@ -453,7 +453,7 @@ impl Bench {
     fn random_key(&mut self, db: u32) {
         let now = self.naive.now;
         let live = |n: &Name, i: &Item| n.0 == db && i.expire_at.is_none_or(|at| at > now);
-        let got = self.store.random_key(DbIndex(db), &mut self.rng, now);
+        let got = self.store.random_key(DbIndex(db), &mut self.rng, now).unwrap();
         let all_live = self.naive.map.iter().all(|(n, i)| n.0 != db || live(n, i));
         match got {
             Some(key) => assert!(self.naive.map.get(&(db, key.clone())).is_some_and(|i| live(&(db, key), i))),
@@ -490,7 +490,8 @@ impl Bench {
             |n: &Vec<u8>| self.naive.map.get(&(0, n.clone())).is_none_or(|i| i.expire_at.is_some_and(|at| at <= now));
         self.scan.must.retain(|n| !due(n));
         let mut seen = Vec::new();
-        let scanned = self.store.scan(DbIndex(0), self.scan.cursor, count, now, &mut |key, _| seen.push(key.to_vec()));
+        let scanned =
+            self.store.scan(DbIndex(0), self.scan.cursor, count, now, &mut |key, _| seen.push(key.to_vec())).unwrap();
         self.scan.seen.extend(seen);
         self.scan.cursor = scanned.cursor;
         assert!(self.scan.seen.is_subset(&self.scan.may), "a scan gives only keys that were there");

@@ -26,7 +26,7 @@ fn a_slot_with_very_many_keys() {
     assert!(per_key < 46.0, "{per_key} bytes a key");
     let (mut seen, mut cursor, mut calls) = (HashSet::new(), Slot::of_key(b"t").number().into(), 0);
     loop {
-        cursor = store.scan(DB, cursor, 1000, NOW, &mut |key, _| _ = seen.insert(key.to_vec())).cursor;
+        cursor = store.scan(DB, cursor, 1000, NOW, &mut |key, _| _ = seen.insert(key.to_vec())).unwrap().cursor;
         calls += 1;
         if cursor == 0 {
             break;

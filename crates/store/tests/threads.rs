@@ -45,7 +45,7 @@ fn no_increment_is_lost() {
         }
     });
     let mut sum = 0;
-    store.scan(DB, 0, usize::MAX, NOW, &mut |_, entry| sum += number(&entry));
+    store.scan(DB, 0, usize::MAX, NOW, &mut |_, entry| sum += number(&entry)).unwrap();
     assert_eq!(sum, THREADS as i64 * rounds);
     assert_eq!(store.dirty(), THREADS * rounds as u64);
     assert_eq!(store.len(DB), store.slot_len(DB, Slot::of_key(b"t")));
@@ -85,7 +85,7 @@ fn transfers_between_slots_are_atomic() {
         }
     });
     let mut sum = 0;
-    store.scan(DB, 0, usize::MAX, NOW, &mut |_, entry| sum += number(&entry));
+    store.scan(DB, 0, usize::MAX, NOW, &mut |_, entry| sum += number(&entry)).unwrap();
     assert_eq!(sum, 8 * 1000);
 }
 

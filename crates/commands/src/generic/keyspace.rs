@@ -1,6 +1,6 @@
 //! Commands that go over a whole database. They hold no slot while another is visited.
 
-use baton_base::{WallMs, glob};
+use baton_base::{Slot, WallMs, glob};
 use baton_store::{Entry, Expiry};
 
 use crate::exec::StoreExec;
@@ -16,9 +16,9 @@ pub(crate) fn dbsize(x: &mut StoreExec<'_>) -> Result<(), Fail> {
 /// RANDOMKEY. Keys that are due and come up are left for the caller to delete.
 pub(crate) fn randomkey(x: &mut StoreExec<'_>) -> Result<(), Fail> {
     for _ in 0..RANDOM_TRIES_MAX {
-        let Some(name) = x.store.random_key(x.db, x.rng, EVERYTHING) else { break };
+        let Some(name) = x.store.random_key(x.db, x.rng, EVERYTHING)? else { break };
         let key = x.store.key(&name);
-        if x.store.view(key.slot, x.db, x.now, Expiry::Hide).exists(&key) {
+        if x.store.view_or_give_up(key.slot, x.db, x.now, Expiry::Hide)?.exists(&key) {
             x.out.bulk(&name);
             return Ok(());
         }
@@ -26,7 +26,7 @@ pub(crate) fn randomkey(x: &mut StoreExec<'_>) -> Result<(), Fail> {
             x.due.push(name.into());
         }
     }
-    match x.store.random_key(x.db, x.rng, x.now) {
+    match x.store.random_key(x.db, x.rng, x.now)? {
         Some(name) => x.out.bulk(&name),
         None => x.out.null(),
     }
@@ -48,19 +48,13 @@ pub(crate) fn keys(x: &mut StoreExec<'_>) -> Result<(), Fail> {
             names.push(name);
         }
     };
-    match only_slot(pattern) {
-        Some(slot) => {
-            x.store.scan_slot(x.db, slot, x.now, &mut |name, _| visit(name));
-        }
-        None => {
-            let mut cursor = 0;
-            loop {
-                cursor = x.store.scan(x.db, cursor, SCAN_STEP, x.now, &mut |name, _| visit(name)).cursor;
-                if cursor == 0 {
-                    break;
-                }
-            }
-        }
+    let (first, last) = match only_slot(pattern) {
+        Some(slot) => (slot, slot),
+        None => (Slot::default(), Slot::all().next_back().unwrap_or_default()),
+    };
+    let mut next = Some(u64::from(first.number()));
+    while let Some(cursor) = next {
+        next = x.store.scan_through(x.db, cursor, last, SCAN_STEP, x.now, &mut |name, _| visit(name))?;
     }
     names.write(x.out);
     Ok(())
@@ -84,7 +78,7 @@ pub(crate) fn scan(x: &mut StoreExec<'_>) -> Result<(), Fail> {
     };
     let slot = filter.slot();
     let from = slot.filter(|_| cursor == 0).map_or(cursor, |slot| u64::from(slot.number()));
-    let next = x.store.scan(x.db, from, filter.count, EVERYTHING, &mut visit).cursor;
+    let next = x.store.scan(x.db, from, filter.count, EVERYTHING, &mut visit)?.cursor;
     // All matches are in one slot: past it there is nothing to find.
     let done = slot.is_some_and(|slot| slot.index() as u64 != next & SLOT_OF_CURSOR);
     x.out.array(2);

@@ -22,7 +22,7 @@ pub fn change_users<T>(
     client: &mut Client,
     change: impl FnOnce(&Users) -> Result<(Users, T), Fail>,
 ) -> Result<T, Fail> {
-    cx.stop_world(|cx| {
+    let changed = cx.stop_world(|cx| {
         let shared = Arc::clone(cx.shared);
         let _writing = shared.config_write.lock();
         let before = Arc::clone(&cx.world.users);
@@ -32,7 +32,8 @@ pub fn change_users<T>(
         client.who.follow(&cx.world);
         keep_apart(&shared, &before, &cx.world.users, client);
         Ok(out)
-    })
+    });
+    changed.unwrap_or_else(|Refusal(busy)| Err(Fail::Bytes(busy.into_owned().into_bytes())))
 }
 
 /// Closes the connections whose user is gone, and those that listen to what their user may not listen to any more. The one that

@@ -78,9 +78,10 @@ pub fn is_local(client: &Client) -> bool {
 
 /// Another number of replicas has to acknowledge writes: what is there now counts as unacknowledged by them.
 fn begin_holding(cx: &mut Context<'_>) {
-    cx.stop_world(|cx| {
-        let shared = cx.shared;
-        shared.write_acks.begin_anew(cx.world.hot.write_ack_replicas, shared.journal.end());
+    let replicas = cx.world.hot.write_ack_replicas;
+    cx.step_outside(|shared| {
+        let _still = shared.gate.stop_world();
+        shared.write_acks.begin_anew(replicas, shared.journal.end());
     });
     let threads = cx.shared.threads();
     threads.feeder.send(FeederMessage::AskAcks);

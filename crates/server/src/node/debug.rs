@@ -90,7 +90,7 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
     }
     let name = args.at(1).to_ascii_lowercase();
     match (name.as_slice(), args.len()) {
-        (b"sleep", 3) => sleep(cx, args.at(2)),
+        (b"sleep", 3) => sleep(cx, args.at(2))?,
         (b"set-active-expire", 3) => {
             let on = is_on(args.at(2));
             cx.shared.change_world(|w| w.active_expire = on);
@@ -105,7 +105,7 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
             return Ok(Flow::Next);
         }
         (b"protect-client", 3) => protect_client(cx, args.at(2))?,
-        (b"change-repl-id", 2) => change_history(cx),
+        (b"change-repl-id", 2) => change_history(cx)?,
         (b"replicate", 3..) => {
             let words: Vec<&[u8]> = args.skip(2).iter().collect();
             cx.shared.journal.append_unselected(&words);
@@ -129,8 +129,8 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
 /// Subcommands with a reply of their own.
 fn reading(cx: &mut Context<'_>, client: &mut Client, name: &[u8], args: Args<'_>) -> Outcome {
     match (name, args.len()) {
-        (b"digest", 2) => digest::all(cx, client),
-        (b"digest-value", 3..) => digest::values(cx, client, args.skip(2)),
+        (b"digest", 2) => digest::all(cx, client)?,
+        (b"digest-value", 3..) => digest::values(cx, client, args.skip(2))?,
         (b"object", 3 | 4) => data::object(cx, client, args.at(2))?,
         (b"populate", 3..=5) => data::populate(cx, client, args.skip(2))?,
         (b"reload", 2..) => data::reload(cx, client, args.skip(2))?,
@@ -191,9 +191,9 @@ fn is_on(text: &[u8]) -> bool {
 }
 
 /// Everything that executes commands stands still; the cluster bus goes on.
-fn sleep(cx: &mut Context<'_>, seconds: &[u8]) {
+fn sleep(cx: &mut Context<'_>, seconds: &[u8]) -> Result<(), Refusal> {
     let length = num::parse_f64(seconds).and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or_default();
-    cx.stop_world(|_| std::thread::sleep(length));
+    cx.stop_world(|_| std::thread::sleep(length))
 }
 
 fn protect_client(cx: &Context<'_>, id: &[u8]) -> Result<(), Refusal> {
@@ -203,12 +203,12 @@ fn protect_client(cx: &Context<'_>, id: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn change_history(cx: &mut Context<'_>) {
+fn change_history(cx: &mut Context<'_>) -> Result<(), Refusal> {
     cx.stop_world(|cx| {
         let shared = Arc::clone(cx.shared);
         *shared.repl.history.lock() = History::fresh(crate::repl::role::fresh_id());
         shared.log.notice("Changing replication IDs after receiving DEBUG change-repl-id");
-    });
+    })
 }
 
 fn packed_threshold(text: &[u8]) -> Result<(), Refusal> {

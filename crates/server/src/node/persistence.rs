@@ -60,7 +60,7 @@ fn background(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Resu
         client.out.simple("Background saving scheduled");
         return Ok(());
     }
-    match cx.stop_world(|cx| Job::cut(cx.shared)) {
+    match cx.stop_world(|cx| Job::cut(cx.shared))? {
         Ok(job) => {
             job.write_in_background(cx.shared);
             client.out.simple("Background saving started");

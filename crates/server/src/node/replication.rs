@@ -202,6 +202,14 @@ pub fn shutdown(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Ou
         Some(mut request) => {
             // Half a dataset must not replace the snapshot of a whole one.
             request.nosave |= cx.world.loading.is_some();
+            if cx.shared.running.any() {
+                if !request.nosave {
+                    return Err(cx.busy_with(&[]));
+                }
+                // Scripts end with the server, wherever they are: there is nothing to wait for.
+                request.now = true;
+                cx.shared.running.abort();
+            }
             ask_control(cx, client, |reply| ControlMessage::Shutdown { request, reply })
         }
     }

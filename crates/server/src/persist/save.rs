@@ -185,7 +185,8 @@ pub fn automatic_save(shared: &Arc<Shared>) {
     if reached.is_none() && !p.scheduled.load(Ordering::Relaxed) {
         return;
     }
-    let still = shared.gate.stop_world();
+    // The next tick tries again where a script takes long.
+    let Some(still) = shared.gate.stop_world_unless(|| shared.running.any()) else { return };
     let job = Job::cut(shared);
     drop(still);
     let Ok(job) = job else { return };

@@ -103,7 +103,11 @@ impl Context<'_> {
     #[inline]
     pub(super) fn serve_ready(&mut self) {
         if !self.local.ready.is_empty() && !self.in_transaction {
-            self.serve_noted();
+            if self.is_outside() {
+                self.local.unserved.append(&mut self.local.ready);
+            } else {
+                self.serve_noted();
+            }
         }
     }
 
@@ -146,7 +150,12 @@ impl Context<'_> {
         slots.dedup();
         let shared = Arc::clone(self.shared);
         let rule = self.world.expiry_rule_of(waiter.spec.flags.contains(Flags::WRITE));
-        let mut view = shared.store.view_many(&slots, waiter.db, self.now.wall, rule);
+        let view = shared.store.view_many_or_give_up(&slots, waiter.db, self.now.wall, rule);
+        let Ok(mut view) = view else {
+            waiter.give_back();
+            self.serve_later(waiter);
+            return None;
+        };
         // Who moves a key wants nobody to change it; those in line for it are looked at again when that is over.
         let stays = |(_, name): &Name| !self.world.moving.has(name);
         let ready = waiter.names.iter().all(stays) && is_ready(&mut view, waiter);
@@ -201,6 +210,19 @@ impl Context<'_> {
             nanos: nanos_since(ran_from),
             began: self.began,
         })
+    }
+}
+
+impl Context<'_> {
+    /// A script holds what a command waits for: its lines are looked at again.
+    #[cold]
+    fn serve_later(&mut self, waiter: &Waiter) {
+        let unserved = &mut self.local.unserved;
+        for name in &waiter.names {
+            if !unserved.contains(name) {
+                unserved.push(name.clone());
+            }
+        }
     }
 }
 
@@ -305,22 +327,22 @@ impl Worker {
     /// Remembers when a wait is to be ended.
     pub(super) fn note_deadline(&mut self, next: &Waiting) {
         if let Waiting::Keys { deadline: Some(deadline) } = *next {
-            self.next_deadline = Some(self.next_deadline.map_or(deadline, |first| first.min(deadline)));
+            self.seat.next_deadline = Some(self.seat.next_deadline.map_or(deadline, |first| first.min(deadline)));
         }
     }
 
     /// Ends the waits for keys whose time has run out.
     pub(super) fn expire_keys(&mut self, shared: &Arc<Shared>, now: Now) {
-        if self.next_deadline.is_none_or(|first| first > now.mono) {
+        if self.seat.next_deadline.is_none_or(|first| first > now.mono) {
             return;
         }
-        self.next_deadline = None;
+        self.seat.next_deadline = None;
         let over = |c: &Client| matches!(c.waiting, Waiting::Keys { deadline: Some(deadline) } if deadline <= now.mono);
         for id in self.waiters(over) {
             self.with(shared, id, |worker, client| worker.give_up_keys(shared, client, now));
         }
-        for at in 0..self.clients.len() {
-            if let Some(waiting) = self.clients[at].as_ref().map(|client| client.waiting) {
+        for at in 0..self.seat.clients.len() {
+            if let Some(waiting) = self.seat.clients[at].as_ref().map(|client| client.waiting) {
                 self.note_deadline(&waiting);
             }
         }

@@ -134,13 +134,18 @@ impl Worker {
     /// now: that it changed was posted before he heard, so it is read before he is answered.
     #[cold]
     pub(super) fn hear_changes(&mut self, shared: &Arc<Shared>, client: &mut Client) {
-        let messages: Vec<WorkerMessage> = self.inbox.drain().collect();
-        for message in messages {
+        self.seat.empty_mailbox();
+        let is_told =
+            |m: &WorkerMessage| matches!(m, WorkerMessage::Deliver { client: to, .. } if *to == client.meta.id);
+        if !self.seat.pending.iter().any(is_told) {
+            return;
+        }
+        for message in std::mem::take(&mut self.seat.pending) {
             match message {
                 WorkerMessage::Deliver { client: to, push } if to == client.meta.id => {
                     crate::node::pubsub::write_push(shared, client, &push);
                 }
-                other => self.postponed.push(other),
+                other => self.seat.pending.push_back(other),
             }
         }
     }

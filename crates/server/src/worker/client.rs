@@ -46,7 +46,7 @@ impl Transaction {
 }
 
 /// Watched keys and the flag that their slots set.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Watches {
     /// Database and key.
     pub keys: Vec<(DbIndex, Box<[u8]>)>,

@@ -1,5 +1,6 @@
 //! What a command runs in: the pass through the gate, the world of this batch, the times, and the thread's own scratch.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -9,6 +10,7 @@ use baton_base::{Offset, Rng, Slot};
 use baton_cluster::RouteQuery;
 use baton_commands::Effects;
 use baton_journal::Unit;
+use baton_store::HeldForLong;
 use smallvec::SmallVec;
 
 use super::Now;
@@ -16,11 +18,13 @@ use super::client::Waiting;
 use super::count::Oddity;
 use super::hold::Revealed;
 use super::input::BatchBuffers;
-use super::script::Machine;
+use super::script::{Attendance, Machine};
+use super::seat::Place;
 use crate::blocked::Name;
 use crate::clients::ClientId;
 use crate::eviction::{Evictor, Room};
 use crate::gate::{Lane, Pass, Stillness};
+use crate::node::Refusal;
 use crate::pubsub::{Push, Subscriber};
 use crate::shared::Shared;
 use crate::tracking::ChangedNames;
@@ -62,6 +66,10 @@ pub struct Local {
     pub wanted: Offset,
     /// Messages of a running script that may still be taken back; none while no such script runs.
     pub outbox: Option<Vec<(Subscriber, Push)>>,
+    /// Lines for keys that could not be served because a script held the keys.
+    pub unserved: Vec<Name>,
+    /// Watches over the scripts that it runs.
+    pub attendance: Rc<Attendance>,
     /// What runs its scripts, once there was one.
     pub machine: Option<Box<Machine>>,
     /// Buffers of the batch.
@@ -70,7 +78,7 @@ pub struct Local {
 
 impl Local {
     /// A thread's own things.
-    pub fn new(index: u32, lane: Lane, seed: u64) -> Local {
+    pub fn new(index: u32, lane: Lane, seed: u64, attendance: Rc<Attendance>) -> Local {
         Local {
             index,
             lane,
@@ -89,6 +97,8 @@ impl Local {
             revealed: Revealed::default(),
             wanted: Offset(0),
             outbox: None,
+            unserved: Vec::new(),
+            attendance,
             machine: None,
             batch: BatchBuffers::default(),
         }
@@ -135,19 +145,26 @@ pub struct Context<'a> {
     pub in_transaction: bool,
     /// When it was entered.
     pub began: Instant,
+    /// The seat of this thread, which a script may have to leave. None where no script runs.
+    pub(super) seat: Option<&'a mut Place>,
 }
 
 impl<'a> Context<'a> {
-    /// Passes the gate and looks at the world.
+    /// Passes the gate and looks at the world. While a script keeps the world standing still for long, it stays outside
+    /// ([`Context::is_outside`]): then only commands run that are allowed beside a script.
     pub fn enter(shared: &'a Arc<Shared>, local: &'a mut Local, now: Now) -> Context<'a> {
-        let pass = shared.gate.enter(local.lane);
+        let pass = shared.gate.enter_unless(local.lane, || shared.running.any());
+        Context::with(shared, local, now, pass)
+    }
+
+    fn with(shared: &'a Arc<Shared>, local: &'a mut Local, now: Now, pass: Option<Pass<'a>>) -> Context<'a> {
         let world = shared.world.peek();
-        let plain = is_plain(shared, &world);
+        let plain = pass.is_some() && is_plain(shared, &world);
         let holds_replies = world.holds_replies;
         Context {
             shared,
             local,
-            pass: Some(pass),
+            pass,
             still: None,
             world,
             plain,
@@ -158,6 +175,7 @@ impl<'a> Context<'a> {
             lacks_room: false,
             in_transaction: false,
             began: Instant::now(),
+            seat: None,
         }
     }
 
@@ -177,15 +195,20 @@ impl<'a> Context<'a> {
         end
     }
 
-    /// Leaves the gate, stops the world, does something, and enters again. Whoever calls holds no slot lock. Inside a
-    /// transaction that stopped the world already, just does it.
-    pub fn stop_world<T>(&mut self, act: impl FnOnce(&mut Context<'a>) -> T) -> T {
+    /// Leaves the gate, stops the world, does something, and enters again, if it can: a script may keep the world standing
+    /// still by then. Whoever calls holds no slot lock. Inside a transaction that stopped the world already, just does it.
+    ///
+    /// # Errors
+    /// A script takes long: the world can't be stopped beside it.
+    pub fn stop_world<T>(&mut self, act: impl FnOnce(&mut Context<'a>) -> T) -> Result<T, Refusal> {
         if self.still.is_some() {
-            return act(self);
+            return Ok(act(self));
         }
         self.pass = None;
-        self.become_still();
-        let out = act(self);
+        let shared = self.shared;
+        self.still = shared.gate.stop_world_unless(|| shared.running.any());
+        self.look();
+        let out = if self.still.is_some() { Ok(act(self)) } else { Err(self.busy_with(&[])) };
         self.still = None;
         self.enter_again();
         out
@@ -198,31 +221,51 @@ impl<'a> Context<'a> {
         let was_still = self.still.take().is_some();
         let out = act(self.shared);
         if was_still {
-            self.become_still();
+            self.still = Some(self.shared.gate.stop_world());
+            self.look();
         } else {
             self.enter_again();
         }
         out
     }
 
-    fn become_still(&mut self) {
-        self.still = Some(self.shared.gate.stop_world());
+    fn enter_again(&mut self) {
+        let shared = self.shared;
+        self.pass = shared.gate.enter_unless(self.local.lane, || shared.running.any());
         self.look();
     }
 
-    fn enter_again(&mut self) {
-        self.pass = Some(self.shared.gate.enter(self.local.lane));
-        self.look();
+    /// What the server calls itself in errors.
+    pub fn server_name(&self) -> &'static str {
+        let redis = self.world.settings.bool(baton_config::Id::ExtendedRedisCompatibility);
+        if redis { "Redis" } else { "Valkey" }
+    }
+
+    /// What somebody is told who gave up waiting for a slot.
+    #[cold]
+    pub fn busy(&self, held: HeldForLong) -> Refusal {
+        self.busy_with(&[held.0])
+    }
+
+    /// What somebody is told who needs slots that a script holds for long; or, without any, the server as a whole.
+    #[cold]
+    pub fn busy_with(&self, slots: &[Slot]) -> Refusal {
+        self.shared.running.busy(slots, self.server_name()).into()
+    }
+
+    /// Whether it stayed outside: it may touch no key, and change nothing that others look at inside.
+    pub fn is_outside(&self) -> bool {
+        self.pass.is_none() && self.still.is_none()
     }
 
     /// Looks at the world anew: it may have changed while this thread was not inside.
     pub fn look(&mut self) {
         self.world = self.shared.world.peek();
-        self.plain = is_plain(self.shared, &self.world);
+        self.plain = !self.is_outside() && is_plain(self.shared, &self.world);
         self.holds_replies = self.world.holds_replies;
     }
 }
 
 fn is_plain(shared: &Shared, world: &World) -> bool {
-    world.plain && !shared.persist.last_failed.load(Ordering::Relaxed)
+    world.plain && !shared.running.any() && !shared.persist.last_failed.load(Ordering::Relaxed)
 }

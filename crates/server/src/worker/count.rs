@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use baton_commands::{CommandSpec, Flags, Group};
 use baton_resp::{Args, Out};
+use baton_store::HeldForLong;
 
 use super::Worker;
 use super::client::Client;
@@ -16,6 +17,7 @@ use super::input::{BatchBuffers, Request};
 use crate::clients::ClientMeta;
 use crate::command_log::Kind;
 use crate::latency::Event;
+use crate::node::Refusal;
 use crate::shared::Shared;
 use crate::stats::{CommandStats, WorkerStats};
 use crate::world::Hot;
@@ -99,6 +101,13 @@ impl Context<'_> {
             self.lane_stats().by_command[spec.id().index()].rejected.add(1);
         }
         Flow::Next
+    }
+
+    /// Refuses a command that waited for slots until it was clear that a script holds them for long.
+    #[cold]
+    pub(super) fn reject_busy(&mut self, client: &mut Client, spec: &'static CommandSpec, held: HeldForLong) -> Flow {
+        let Refusal(text) = self.busy(held);
+        self.reject(client, Some(spec), text.as_bytes())
     }
 
     /// Tells a client the error of a command that ran.

@@ -146,10 +146,10 @@ fn admit_permitted(
         client.asking = asking;
         return Flow::Wait(Waiting::Hold);
     }
-    if cx.world.hot.memory_max > 0 {
+    if cx.world.hot.memory_max > 0 && !cx.is_outside() {
         cx.make_room();
     }
-    if let Err(Refusal(text)) = check(cx, client, spec) {
+    if let Err(Refusal(text)) = check(cx, client, spec, args) {
         return reject_or_abort(cx, client, spec, text.as_bytes());
     }
     if held(cx, client, spec) || awaits_move(cx, client, spec, args) {
@@ -239,7 +239,7 @@ fn awaits_successor(cx: &Context<'_>, client: &Client, spec: &CommandSpec) -> bo
 }
 
 /// Refuses what can't be done in the present state of the node and the connection.
-fn check(cx: &Context<'_>, client: &Client, spec: &'static CommandSpec) -> Result<(), Refusal> {
+fn check(cx: &Context<'_>, client: &Client, spec: &'static CommandSpec, args: Args<'_>) -> Result<(), Refusal> {
     let world = &cx.world;
     let writes = is_or_execs(client, spec, Flags::WRITE);
     let replica = world.role.is_replica();
@@ -271,6 +271,9 @@ fn check(cx: &Context<'_>, client: &Client, spec: &'static CommandSpec) -> Resul
         let name = if redis { "Redis" } else { "Valkey" };
         return Err(format!("LOADING {name} is loading the dataset in memory").into());
     }
+    if cx.shared.running.any() || cx.is_outside() {
+        return check_running(cx, spec, args);
+    }
     Ok(())
 }
 
@@ -297,6 +300,25 @@ pub(super) fn check_write(cx: &Context<'_>) -> Result<(), Refusal> {
         return Err(too_few_to_acknowledge(cx));
     }
     Ok(())
+}
+
+/// Refuses what a script stands in the way of that takes long. Who had to stay outside of the gate may do nothing that needs
+/// to be inside.
+#[cold]
+fn check_running(cx: &Context<'_>, spec: &'static CommandSpec, args: Args<'_>) -> Result<(), Refusal> {
+    let watches = matches!(spec.run, Run::Node(NodeCommand::Watch));
+    if spec.flags.contains(Flags::ALLOW_BUSY) && !watches {
+        return Ok(());
+    }
+    let slots: Vec<_> = exec::declared_keys(cx, spec, args).iter().map(|key| key.slot).collect();
+    if cx.is_outside() {
+        return Err(cx.busy_with(&slots));
+    }
+    // A transaction finds out when it locks its slots.
+    if is_exec(spec) {
+        return Ok(());
+    }
+    cx.shared.running.refusal(&slots, cx.server_name()).map_or(Ok(()), |text| Err(text.into()))
 }
 
 /// Whether a command must not run without room. What a transaction queues takes memory whatever it is.

@@ -12,6 +12,7 @@ use super::client::Client;
 use super::context::{Context, Flow};
 use super::{blocking, routing};
 use crate::clients::ClientId;
+use crate::node::Refusal;
 
 type RunOnView = fn(&mut Exec<'_, '_>) -> Result<(), Fail>;
 type RunOnStore = fn(&mut StoreExec<'_>) -> Result<(), Fail>;
@@ -78,7 +79,10 @@ pub(super) fn keyspace(
     let (wall, db) = (cx.now.wall, client.db);
     let store = &cx.shared.store;
     if let Some(key) = key.or_else(|| Some(store.key(args.get(spec.single_key()?)?))) {
-        let mut view = store.view(key.slot, db, wall, rule);
+        let mut view = match store.view_or_give_up(key.slot, db, wall, rule) {
+            Ok(view) => view,
+            Err(held) => return cx.reject_busy(client, spec, held),
+        };
         let flow = on_keys(cx, client, spec, &mut view, run, args, &[key]);
         drop(view);
         if cx.holds_replies {
@@ -101,7 +105,7 @@ pub(super) fn keyspace(
             flow
         });
         cx.serve_ready();
-        return flow;
+        return flow.unwrap_or_else(|Refusal(text)| cx.reject(client, Some(spec), text.as_bytes()));
     }
     prefetch(&cx.shared.store, db, &keys);
     cx.local.slots.clear();
@@ -110,8 +114,11 @@ pub(super) fn keyspace(
     cx.local.slots.dedup();
     let slots = std::mem::take(&mut cx.local.slots);
     let flow = if !slots.is_empty() {
-        let mut view = cx.shared.store.view_many(&slots, db, wall, rule);
-        on_keys(cx, client, spec, &mut view, run, args, &keys)
+        let shared = std::sync::Arc::clone(cx.shared);
+        match shared.store.view_many_or_give_up(&slots, db, wall, rule) {
+            Ok(mut view) => on_keys(cx, client, spec, &mut view, run, args, &keys),
+            Err(held) => cx.reject_busy(client, spec, held),
+        }
     } else {
         // Such a command only refuses its arguments. Should it look at keys all the same, it may look at any.
         let mut view = cx.shared.store.view_all(db, wall, rule);
@@ -321,7 +328,10 @@ pub(super) fn store(
     let due = exec.due;
     if let Err(fail) = result {
         client.out.buf.truncate(before);
-        cx.fail(client, spec, &fail.text());
+        match fail {
+            Fail::Held(held) => _ = cx.reject_busy(client, spec, held),
+            _ => cx.fail(client, spec, &fail.text()),
+        }
     }
     delete_due(cx, client, &due);
     if cx.holds_replies {
@@ -335,7 +345,8 @@ pub(crate) fn keep_existing(cx: &mut Context<'_>, client: &Client, names: &mut V
     let (shared, rule) = (std::sync::Arc::clone(cx.shared), cx.world.expiry_rule());
     names.retain(|name| {
         let key = shared.store.key(name);
-        let mut view = shared.store.view(key.slot, client.db, cx.now.wall, rule);
+        // What a script holds is asked for again when it is sent.
+        let Ok(mut view) = shared.store.view_or_give_up(key.slot, client.db, cx.now.wall, rule) else { return true };
         let exists = view.read(&key, !client.no_touch).is_some();
         propagate_expired(cx, client.meta.id, &mut view);
         exists
@@ -374,7 +385,7 @@ pub(crate) fn delete_due(cx: &mut Context<'_>, client: &Client, due: &[Box<[u8]>
     let shared = std::sync::Arc::clone(cx.shared);
     for name in due {
         let key = shared.store.key(name);
-        let mut view = shared.store.view(key.slot, client.db, cx.now.wall, rule);
+        let Ok(mut view) = shared.store.view_or_give_up(key.slot, client.db, cx.now.wall, rule) else { continue };
         view.exists(&key);
         propagate_expired(cx, client.meta.id, &mut view);
     }
@@ -388,7 +399,9 @@ pub(super) fn world(
     run: RunOnWorld,
     args: Args<'_>,
 ) -> Flow {
-    cx.stop_world(|cx| on_world(cx, client, spec, run, args));
+    if let Err(Refusal(text)) = cx.stop_world(|cx| on_world(cx, client, spec, run, args)) {
+        return cx.reject(client, Some(spec), text.as_bytes());
+    }
     cx.serve_ready();
     if spec.name == "flushall" {
         // A transaction keeps the world standing still: it can't wait for a file, so the keeper sees to it.

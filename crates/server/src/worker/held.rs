@@ -70,6 +70,11 @@ impl HeldReplies {
         self.barrier = Some(self.barrier.map_or(from, |barrier| barrier.min(from)));
     }
 
+    /// Whether there is a place behind which nothing may go.
+    pub fn has_barrier(&self) -> bool {
+        self.barrier.is_some()
+    }
+
     /// Lets everything go that need not wait for an acknowledgement.
     pub fn lift_barrier(&mut self) {
         self.barrier = None;

@@ -99,23 +99,23 @@ impl Worker {
         let needs = client.held.front().map(|first| first.needs);
         if client.held.queued_for != needs {
             client.held.queued_for = needs;
-            self.releases.extend(needs.map(|needs| Reverse((needs, client.meta.id))));
+            self.seat.releases.extend(needs.map(|needs| Reverse((needs, client.meta.id))));
         }
     }
 
     /// Sends what has been acknowledged meanwhile.
     pub(super) fn release_held(&mut self, shared: &Arc<Shared>, now: Now) {
-        if self.releases.is_empty() {
+        if self.seat.releases.is_empty() {
             return;
         }
         let acks = &shared.write_acks;
         // Whoever raises the acknowledged offset after this look finds that this worker waits.
         acks.set_waiting(self.local.index, true);
         let acked = acks.acked();
-        while let Some(Reverse((needs, id))) = self.releases.peek().copied()
+        while let Some(Reverse((needs, id))) = self.seat.releases.peek().copied()
             && needs <= acked
         {
-            self.releases.pop();
+            self.seat.releases.pop();
             self.with(shared, id, |worker, client| {
                 if client.held.queued_for != Some(needs) {
                     return true;
@@ -124,8 +124,8 @@ impl Worker {
                 worker.after_release(shared, client, now)
             });
         }
-        acks.set_waiting(self.local.index, !self.releases.is_empty());
-        if !self.releases.is_empty() && acks.acked() != acked {
+        acks.set_waiting(self.local.index, !self.seat.releases.is_empty());
+        if !self.seat.releases.is_empty() && acks.acked() != acked {
             self.shared.threads().workers[self.local.index as usize].ring();
         }
     }
@@ -140,7 +140,7 @@ impl Worker {
 
     /// Answers with an error what was not acknowledged in time.
     pub(super) fn expire_held(&mut self, shared: &Arc<Shared>, now: Now) {
-        let waiting: BTreeSet<ClientId> = self.releases.iter().map(|Reverse((_, id))| *id).collect();
+        let waiting: BTreeSet<ClientId> = self.seat.releases.iter().map(|Reverse((_, id))| *id).collect();
         for id in waiting {
             self.with(shared, id, |worker, client| {
                 let late = client.held.front().is_some_and(|first| first.until <= now.mono);

@@ -230,6 +230,7 @@ impl Worker {
         }
         let keys = prefetch(&shared.store, client.db, data, batch);
         let mut cx = Context::enter(shared, &mut self.local, now);
+        cx.seat = Some(&mut self.seat);
         client.who.follow(&cx.world);
         let (many, metered) = (batch.requests.len() > 1, cx.world.hot.slot_stats);
         let reply_logged = cx.world.hot.reply_bytes_logged;
@@ -270,6 +271,9 @@ impl Worker {
             }
         }
         drop(cx);
+        if self.seat.is_left() {
+            self.sit_down_again(client);
+        }
         self.local.tell_prefixes(shared);
         self.local.ask_for_acks(shared);
         shared.seen.after_batch(shared, self.local.lane, dirty);

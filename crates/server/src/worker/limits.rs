@@ -66,11 +66,11 @@ impl Worker {
     fn over_soft_since(&mut self, client: &mut Client, over: bool, now: Mono) -> Option<Mono> {
         match (client.over_soft_since, over) {
             (None, true) => {
-                self.over_soft += 1;
+                self.seat.over_soft += 1;
                 client.over_soft_since = Some(now);
             }
             (Some(_), false) => {
-                self.over_soft -= 1;
+                self.seat.over_soft -= 1;
                 client.over_soft_since = None;
             }
             _ => {}

@@ -3,7 +3,7 @@
 //!
 //! Reading order: [`client`] (a connection), [`input`] (bytes to requests), [`dispatch`] (may this command run now),
 //! [`exec`] (keyspace commands on a view), [`transaction`], [`count`], [`meter`] (what slots cost), [`waiting`] (commands that wait), [`held`] and [`hold`]
-//! (replies that wait), then the loop below.
+//! (replies that wait), then the loop below, and [`seat`] (who runs it while a script takes long).
 
 mod blocking;
 pub mod changes;
@@ -19,12 +19,13 @@ pub mod limits;
 mod meter;
 pub mod routing;
 pub mod script;
+mod seat;
 pub mod transaction;
 mod unleased;
 pub mod waiting;
 
-use std::collections::HashMap;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -46,6 +47,11 @@ use crate::slot_stats::SlotCost;
 pub use blocking::Served;
 use client::{Client, Waiting};
 use context::Local;
+use crossbeam_channel::Sender;
+use script::Attendance;
+use seat::{Kept, Place};
+
+pub use seat::Seat;
 
 /// What other threads tell a worker.
 pub enum WorkerMessage {
@@ -100,8 +106,31 @@ pub enum WorkerMessage {
     SettingsChanged,
     /// This node became a replica: whoever waits for replicas is sent away.
     Demoted,
+    /// Look at a connection's socket.
+    Look {
+        /// Whose.
+        client: ClientId,
+    },
+    /// Give the seat back to the thread that left it.
+    Return(Sender<Box<Seat>>),
     /// End the thread.
     Stop,
+}
+
+impl WorkerMessage {
+    /// The connection that it is about, if it is about one that is there already.
+    fn addressee(&self) -> Option<ClientId> {
+        match self {
+            WorkerMessage::Deliver { client, .. }
+            | WorkerMessage::Close { client }
+            | WorkerMessage::Answer { client, .. }
+            | WorkerMessage::Moved { client, .. }
+            | WorkerMessage::Unblock { client, .. }
+            | WorkerMessage::Look { client } => Some(*client),
+            WorkerMessage::Served(served) => Some(served.client),
+            _ => None,
+        }
+    }
 }
 
 const INBOX: Token = Token(usize::MAX);
@@ -116,26 +145,11 @@ const READ_BYTES: usize = 64 * 1024;
 /// One thread of the data plane.
 pub struct Worker {
     shared: Arc<Shared>,
-    poll: Poll,
-    inbox: Inbox<WorkerMessage>,
-    clients: Vec<Option<Box<Client>>>,
-    free: Vec<usize>,
-    by_id: HashMap<ClientId, usize>,
+    seat: Place,
     local: Local,
     read_buf: Box<[u8]>,
-    /// Messages that are handled after those of a connection that had to hear of them first.
-    postponed: Vec<WorkerMessage>,
-    /// Connections that wait for something with a deadline or for a hold.
-    waiting: usize,
-    /// Connections that are over their soft output limit.
-    over_soft: usize,
-    /// Connections with replies that wait for acknowledgements.
-    releases: hold::ReleaseQueue,
-    /// Connections with replies that wait for the lease to be back.
-    unleased: Vec<ClientId>,
-    last_idle_check: Mono,
-    /// When the first of those that wait for keys may have waited long enough.
-    next_deadline: Option<Mono>,
+    /// Who gets the seat at the end of this turn.
+    heir: Option<Sender<Box<Seat>>>,
 }
 
 /// The two times of one turn of the loop.
@@ -163,35 +177,43 @@ pub fn seed() -> io::Result<(Mailbox<WorkerMessage>, WorkerSeed)> {
 impl Worker {
     /// The worker with this index.
     pub fn new(shared: Arc<Shared>, index: usize, seed: WorkerSeed) -> Worker {
-        let rng_seed = shared.clock.wall().0 ^ (index as u64) << 48 ^ u64::from(std::process::id());
-        let now = shared.clock.mono();
+        let seat = Box::new(Seat::new(seed.poll, seed.inbox, shared.clock.mono()));
+        Worker::of(shared, index as u32, Lane(index), seat)
+    }
+
+    /// A further thread of the worker with this index, which has looked at all its connections once: what their sockets have
+    /// was perhaps reported to the thread that had the seat before.
+    fn stand_in(shared: Arc<Shared>, index: u32, lane: Lane, seat: Box<Seat>) -> Worker {
+        let mut worker = Worker::of(Arc::clone(&shared), index, lane, seat);
+        let now = worker.now();
+        for index in 0..worker.seat.clients.len() {
+            worker.on_event(&shared, index, true, true, now);
+        }
+        worker.seat.look_at_all_again();
+        worker
+    }
+
+    fn of(shared: Arc<Shared>, index: u32, lane: Lane, seat: Box<Seat>) -> Worker {
+        let rng_seed = shared.clock.wall().0 ^ (lane.0 as u64) << 48 ^ u64::from(std::process::id());
+        let attendance = Rc::new(Attendance::new(Arc::clone(&shared), index));
         Worker {
-            poll: seed.poll,
-            inbox: seed.inbox,
-            clients: Vec::new(),
-            free: Vec::new(),
-            by_id: HashMap::new(),
-            local: Local::new(index as u32, Lane(index), rng_seed),
+            seat: Place::of(seat),
+            local: Local::new(index, lane, rng_seed, attendance),
             read_buf: vec![0; READ_BYTES].into_boxed_slice(),
-            postponed: Vec::new(),
-            waiting: 0,
-            over_soft: 0,
-            releases: hold::ReleaseQueue::new(),
-            unleased: Vec::new(),
-            last_idle_check: now,
-            next_deadline: None,
+            heir: None,
             shared,
         }
     }
 
-    /// Serves until told to stop.
+    /// Serves until told to stop, or until somebody takes the seat back.
     pub fn run(mut self) {
         let mut events = Events::with_capacity(512);
         let shared = Arc::clone(&self.shared);
         crate::os::shorten_thread_turns(TURN);
         loop {
-            let timeout = (self.waiting > 0 || !self.clients.is_empty()).then_some(self.tick(&shared));
-            if let Err(e) = self.poll.poll(&mut events, timeout) {
+            let timeout = (self.seat.waiting > 0 || !self.seat.clients.is_empty()).then_some(self.tick(&shared));
+            let timeout = if self.seat.pending.is_empty() { timeout } else { Some(Duration::ZERO) };
+            if let Err(e) = self.seat.poll.poll(&mut events, timeout) {
                 if e.kind() == io::ErrorKind::Interrupted {
                     continue;
                 }
@@ -211,22 +233,58 @@ impl Worker {
                 return;
             }
             self.deliver_local(&shared);
+            if let Some(heir) = self.heir.take() {
+                self.hand_over(&heir);
+                return;
+            }
             self.release_held(&shared, now);
             self.check_deadlines(&shared, now);
+            self.keep_unserved();
             shared.stats.lanes[self.local.lane.0].count_turn(shared.clock.mono().since(now.mono));
         }
     }
 
     fn tick(&self, shared: &Shared) -> Duration {
         let idle_limit = shared.world.peek().settings.int(baton_config::Id::Timeout);
-        let tick = if self.waiting + self.over_soft + self.releases.len() > 0 || idle_limit > 0 {
+        let tick = if self.seat.waiting + self.seat.over_soft + self.seat.releases.len() > 0 || idle_limit > 0 {
             TICK
         } else {
             Duration::from_secs(60)
         };
-        match self.next_deadline {
+        match self.seat.next_deadline {
             Some(deadline) => tick.min(deadline.since(shared.clock.mono()) + ROUNDING),
             None => tick,
+        }
+    }
+
+    /// Gives the seat to the thread that left it; this one ends.
+    fn hand_over(&mut self, heir: &Sender<Box<Seat>>) {
+        self.keep_unserved();
+        self.shared.running.give_lane(self.local.lane);
+        if let Some(seat) = self.seat.leave() {
+            heir.send(seat).expect("whoever asks for the seat waits for it");
+        }
+    }
+
+    /// Takes the seat back that was left while a script of this connection ran.
+    #[cold]
+    fn sit_down_again(&mut self, client: &mut Client) {
+        let (to, from) = crossbeam_channel::bounded(1);
+        self.shared.threads().workers[self.local.index as usize].send(WorkerMessage::Return(to));
+        let mut seat = from.recv().expect("whoever has the seat gives it back");
+        seat.come_back(client.meta.id);
+        // Whoever looked through these lists meanwhile has crossed it off.
+        client.held.queued_for = None;
+        if client.held.has_barrier() {
+            seat.unleased.push(client.meta.id);
+        }
+        self.seat.take(seat);
+    }
+
+    /// Lines for keys that nobody could serve, because a script held the keys, are looked at again.
+    fn keep_unserved(&mut self) {
+        for name in std::mem::take(&mut self.local.unserved) {
+            self.seat.pending.push_back(WorkerMessage::Ready(name));
         }
     }
 
@@ -237,7 +295,7 @@ impl Worker {
     fn on_event(&mut self, shared: &Arc<Shared>, index: usize, readable: bool, writable: bool, now: Now) {
         // Whoever changed a key may have been answered already: those who read it hear of that before they are.
         self.deliver_local(shared);
-        let Some(mut client) = self.clients.get_mut(index).and_then(Option::take) else { return };
+        let Some(mut client) = self.seat.clients.get_mut(index).and_then(Option::take) else { return };
         // Who was killed gets no further reply, whatever its requests.
         let mut alive = !client.meta.doomed.load(Ordering::Acquire);
         if alive && writable && client.output_bytes() > 0 {
@@ -261,16 +319,16 @@ impl Worker {
             self.forget(&mut client, index);
             crate::relay::hand_over(shared, *client);
         } else {
-            self.clients[index] = Some(client);
+            self.seat.clients[index] = Some(client);
         }
     }
 
     fn forget(&mut self, client: &mut Client, index: usize) {
-        let _ = client.conn.deregister(self.poll.registry());
+        let _ = client.conn.deregister(self.seat.poll.registry());
         let shared = Arc::clone(&self.shared);
         crate::node::tracking::end(&shared, client, self.local.index);
-        self.by_id.remove(&client.meta.id);
-        self.free.push(index);
+        self.seat.by_id.remove(&client.meta.id);
+        self.seat.free.push(index);
         self.set_waiting(client, Waiting::No);
         self.forget_soft_limit(client);
     }
@@ -286,7 +344,7 @@ impl Worker {
     /// Changes what a client waits for, keeping count.
     fn set_waiting(&mut self, client: &mut Client, next: Waiting) {
         let (was, is) = (client.waiting != Waiting::No, next != Waiting::No);
-        self.waiting = self.waiting + usize::from(is) - usize::from(was);
+        self.seat.waiting = self.seat.waiting + usize::from(is) - usize::from(was);
         self.shared.stats.blocked.fetch_add(i64::from(is) - i64::from(was), Ordering::Relaxed);
         if !matches!(next, Waiting::Keys { .. })
             && let Some(waiter) = client.blocked.take()
@@ -321,9 +379,18 @@ impl Worker {
     }
 
     fn on_messages(&mut self, shared: &Arc<Shared>, now: Now) -> bool {
-        let mut messages = std::mem::take(&mut self.postponed);
-        messages.extend(self.inbox.drain());
-        for message in messages {
+        self.seat.empty_mailbox();
+        while self.heir.is_none()
+            && let Some(message) = self.seat.next_message()
+        {
+            let message = match self.seat.keep_for_absent(message) {
+                Kept::No(message) => message,
+                Kept::Yes => continue,
+                Kept::TooMuch(id) => {
+                    shared.close_client(id);
+                    continue;
+                }
+            };
             match message {
                 WorkerMessage::Connection(conn, meta) => self.adopt(shared, conn, meta, now),
                 WorkerMessage::Deliver { client, push } => self.deliver(shared, client, &push),
@@ -347,6 +414,12 @@ impl Worker {
                 }
                 // The next wait of the loop is measured by the new settings.
                 WorkerMessage::SettingsChanged => {}
+                WorkerMessage::Look { client } => {
+                    if let Some(&index) = self.seat.by_id.get(&client) {
+                        self.on_event(shared, index, true, true, now);
+                    }
+                }
+                WorkerMessage::Return(to) => self.heir = Some(to),
                 WorkerMessage::Stop => return false,
             }
         }
@@ -358,24 +431,22 @@ impl Worker {
         let id = meta.id;
         meta.worker.store(self.local.index, Ordering::Relaxed);
         let mut client = Box::new(Client::new(conn, meta, who, now.mono));
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.clients.push(None);
-            self.clients.len() - 1
-        });
-        if let Err(e) = client.conn.register(self.poll.registry(), Token(index)) {
-            shared.log.warning(&format!("Registering a connection failed: {e}"));
-            self.free.push(index);
-            shared.clients.remove(id);
-            return;
+        match self.seat.register(&mut client) {
+            Ok(index) => {
+                self.seat.by_id.insert(id, index);
+                self.seat.clients[index] = Some(client);
+            }
+            Err(e) => {
+                shared.log.warning(&format!("Registering a connection failed: {e}"));
+                shared.clients.remove(id);
+            }
         }
-        self.by_id.insert(id, index);
-        self.clients[index] = Some(client);
     }
 
     /// Does something with one client; it ends if `act` gives false.
     fn with(&mut self, shared: &Arc<Shared>, id: ClientId, act: impl FnOnce(&mut Self, &mut Client) -> bool) {
-        let Some(&index) = self.by_id.get(&id) else { return };
-        let Some(mut client) = self.clients[index].take() else { return };
+        let Some(&index) = self.seat.by_id.get(&id) else { return };
+        let Some(mut client) = self.seat.clients[index].take() else { return };
         let alive = act(self, &mut client);
         self.put_back(shared, index, client, alive);
     }
@@ -406,14 +477,14 @@ impl Worker {
 
     fn check_deadlines(&mut self, shared: &Arc<Shared>, now: Now) {
         self.expire_keys(shared, now);
-        if now.mono.since(self.last_idle_check) < TICK {
+        if now.mono.since(self.seat.last_idle_check) < TICK {
             return;
         }
-        self.last_idle_check = now.mono;
+        self.seat.last_idle_check = now.mono;
         let idle_limit = shared.world.peek().settings.int(baton_config::Id::Timeout);
         let mut ended: Vec<ClientId> = Vec::new();
         let mut lagging: Vec<ClientId> = Vec::new();
-        for client in self.clients.iter().flatten() {
+        for client in self.seat.clients.iter().flatten() {
             if client.over_soft_since.is_some() {
                 lagging.push(client.meta.id);
             }
@@ -430,10 +501,10 @@ impl Worker {
         for id in lagging {
             self.with(shared, id, |worker, client| !worker.over_output_limit(shared, client));
         }
-        if self.waiting > 0 {
+        if self.seat.waiting > 0 {
             self.expire_waits(shared, now);
         }
-        if !self.releases.is_empty() {
+        if !self.seat.releases.is_empty() {
             self.expire_held(shared, now);
         }
     }

@@ -169,7 +169,9 @@ fn decide<'k>(
         open = Some(*query);
         presence(places(), |db, name| {
             let key = cx.shared.store.key(name);
-            cx.shared.store.view(key.slot, db, cx.now.wall, Expiry::Hide).exists(&key)
+            // What a script holds for long is taken to be there: the command is told so when it comes to its keys.
+            let view = cx.shared.store.view_or_give_up(key.slot, db, cx.now.wall, Expiry::Hide);
+            view.map_or(true, |mut view| view.exists(&key))
         })
     });
     match route.error_text(topology, audience(client)) {

@@ -8,14 +8,14 @@ use std::time::Instant;
 use baton_base::Slot;
 use baton_commands::{CommandSpec, Flags, NodeCommand, Run};
 use baton_resp::{Args, OwnedArgs};
-use baton_store::View;
+use baton_store::{Expiry, View};
 
 use super::client::{Client, Watches};
 use super::context::{Context, Flow};
 use super::{count, dispatch, exec, routing};
 use crate::acl;
 use crate::clients::ClientId;
-use crate::node::{self, Outcome};
+use crate::node::{self, Outcome, Refusal};
 use crate::shared::Shared;
 
 pub use super::client::Queued;
@@ -66,7 +66,8 @@ pub fn watch(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outco
             continue;
         }
         let key = cx.shared.store.key(name);
-        let mut view = cx.shared.store.view(key.slot, db, cx.now.wall, cx.world.expiry_rule());
+        let view = cx.shared.store.view_or_give_up(key.slot, db, cx.now.wall, cx.world.expiry_rule());
+        let mut view = view.map_err(|held| cx.busy(held))?;
         // A key whose time has come already is missing from the start: its removal later is no change.
         view.exists(&key);
         view.watch(&key, &watches.flag);
@@ -88,11 +89,28 @@ pub fn unwatch_command(cx: &Context<'_>, client: &mut Client) -> Outcome {
 
 /// Ends all watches of a client.
 pub fn unwatch(shared: &Shared, client: &mut Client) {
-    let Some(watches) = client.watches.take() else { return };
-    for (db, name) in &watches.keys {
-        let key = shared.store.key(name);
-        shared.store.view(key.slot, *db, shared.clock.wall(), baton_store::Expiry::Ignore).unwatch(&key, &watches.flag);
+    if let Some(watches) = client.watches.take() {
+        end(shared, *watches);
     }
+}
+
+/// Ends watches; those of slots that a script holds for long, when that is over.
+fn end(shared: &Shared, mut watches: Watches) {
+    let flag = watches.flag.clone();
+    watches.keys.retain(|(db, name)| {
+        let key = shared.store.key(name);
+        let view = shared.store.view_or_give_up(key.slot, *db, shared.clock.wall(), Expiry::Ignore);
+        view.map(|mut view| view.unwatch(&key, &flag)).is_err()
+    });
+    if !watches.keys.is_empty() {
+        shared.unwatched.lock().push(watches);
+    }
+}
+
+/// Ends watches that could not be ended at their time.
+pub fn end_left_watches(shared: &Shared) {
+    let left = std::mem::take(&mut *shared.unwatched.lock());
+    left.into_iter().for_each(|watches| end(shared, watches));
 }
 
 /// Ends watches whose slots the view holds; tells whether a watched key changed. One whose time came since counts as
@@ -170,7 +188,11 @@ fn run_on_slots(
 ) -> Flow {
     let shared = Arc::clone(cx.shared);
     let writes = queue.iter().any(|(spec, _)| spec.flags.contains(Flags::WRITE));
-    let mut view = shared.store.view_many(slots, client.db, cx.now.wall, cx.expiry_rule(client, writes));
+    let rule = cx.expiry_rule(client, writes);
+    let mut view = match shared.store.view_many_or_give_up(slots, client.db, cx.now.wall, rule) {
+        Ok(view) => view,
+        Err(held) => return abort_busy(cx, client, watches, &cx.busy(held)),
+    };
     if end_watches(cx, client.meta.id, &mut view, watches) {
         client.out.null_array();
         if cx.holds_replies {
@@ -200,7 +222,7 @@ fn run_on_slots(
 /// Runs the queue with the world standing still, unless a watched key changed; each command takes what locks it needs
 /// and gives them back.
 fn run_on_world(cx: &mut Context<'_>, client: &mut Client, queue: &Queued, watches: Option<&Watches>) -> Flow {
-    cx.stop_world(|cx| {
+    let ran = cx.stop_world(|cx| {
         let shared = Arc::clone(cx.shared);
         let mut view = shared.store.view_all(client.db, cx.now.wall, cx.world.expiry_rule());
         let changed = end_watches(cx, client.meta.id, &mut view, watches);
@@ -225,7 +247,18 @@ fn run_on_world(cx: &mut Context<'_>, client: &mut Client, queue: &Queued, watch
             cx.reveals_all();
         }
         flow
-    })
+    });
+    ran.unwrap_or_else(|busy| abort_busy(cx, client, watches, &busy))
+}
+
+/// Nothing of a transaction is run, because a script takes long that stands in its way.
+#[cold]
+fn abort_busy(cx: &mut Context<'_>, client: &mut Client, watches: Option<&Watches>, busy: &Refusal) -> Flow {
+    if let Some(watches) = watches {
+        end(cx.shared, watches.clone());
+    }
+    let text = format!("EXECABORT Transaction discarded because of: {}", busy.0);
+    cx.reject(client, baton_commands::lookup(b"exec"), text.as_bytes())
 }
 
 fn append(cx: &mut Context<'_>, client: &mut Client) {

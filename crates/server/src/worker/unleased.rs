@@ -25,16 +25,16 @@ impl Worker {
     pub(super) fn hold_unleased(&mut self, shared: &Shared, client: &mut Client, told: &Told) {
         if shared.lease.is_over(shared.clock.mono_of(told.began) + told.took) && client.out.buf.len() > told.start {
             client.held.set_barrier(told.start);
-            self.unleased.push(client.meta.id);
+            self.seat.unleased.push(client.meta.id);
         }
     }
 
     /// The lease may be back.
     pub(super) fn release_unleased(&mut self, shared: &Arc<Shared>, now: Now) {
-        if self.unleased.is_empty() || shared.lease.is_over(now.mono) {
+        if self.seat.unleased.is_empty() || shared.lease.is_over(now.mono) {
             return;
         }
-        for id in std::mem::take(&mut self.unleased) {
+        for id in std::mem::take(&mut self.seat.unleased) {
             self.with(shared, id, |worker, client| {
                 client.held.lift_barrier();
                 worker.send(shared, client)
@@ -44,7 +44,7 @@ impl Worker {
 
     /// The role is lost.
     pub(super) fn break_unleased(&mut self, shared: &Arc<Shared>) {
-        for id in std::mem::take(&mut self.unleased) {
+        for id in std::mem::take(&mut self.seat.unleased) {
             shared.log.verbose("Closing a client whose write was executed when the write lease was over");
             self.with(shared, id, |_, _| false);
         }

@@ -29,7 +29,8 @@ impl Worker {
 
     /// Ids of the connections that fulfil a condition, in order of arrival.
     pub(super) fn waiters(&self, which: impl Fn(&Client) -> bool) -> Vec<ClientId> {
-        let mut ids: Vec<ClientId> = self.clients.iter().flatten().filter(|c| which(c)).map(|c| c.meta.id).collect();
+        let mut ids: Vec<ClientId> =
+            self.seat.clients.iter().flatten().filter(|c| which(c)).map(|c| c.meta.id).collect();
         ids.sort_unstable();
         ids
     }

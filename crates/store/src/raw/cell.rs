@@ -3,13 +3,17 @@
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use baton_base::WallMs;
-use lock_api::{RawMutex as _, RawMutexFair as _};
+use lock_api::{RawMutex as _, RawMutexFair as _, RawMutexTimed as _};
 use parking_lot::RawMutex;
 
 use super::prefetch;
 use super::table::{Table, hinted_bucket};
+
+/// How long one wait lasts for somebody who may give up.
+const PATIENCE: Duration = Duration::from_millis(5);
 
 /// Data with a table that lookups mostly go to.
 pub(crate) trait HasTable {
@@ -51,6 +55,17 @@ impl<T: HasTable> Cell<T> {
     pub(crate) fn lock(&self) -> Guard<'_, T> {
         self.lock.lock();
         Guard(self)
+    }
+
+    /// Waits for the lock until `give_up` says that it takes too long, which is asked every few milliseconds.
+    #[cold]
+    pub(crate) fn lock_unless(&self, give_up: impl Fn() -> bool) -> Option<Guard<'_, T>> {
+        while !self.lock.try_lock_for(PATIENCE) {
+            if give_up() {
+                return None;
+            }
+        }
+        Some(Guard(self))
     }
 
     /// The lock, if it is free right now.

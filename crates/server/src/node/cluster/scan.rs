@@ -5,7 +5,7 @@ use baton_base::{Slot, SlotTags};
 use baton_cluster::Topology;
 use baton_commands::{Fail, KeyNames, ScanFilter};
 use baton_resp::Args;
-use baton_store::Entry;
+use baton_store::{Entry, HeldForLong};
 
 use super::super::Refusal;
 use super::slot;
@@ -49,7 +49,8 @@ pub(crate) fn run(
     }
     let single = wanted.or(confined).is_some();
     let last = if single { first } else { end_of_run(topology, first) };
-    let (names, next) = visit(cx, client, &filter, Step { first, place, last });
+    let step = Step { first, place, last };
+    let (names, next) = visit(cx, client, &filter, step).map_err(|held| cx.busy(held))?;
     let cursor = match next {
         Some(next) => {
             let slot = Slot::new((next & SLOT_OF_PLACE) as u16).unwrap_or_default();
@@ -130,7 +131,12 @@ struct Step {
 }
 
 /// Looks at keys; gives the names found and the place where to go on.
-fn visit(cx: &mut Context<'_>, client: &Client, filter: &ScanFilter<'_>, step: Step) -> (KeyNames, Option<u64>) {
+fn visit(
+    cx: &mut Context<'_>,
+    client: &Client,
+    filter: &ScanFilter<'_>,
+    step: Step,
+) -> Result<(KeyNames, Option<u64>), HeldForLong> {
     let (mut names, mut due, now) = (KeyNames::default(), Vec::new(), cx.now.wall);
     let mut look = |name: &[u8], entry: Entry<'_>| {
         if !filter.admits(name, &entry) {
@@ -147,7 +153,7 @@ fn visit(cx: &mut Context<'_>, client: &Client, filter: &ScanFilter<'_>, step: S
     if cx.holds_replies {
         cx.reveals_all();
     }
-    (names, next)
+    Ok((names, next?))
 }
 
 fn write(client: &mut Client, cursor: Option<String>, names: &KeyNames) {

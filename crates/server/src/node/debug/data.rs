@@ -19,7 +19,8 @@ pub(super) fn object(cx: &Context<'_>, client: &mut Client, name: &[u8]) -> Resu
     let store = &cx.shared.store;
     let key = store.key(name);
     // What is there is shown, its time come or not.
-    let mut view = store.view(key.slot, client.db, cx.now.wall, Expiry::Ignore);
+    let mut view =
+        store.view_or_give_up(key.slot, client.db, cx.now.wall, Expiry::Ignore).map_err(|held| cx.busy(held))?;
     let entry = view.peek(&key).ok_or("ERR no such key")?;
     let mut dump = Vec::new();
     DumpEncoder::new(true).encode(entry.value, &mut dump);
@@ -53,7 +54,8 @@ pub(super) fn populate(cx: &Context<'_>, client: &mut Client, args: Args<'_>) ->
             value.resize(size, 0);
         }
         let key = store.key(&name);
-        let mut view = store.view(key.slot, client.db, cx.now.wall, cx.world.expiry_rule());
+        let view = store.view_or_give_up(key.slot, client.db, cx.now.wall, cx.world.expiry_rule());
+        let mut view = view.map_err(|held| cx.busy(held))?;
         if !view.exists(&key) {
             view.set_str(&key, &value, Expire::Never);
             crate::worker::changes::announce_from_aside(cx.shared, &mut view);
@@ -94,7 +96,7 @@ pub(super) fn reload(cx: &mut Context<'_>, client: &mut Client, options: Args<'_
             return Ok(());
         }
         Err("ERR Error trying to load the RDB dump, check server logs.".into())
-    })?;
+    })??;
     client.out.ok();
     Ok(())
 }

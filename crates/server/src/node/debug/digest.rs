@@ -9,6 +9,7 @@ use baton_resp::Args;
 use baton_store::{DbIndex, Entry, Expiry, Store, Value};
 use baton_values::{Scored, StreamId};
 
+use crate::node::Refusal;
 use crate::worker::client::Client;
 use crate::worker::context::Context;
 use baton_base::sha1::{BYTES, sha1};
@@ -113,23 +114,28 @@ pub(super) fn of_store(store: &Store) -> Digest {
 }
 
 /// DIGEST.
-pub(super) fn all(cx: &mut Context<'_>, client: &mut Client) {
-    let digest = cx.stop_world(|cx| of_store(&cx.shared.store));
+pub(super) fn all(cx: &mut Context<'_>, client: &mut Client) -> Result<(), Refusal> {
+    let digest = cx.stop_world(|cx| of_store(&cx.shared.store))?;
     client.out.simple(&digest.hex());
+    Ok(())
 }
 
 /// DIGEST-VALUE key ...: zeros for a key that is missing.
-pub(super) fn values(cx: &Context<'_>, client: &mut Client, names: Args<'_>) {
-    client.out.array(names.len());
+pub(super) fn values(cx: &Context<'_>, client: &mut Client, names: Args<'_>) -> Result<(), Refusal> {
     let store = &cx.shared.store;
+    let mut digests = Vec::with_capacity(names.len());
     for name in names.iter() {
         let key = store.key(name);
         let mut digest = Digest::default();
-        if let Some(entry) = store.view(key.slot, client.db, cx.now.wall, Expiry::Ignore).peek(&key) {
+        let view = store.view_or_give_up(key.slot, client.db, cx.now.wall, Expiry::Ignore);
+        if let Some(entry) = view.map_err(|held| cx.busy(held))?.peek(&key) {
             digest.mix_value(&entry);
         }
-        client.out.simple(&digest.hex());
+        digests.push(digest.hex());
     }
+    client.out.array(digests.len());
+    digests.iter().for_each(|digest| client.out.simple(digest));
+    Ok(())
 }
 
 #[cfg(test)]

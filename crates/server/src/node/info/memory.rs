@@ -34,7 +34,7 @@ pub(super) fn memory(view: &View<'_>, lines: &mut Lines) {
     lines.put("allocator_resident", heap.resident);
     lines.put("allocator_muzzy", 0);
     sized(lines, "total_system_memory", os_memory::total_bytes());
-    scripts(lines);
+    scripts(view, lines);
     sized(lines, "maxmemory", view.world.hot.memory_max);
     lines.put("maxmemory_policy", crate::apply::text_of(&view.world.settings, Id::MaxMemoryPolicy));
     ratio(lines, "allocator_frag", heap.active, used);
@@ -67,13 +67,22 @@ fn ratio(lines: &mut Lines, name: &str, of: u64, to: u64) {
     lines.put(&format!("{name}_bytes"), of as i64 - to as i64);
 }
 
-/// Memory of scripts, which there are none of.
-fn scripts(lines: &mut Lines) {
+/// Texts of scripts and functions. What each worker has compiled of them counts as memory of connections' threads, not here.
+fn scripts(view: &View<'_>, lines: &mut Lines) {
+    let (of_eval, count) = {
+        let cache = view.shared.scripts.cache();
+        (cache.bytes() as u64, cache.len())
+    };
+    let libraries = view.shared.scripts.functions();
+    let of_functions = libraries.bytes() as u64;
     lines.zeros(&["used_memory_lua", "used_memory_vm_eval"]);
     lines.put("used_memory_lua_human", human(0));
-    lines.zeros(&["used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions"]);
-    lines.zeros(&["number_of_libraries", "used_memory_vm_functions", "used_memory_vm_total"]);
+    lines.put("used_memory_scripts_eval", of_eval);
+    lines.put("number_of_cached_scripts", count);
+    lines.put("number_of_functions", libraries.function_count());
+    lines.put("number_of_libraries", libraries.len());
+    lines.zeros(&["used_memory_vm_functions", "used_memory_vm_total"]);
     lines.put("used_memory_vm_total_human", human(0));
-    lines.zeros(&["used_memory_functions", "used_memory_scripts"]);
-    lines.put("used_memory_scripts_human", human(0));
+    lines.put("used_memory_functions", of_functions);
+    sized(lines, "used_memory_scripts", of_eval + of_functions);
 }

@@ -40,8 +40,9 @@ pub(super) fn server(view: &View<'_>, lines: &mut Lines) {
     lines.put("lru_clock", shared.clock.wall().as_secs() & 0xFF_FFFF);
     lines.put("executable", &shared.executable);
     lines.put("config_file", shared.config_file.as_deref().map_or(String::new(), |p| p.display().to_string()));
-    lines.put("io_threads_active", u8::from(shared.threads().workers.len() > 1));
-    lines.put("worker_threads", shared.threads().workers.len());
+    let workers = shared.threads().workers.len();
+    lines.put("io_threads_active", u8::from(workers > 1));
+    lines.put("worker_threads", workers);
     lines.put("availability_zone", settings.text(Id::AvailabilityZone));
     listeners(view, lines);
     if let Some(deadline) = **shared.shutdown_deadline.load() {

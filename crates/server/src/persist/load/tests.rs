@@ -84,6 +84,7 @@ fn contents(store: &Store) -> Vec<(u32, String, String, Option<WallMs>)> {
                     let text = String::from_utf8_lossy(text.bytes(&mut itoa::Buffer::new())).into_owned();
                     out.push((db, String::from_utf8_lossy(key).into_owned(), text, entry.expire_at));
                 })
+                .unwrap()
                 .cursor;
             if cursor == 0 {
                 break;

@@ -33,7 +33,10 @@ pub(super) fn run(cx: &mut Context<'_>, client: &mut Client, command: N, args: A
             client.out.bulk(&script.source);
         }
         N::ScriptDebug => debug(client, args)?,
-        _ => return Err("NOTBUSY No scripts in execution right now.".into()),
+        _ => {
+            cx.shared.running.kill(false, cx.server_name())?;
+            client.out.ok();
+        }
     }
     Ok(Flow::Next)
 }

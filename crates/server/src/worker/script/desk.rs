@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use baton_base::Slot;
-use baton_commands::{CommandSpec, Flags, Run};
+use baton_commands::{CommandSpec, Flags, Run as Runs};
 use baton_resp::{Args, Out, Proto};
 use baton_script::Host;
 use baton_store::View;
@@ -14,6 +14,7 @@ use super::rights::{self, Rights};
 use crate::clients::ClientId;
 use crate::node::{self, Refusal};
 use crate::pubsub::{Push, Subscriber};
+use crate::running::Run;
 use crate::scripts::write_log;
 use crate::worker::client::Client;
 use crate::worker::context::Context;
@@ -34,6 +35,8 @@ pub(super) struct Desk<'d, 'a, 's> {
     slot: Option<Slot>,
     /// The error that its latest command was counted with.
     counted: Option<Vec<u8>>,
+    /// What others know of it.
+    run: &'d Run,
 }
 
 type RunOnView = fn(&mut baton_commands::Exec<'_, '_>) -> Result<(), baton_commands::Fail>;
@@ -45,9 +48,10 @@ impl<'d, 'a, 's> Desk<'d, 'a, 's> {
         view: Option<&'d mut View<'s>>,
         rights: Rights,
         key: Option<&&[u8]>,
+        run: &'d Run,
     ) -> Desk<'d, 'a, 's> {
         let slot = key.map(|key| Slot::of_key(key));
-        Desk { cx, client, view, rights, silent: false, reached: Vec::new(), slot, counted: None }
+        Desk { cx, client, view, rights, silent: false, reached: Vec::new(), slot, counted: None, run }
     }
 
     /// What remains to be told at the end: the error that the latest command was counted with, and further slots.
@@ -57,7 +61,7 @@ impl<'d, 'a, 's> Desk<'d, 'a, 's> {
 
     /// Runs a command; false if it needs more than the slots at hand.
     fn serve(&mut self, args: Args<'_>, out: &mut Out) -> bool {
-        let spec = match self.admit(args) {
+        let spec = match self.admit(args).and_then(|spec| self.begin_write(spec)) {
             Ok(spec) => spec,
             Err(Refusal(text)) => {
                 out.error_bytes(text.as_bytes());
@@ -69,13 +73,13 @@ impl<'d, 'a, 's> Desk<'d, 'a, 's> {
         let began = Instant::now();
         let kept = self.silent.then(|| std::mem::take(&mut self.cx.local.unit));
         let ran = match (spec.run, self.view.is_some()) {
-            (Run::Keyspace(run), true) => self.on_slots(spec, run, args, out),
-            (Run::Keyspace(run), false) => {
+            (Runs::Keyspace(run), true) => self.on_slots(spec, run, args, out),
+            (Runs::Keyspace(run), false) => {
                 self.on_world(spec, run, args, out);
                 true
             }
-            (Run::Registry(_) | Run::Container, _) | (_, false) => self.beside(spec, args, out),
-            (Run::Node(command), true) if node::runs_beside_locks(command) => self.beside(spec, args, out),
+            (Runs::Registry(_) | Runs::Container, _) | (_, false) => self.beside(spec, args, out),
+            (Runs::Node(command), true) if node::runs_beside_locks(command) => self.beside(spec, args, out),
             _ => false,
         };
         if let Some(kept) = kept {
@@ -87,6 +91,14 @@ impl<'d, 'a, 's> Desk<'d, 'a, 's> {
             self.counted = error.map(<[u8]>::to_vec);
         }
         ran
+    }
+
+    /// Makes known that the script writes, if it does: then nobody ends it any more.
+    fn begin_write(&self, spec: &'static CommandSpec) -> Result<&'static CommandSpec, Refusal> {
+        if spec.flags.contains(Flags::WRITE) {
+            self.run.note_write()?;
+        }
+        Ok(spec)
     }
 
     /// Whether a command may run in this script; the checks come in upstream's order.
@@ -156,6 +168,7 @@ impl<'d, 'a, 's> Desk<'d, 'a, 's> {
             }
             if !self.reached.contains(&key.slot) {
                 self.reached.push(key.slot);
+                self.run.reach(key.slot);
             }
         }
         view.select(self.client.db);
@@ -170,7 +183,7 @@ impl<'d, 'a, 's> Desk<'d, 'a, 's> {
     fn on_world(&mut self, spec: &'static CommandSpec, run: RunOnView, args: Args<'_>, out: &mut Out) {
         let shared = Arc::clone(self.cx.shared);
         let keys = exec::declared_keys(self.cx, spec, args);
-        let rule = self.cx.world.expiry_rule_of(spec.flags.contains(Flags::WRITE));
+        let rule = self.cx.expiry_rule(self.client, spec.flags.contains(Flags::WRITE));
         let mut view = shared.store.view_all(self.client.db, self.cx.now.wall, rule);
         let mut caller = self.client.called(out);
         exec::on_view(self.cx, &mut caller, spec, &mut view, run, args, &keys);

@@ -12,6 +12,7 @@ use baton_script::{Libraries, Library};
 use super::err;
 use crate::function_change::FunctionChange;
 use crate::node::{Outcome, Refusal};
+use crate::running::Text;
 use crate::worker::client::Client;
 use crate::worker::context::{Context, Flow};
 
@@ -28,7 +29,10 @@ pub(super) fn run(cx: &mut Context<'_>, client: &mut Client, command: N, args: A
         }
         N::FunctionList => list(cx, client, args)?,
         N::FunctionStats => stats(cx, client),
-        _ => return Err("NOTBUSY No scripts in execution right now.".into()),
+        _ => {
+            cx.shared.running.kill(true, cx.server_name())?;
+            client.out.ok();
+        }
     }
     Ok(Flow::Next)
 }
@@ -53,7 +57,7 @@ fn change(cx: &mut Context<'_>, client: &mut Client, command: N, args: Args<'_>)
         }
         cx.local.unit.push(db, &args.iter().collect::<Vec<_>>());
         Ok::<_, Refusal>(if cx.in_transaction { None } else { Some(cx.append_unit()) })
-    })?;
+    })??;
     if let Some(end) = end {
         client.last_write = end;
     }
@@ -121,7 +125,20 @@ fn stats(cx: &Context<'_>, client: &mut Client) {
     let out = &mut client.out;
     out.map(2);
     out.bulk(b"running_script");
-    out.null();
+    let running = cx.shared.running.first();
+    match running.as_deref().map(|run| (run, &run.text)) {
+        Some((run, Text::Function { name, request })) => {
+            out.map(3);
+            out.bulk(b"name");
+            out.bulk(name);
+            out.bulk(b"command");
+            out.array(request.as_args().len());
+            request.as_args().iter().for_each(|word| out.bulk(word));
+            out.bulk(b"duration_ms");
+            out.int(cx.shared.clock.mono().since(run.began).as_millis() as i64);
+        }
+        _ => out.null(),
+    }
     out.bulk(b"engines");
     out.map(1);
     out.bulk(b"LUA");

@@ -7,15 +7,21 @@
 //!
 //! What it does to keys is one unit of the stream, made of its commands' effects.
 //!
+//! A script that takes long is known to everybody ([`running`](crate::running)), and its thread leaves the other connections to
+//! another one ([`attendance`]).
+//!
 //! Reading order: [`request`] (which script, what with), [`rights`] (may it run, and what may it do), [`run`], [`desk`]
 //! (its commands), then [`cached`] and [`functions`] (SCRIPT and FUNCTION).
 
+mod attendance;
 mod cached;
 mod desk;
 mod functions;
 mod request;
 mod rights;
 mod run;
+
+use std::rc::Rc;
 
 use baton_commands::{CommandSpec, NodeCommand as N};
 use baton_resp::Args;
@@ -25,6 +31,7 @@ use super::client::Client;
 use super::context::Context;
 use crate::node::{Outcome, Refusal};
 
+pub use attendance::Attendance;
 pub use desk::pass_on;
 
 /// A worker's own machine, and which scripts it has compiled.
@@ -72,7 +79,9 @@ fn take_machine(cx: &mut Context<'_>, epoch: u64) -> Result<Box<Machine>, Refusa
             Ok(machine)
         }
         None => {
-            let engine = crate::scripts::engine(Box::new(|| None)).map_err(|e| Refusal(format!("ERR {e}").into()))?;
+            let attendance = Rc::clone(&cx.local.attendance);
+            let engine = crate::scripts::engine(Box::new(move || attendance.look()))
+                .map_err(|e| Refusal(format!("ERR {e}").into()))?;
             Ok(Box::new(Machine { engine, epoch }))
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use baton_base::Slot;
 use baton_commands::{CommandSpec, NodeCommand as N};
-use baton_resp::{Args, Out};
+use baton_resp::{Args, Out, OwnedArgs};
 use baton_script::{Call, Halt, Ran};
 
 use super::desk::{Desk, hand_out};
@@ -12,6 +12,7 @@ use super::request::{self, Request, Target};
 use super::rights::{self, Rights};
 use super::{Machine, refusal, take_machine};
 use crate::node::{Outcome, Refusal};
+use crate::running::{Run, Text};
 use crate::worker::client::Client;
 use crate::worker::context::{Context, Flow};
 
@@ -26,9 +27,13 @@ pub(super) fn run(
     let shared = Arc::clone(cx.shared);
     let request = request::parse(&shared.scripts, command, args)?;
     let read_only = matches!(command, N::EvalRo | N::EvalshaRo | N::FcallRo);
+    if shared.running.is_full() {
+        return Err(cx.busy_with(&[]));
+    }
     let machine = take_machine(cx, shared.scripts.cache().epoch())?;
     let ended = prepare(cx, &machine, &request, read_only).map(|rights| {
-        let mut script = Running { machine: &machine, request: &request, rights, out: Out::new(client.out.proto) };
+        let mut script =
+            Running { machine: &machine, request: &request, rights, args, out: Out::new(client.out.proto) };
         let (ran, counted) = script.attempts(cx, client);
         (ran, counted, script.out)
     });
@@ -78,6 +83,7 @@ struct Running<'r> {
     machine: &'r Machine,
     request: &'r Request<'r>,
     rights: Rights,
+    args: Args<'r>,
     out: Out,
 }
 
@@ -99,7 +105,7 @@ impl Running<'_> {
         };
         let ended = match first {
             Some(ended) => ended,
-            None => cx.stop_world(|cx| self.on_world(cx, client, seed, outer)),
+            None => cx.stop_world(|cx| self.on_world(cx, client, seed, outer)).unwrap_or_else(refused),
         };
         cx.in_transaction = outer;
         if client.db != db {
@@ -110,28 +116,56 @@ impl Running<'_> {
         ended
     }
 
+    /// Has somebody watch over it, should it take long.
+    fn begin(&self, cx: &mut Context<'_>, client: &Client, slots: Option<Vec<Slot>>) -> Arc<Run> {
+        let text = match &self.request.target {
+            Target::Script(script, _) => Text::Script(Arc::clone(script)),
+            Target::Function(_, function) => {
+                Text::Function { name: function.name.clone(), request: OwnedArgs::from(self.args) }
+            }
+        };
+        let run = Arc::new(Run::new(text, cx.shared.clock.mono(), slots));
+        let seat = cx.seat.as_mut().and_then(|place| place.leave());
+        cx.local.attendance.begin(&run, client.meta.id, seat);
+        run
+    }
+
+    /// It is over.
+    fn finish(cx: &mut Context<'_>) {
+        if let (Some(place), Some(seat)) = (&mut cx.seat, cx.local.attendance.finish()) {
+            place.take(seat);
+        }
+    }
+
     /// Runs it on its slots; none if it needs more than that, and has done nothing.
     fn on_slots(&mut self, cx: &mut Context<'_>, client: &mut Client, seed: u32) -> Option<(Ran, Option<Vec<u8>>)> {
         let shared = Arc::clone(cx.shared);
         let mut slots: Vec<Slot> = self.request.keys.iter().map(|key| Slot::of_key(key)).collect();
         slots.sort_unstable();
         slots.dedup();
-        let rule = cx.world.expiry_rule_of(!self.rights.read_only);
-        let mut view = shared.store.view_many(&slots, client.db, cx.now.wall, rule);
+        let rule = cx.expiry_rule(client, !self.rights.read_only);
+        let mut view = match shared.store.view_many_or_give_up(&slots, client.db, cx.now.wall, rule) {
+            Ok(view) => view,
+            Err(held) => return Some(refused(cx.busy(held))),
+        };
         if !self.rights.read_only {
             view.begin_undo();
         }
         cx.local.outbox = Some(Vec::new());
         let ready = cx.local.ready.len();
-        let mut desk = Desk::new(cx, client, Some(&mut view), self.rights, self.request.keys.first());
+        let run = self.begin(cx, client, Some(slots.clone()));
+        let mut desk = Desk::new(cx, client, Some(&mut view), self.rights, self.request.keys.first(), &run);
         let ran = execute(self.machine, self.request, seed, &mut desk, &mut self.out);
         let (counted, reached) = desk.into_account();
-        if ran == Ran::Halted(Halt::Abandoned) {
+        Self::finish(cx);
+        if let Ran::Halted(halt) = &ran {
+            // Nobody has seen anything of it.
+            let again = *halt == Halt::Abandoned;
             view.roll_back();
             cx.local.unit.clear();
             cx.local.outbox = None;
             cx.local.ready.truncate(ready);
-            return None;
+            return if again { None } else { Some((ran, None)) };
         }
         view.end_undo();
         slots.extend(reached);
@@ -156,9 +190,14 @@ impl Running<'_> {
         seed: u32,
         in_transaction: bool,
     ) -> (Ran, Option<Vec<u8>>) {
-        let mut desk = Desk::new(cx, client, None, self.rights, self.request.keys.first());
+        let run = self.begin(cx, client, None);
+        let mut desk = Desk::new(cx, client, None, self.rights, self.request.keys.first(), &run);
         let ran = execute(self.machine, self.request, seed, &mut desk, &mut self.out);
         let (counted, _) = desk.into_account();
+        if run.ends_halfway() {
+            stand_still();
+        }
+        Self::finish(cx);
         if !in_transaction && !cx.local.unit.is_empty() {
             client.last_write = cx.append_unit();
         }
@@ -167,6 +206,20 @@ impl Running<'_> {
             cx.reveals_all();
         }
         (ran, counted)
+    }
+}
+
+/// What becomes of a script that could not begin.
+fn refused(Refusal(text): Refusal) -> (Ran, Option<Vec<u8>>) {
+    (Ran::Failed(text.into_owned().into_bytes()), None)
+}
+
+/// The server ends, and a script with it that has written half of what it writes, everywhere: nobody may see that. The world
+/// stands still until the process is gone.
+#[cold]
+fn stand_still() -> ! {
+    loop {
+        std::thread::park();
     }
 }
 
