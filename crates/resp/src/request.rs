@@ -139,6 +139,11 @@ impl RequestParser {
         self.bulk.map_or(0, |len| self.at + len as usize + 2)
     }
 
+    /// Bytes at the front of an incomplete request that were read already: its count, and whole arguments.
+    pub fn read_bytes(&self) -> usize {
+        self.at
+    }
+
     /// Memory that the parser keeps for the current request, in bytes.
     pub fn memory_bytes(&self) -> usize {
         self.found.capacity() * size_of::<ArgRange>()

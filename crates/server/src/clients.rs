@@ -55,6 +55,8 @@ bitflags! {
         const TRACKING_BROADCAST = 1 << 16;
         /// Imports keys (CLIENT IMPORT-SOURCE).
         const IMPORT_SOURCE = 1 << 17;
+        /// Shown every command (MONITOR).
+        const MONITOR = 1 << 18;
     }
 }
 
@@ -105,12 +107,20 @@ pub struct ClientMeta {
     pub redirect: AtomicI64,
     /// Memory that being told of changed keys takes, in bytes.
     pub tracking_bytes: AtomicU64,
+    /// Memory of the names that it watches and listens to, in bytes.
+    pub names_bytes: AtomicU64,
+    /// Bytes of arguments of a request that is not whole yet.
+    pub argument_bytes: AtomicU64,
+    /// Its memory when it was weighed last, in bytes; a part of the sum of all.
+    weighed: AtomicU64,
     /// Protocol version, 2 or 3.
     pub resp: AtomicU32,
     /// Bytes of its queued commands.
     pub multi_bytes: AtomicU64,
     /// Bytes of its query that wait.
     pub query_bytes: AtomicU64,
+    /// Room for more of its query, in bytes.
+    pub query_room_bytes: AtomicU64,
     /// Bytes of replies that wait.
     pub output_bytes: AtomicU64,
     /// Bytes received.
@@ -175,6 +185,7 @@ impl ClientMeta {
         let f = self.flags();
         let table = [
             (ClientFlags::REPLICA, 'S'),
+            (ClientFlags::MONITOR, 'O'),
             (ClientFlags::PRIMARY, 'M'),
             (ClientFlags::PUBSUB, 'P'),
             (ClientFlags::MULTI, 'x'),
@@ -210,13 +221,21 @@ impl ClientMeta {
         now.since(Mono::from_micros(self.last_active_us.load(Ordering::Relaxed))).as_secs()
     }
 
-    /// Memory that the connection takes: its buffers and what it queued.
+    /// What it took when it was weighed last, in bytes.
+    pub fn weighed_bytes(&self) -> u64 {
+        self.weighed.load(Ordering::Relaxed)
+    }
+
+    /// Memory that the connection takes, in bytes: its buffers, what it queued, and names that it watches and listens to.
     pub fn memory_bytes(&self) -> u64 {
         let get = |a: &AtomicU64| a.load(Ordering::Relaxed);
         get(&self.query_bytes)
+            + get(&self.query_room_bytes)
             + get(&self.output_bytes)
             + get(&self.multi_bytes)
             + get(&self.tracking_bytes)
+            + get(&self.argument_bytes)
+            + get(&self.names_bytes)
             + CONNECTION_BYTES
     }
 
@@ -232,12 +251,13 @@ impl ClientMeta {
             Err(_) => "NULL",
         };
         let (query, output, multi) = (get(&self.query_bytes), get(&self.output_bytes), get(&self.multi_bytes));
+        let (arguments, room) = (get(&self.argument_bytes), get(&self.query_room_bytes));
         let own = output.min(FREE_OUTPUT_BYTES as u64);
         let (own_free, more) = (FREE_OUTPUT_BYTES, output - own);
         let blocks = more.div_ceil(FREE_OUTPUT_BYTES as u64);
         format!(
             "id={} addr={} laddr={} fd={} name={} age={age} idle={idle} flags={} capa={capa} db={} sub={} psub={} ssub={} \
-             multi={} watch={} qbuf={query} qbuf-free=0 argv-mem=0 multi-mem={multi} rbs={own_free} rbp={own_free} obl={own} \
+             multi={} watch={} qbuf={query} qbuf-free={room} argv-mem={arguments} multi-mem={multi} rbs={own_free} rbp={own_free} obl={own} \
              oll={blocks} omem={more} tot-mem={} events=r cmd={command} user={} redir={} resp={} lib-name={} lib-ver={} \
              tot-net-in={} tot-net-out={} tot-cmds={}",
             self.id.0,
@@ -269,6 +289,10 @@ impl ClientMeta {
 #[derive(Default)]
 pub struct Clients {
     all: Mutex<BTreeMap<ClientId, Arc<ClientMeta>>>,
+    /// Bytes that all of them took when they were weighed; exact but for what two threads weigh at once.
+    weighed: AtomicI64,
+    /// Held by who makes room for connections, so that no two close for the same bytes.
+    pub evicting: Mutex<()>,
     next: AtomicU64,
 }
 
@@ -295,9 +319,13 @@ impl Clients {
             queued: AtomicI64::new(-1),
             redirect: AtomicI64::new(-1),
             tracking_bytes: AtomicU64::new(0),
+            names_bytes: AtomicU64::new(0),
+            argument_bytes: AtomicU64::new(0),
+            weighed: AtomicU64::new(0),
             resp: AtomicU32::new(2),
             multi_bytes: AtomicU64::new(0),
             query_bytes: AtomicU64::new(0),
+            query_room_bytes: AtomicU64::new(0),
             output_bytes: AtomicU64::new(0),
             net_in: AtomicU64::new(0),
             net_out: AtomicU64::new(0),
@@ -311,7 +339,29 @@ impl Clients {
 
     /// Forgets a connection.
     pub fn remove(&self, id: ClientId) {
-        self.all.lock().remove(&id);
+        if let Some(meta) = self.all.lock().remove(&id) {
+            let bytes = meta.weighed.swap(0, Ordering::Relaxed);
+            self.weighed.fetch_sub(bytes as i64, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes what a connection takes by now; gives what all take together, in bytes.
+    pub fn weigh(&self, meta: &ClientMeta) -> u64 {
+        let bytes = meta.memory_bytes();
+        let more = bytes as i64 - meta.weighed.swap(bytes, Ordering::Relaxed) as i64;
+        u64::try_from(self.weighed.fetch_add(more, Ordering::Relaxed) + more).unwrap_or(0)
+    }
+
+    /// Weighs these, which are all that count; gives what they take together, in bytes.
+    pub fn weigh_all(&self, all: &[Arc<ClientMeta>]) -> u64 {
+        let weigh = |meta: &Arc<ClientMeta>| {
+            let bytes = meta.memory_bytes();
+            meta.weighed.store(bytes, Ordering::Relaxed);
+            bytes
+        };
+        let total = all.iter().map(weigh).sum();
+        self.weighed.store(total as i64, Ordering::Relaxed);
+        total
     }
 
     /// The connection with this id.

@@ -151,6 +151,10 @@ impl Keeper {
         if now.since(self.sample.at) >= Duration::from_secs(1) {
             self.take_sample(now);
         }
+        let clients_max = self.shared.world.peek().hot.clients_memory_max;
+        if clients_max > 0 {
+            crate::client_memory::evict(&self.shared, clients_max);
+        }
         self.shared.journal.trim();
         crate::persist::automatic_save(&self.shared);
         crate::worker::transaction::end_left_watches(&self.shared);

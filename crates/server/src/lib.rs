@@ -7,6 +7,7 @@
 pub mod acl;
 pub mod apply;
 pub mod blocked;
+pub mod client_memory;
 pub mod clients;
 pub mod clock;
 pub mod command_log;
@@ -26,6 +27,7 @@ pub mod mailbox;
 pub mod memory;
 pub mod metrics;
 pub mod migrate;
+pub mod monitor;
 pub mod node;
 pub mod notices;
 pub mod os;

@@ -47,6 +47,8 @@ pub enum Push {
     KeysChanged(Arc<[u8]>),
     /// Everything may have changed.
     AllChanged,
+    /// The line of a command that ran, for who watches all of them.
+    Shown(Arc<[u8]>),
     /// What another connection wants this one to be told of changed keys: an array of their names, or null.
     Redirected(Arc<[u8]>),
 }

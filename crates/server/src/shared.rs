@@ -25,6 +25,7 @@ use crate::log::Log;
 use crate::mailbox::Mailbox;
 use crate::memory::MemoryMeter;
 use crate::migrate::Movers;
+use crate::monitor::Monitors;
 use crate::notices;
 use crate::persist::PersistState;
 use crate::pubsub::{PubSub, Push, Subscriber};
@@ -77,6 +78,8 @@ pub struct Shared {
     pub acl_log: Mutex<baton_acl::Log>,
     /// Commands that took long, or brought or got much.
     pub command_logs: CommandLogs,
+    /// Those who are shown every command.
+    pub monitors: Monitors,
     /// What delayed the server.
     pub latencies: Latencies,
     /// The log.

@@ -28,6 +28,7 @@ use crate::lease::LeaseEnd;
 use crate::listen::Listeners;
 use crate::log::{Level, Log, LogSettings};
 use crate::migrate::Movers;
+use crate::monitor::Monitors;
 use crate::persist::PersistState;
 use crate::pubsub::PubSub;
 use crate::repl::{self, ReplState};
@@ -374,6 +375,7 @@ fn make_shared(
         memory: Arc::default(),
         acl_log: Mutex::default(),
         command_logs: CommandLogs::default(),
+        monitors: Monitors::default(),
         latencies: Latencies::default(),
         log,
         clock: Clock::start(),

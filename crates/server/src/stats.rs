@@ -260,6 +260,8 @@ pub struct Stats {
     pub repl_out: Count,
     /// Connections closed because they did not read their replies.
     pub output_limit_closed: Count,
+    /// Connections closed because all together took too much memory.
+    pub evicted_clients: Count,
     /// Connections closed because of a request too large.
     pub query_limit_closed: Count,
     /// Failed password checks.
@@ -298,6 +300,13 @@ pub struct Stats {
     pub memory_startup: Count,
 }
 
+/// Different first words of errors that are told apart.
+const ERROR_WORDS_MAX: usize = 256;
+/// The same where a script makes them up.
+const SCRIPT_ERROR_WORDS_MAX: usize = 128;
+/// What all others are counted as.
+const OTHER_ERRORS: &str = "ERRORSTATS_OVERFLOW";
+
 impl Stats {
     /// All zero.
     pub fn new(lanes: usize, commands: usize) -> Stats {
@@ -315,17 +324,25 @@ impl Stats {
         self.lanes.iter().map(|l| of(l).value()).sum()
     }
 
-    /// Counts an error reply by its first word; the text has no leading `-`. At most 128 different words are told apart.
+    /// Counts an error reply by its first word; the text has no leading `-`.
     pub fn count_error(&self, lane: usize, text: &[u8]) {
+        self.count_error_below(lane, text, ERROR_WORDS_MAX);
+    }
+
+    /// The same for an error that a script made up: its words are as many as its author likes, so only so many are told
+    /// apart, and the others counted together.
+    pub fn count_script_error(&self, lane: usize, text: &[u8]) {
+        self.count_error_below(lane, text, SCRIPT_ERROR_WORDS_MAX);
+    }
+
+    fn count_error_below(&self, lane: usize, text: &[u8], most: usize) {
         self.lanes[lane].errors.add(1);
         let word = text.split(|b| matches!(b, b' ' | b'\r' | b'\n')).next().unwrap_or(b"ERR");
         let word = String::from_utf8_lossy(&word[..word.len().min(64)]);
         let mut words = self.error_words.lock();
-        if let Some(n) = words.get_mut(&*word) {
-            *n += 1;
-        } else if words.len() < 128 {
-            words.insert(word.into_owned(), 1);
-        }
+        let is_new = !words.contains_key(&*word);
+        let word = if is_new && words.len() >= most { OTHER_ERRORS } else { &*word };
+        *words.entry(word.to_owned()).or_default() += 1;
     }
 
     /// CONFIG RESETSTAT.
@@ -336,7 +353,7 @@ impl Stats {
         self.error_words.lock().clear();
         let all = [&self.connections, &self.rejected, &self.sync_full, &self.sync_partial_ok, &self.sync_partial_err];
         let more = [&self.repl_in, &self.repl_out, &self.auth_failures, &self.output_limit_closed];
-        let last = [&self.query_limit_closed, &self.expire_micros, &self.memory_peak];
+        let last = [&self.query_limit_closed, &self.evicted_clients, &self.expire_micros, &self.memory_peak];
         let denied = [&self.denied_commands, &self.denied_keys, &self.denied_channels, &self.denied_databases];
         all.into_iter().chain(more).chain(last).chain(denied).for_each(Count::reset);
     }
@@ -345,6 +362,17 @@ impl Stats {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_that_scripts_make_up_are_told_apart_up_to_a_limit() {
+        let stats = Stats::new(1, 1);
+        (0..140).for_each(|n| stats.count_script_error(0, format!("E{n} text").as_bytes()));
+        stats.count_error(0, b"ERR syntax error");
+        stats.count_script_error(0, b"E1 text");
+        let words = stats.error_words.lock();
+        let of = |word: &str| words.get(word).copied();
+        assert_eq!((of("E1"), of("E128"), of("ERR"), of(OTHER_ERRORS)), (Some(2), None, Some(1), Some(12)));
+    }
 
     #[test]
     fn a_percentile_is_off_by_one_part_at_the_most() {

@@ -177,6 +177,8 @@ pub struct Hot {
     pub eviction: Eviction,
     /// Commands that take at least so long, in nanoseconds, are written to the slow log.
     pub slow_nanos: u64,
+    /// `maxmemory-clients` in bytes; 0 is no limit.
+    pub clients_memory_max: u64,
     /// `latency-monitor-threshold` in nanoseconds; what takes as long is an event. The largest number where it is off.
     pub event_nanos: u64,
     /// Requests of at least so many bytes are written to their log.
@@ -212,6 +214,7 @@ impl Hot {
             memory_max: s.uint(Id::MaxMemory),
             eviction: Eviction::of(s),
             slow_nanos: Kind::Slow.threshold_of(s).map_or(u64::MAX, |micros| micros.saturating_mul(1000)),
+            clients_memory_max: crate::client_memory::limit(s),
             event_nanos: match s.uint(Id::LatencyMonitorThreshold) {
                 0 => u64::MAX,
                 millis => millis.saturating_mul(1_000_000),

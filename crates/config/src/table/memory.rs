@@ -25,8 +25,7 @@ pub(super) const TABLE: &[Directive] = &[
         Kind::MemoryOrPercent,
         "0",
         "Bytes, or per cent of maxmemory, that all clients together may use; 0 is no limit.",
-    )
-    .accepted("clients are not evicted yet"),
+    ),
     flag(Id::ReplicaIgnoreMaxmemory, "replica-ignore-maxmemory", "yes", "A replica leaves eviction to its primary.")
         .alias("slave-ignore-maxmemory"),
     int(Id::LfuLogFactor, "lfu-log-factor", "10", NAT32, Unit::Count, "How slowly the frequency counter saturates."),

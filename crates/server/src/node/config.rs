@@ -111,6 +111,10 @@ fn set(shared: &Arc<Shared>, args: Args<'_>, is_local: bool) -> Result<(), Refus
             w.set_default_password();
         }
     });
+    let clients_max = shared.world.peek().hot.clients_memory_max;
+    if clients_max > 0 {
+        crate::client_memory::evict(shared, clients_max);
+    }
     crate::worker::changes::trim_table(shared, shared.world.peek().hot.tracking_keys_max);
     shared.tell_workers(|| WorkerMessage::SettingsChanged);
     shared.threads().control.send(ControlMessage::SettingsChanged);

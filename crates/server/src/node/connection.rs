@@ -1,4 +1,4 @@
-//! The connection family: PING, ECHO, AUTH, HELLO, RESET, SELECT, QUIT, TIME, READONLY, READWRITE, ASKING.
+//! The connection family: PING, ECHO, AUTH, HELLO, RESET, SELECT, QUIT, TIME, READONLY, READWRITE, ASKING; and MONITOR.
 
 use baton_acl::User;
 use baton_base::num::parse_i64;
@@ -7,6 +7,9 @@ use baton_store::DbIndex;
 
 use super::{NOT_INTEGER, Outcome, Refusal, SYNTAX};
 use crate::acl::{begin_anew, log_in};
+use crate::clients::ClientFlags;
+use crate::pubsub::Subscriber;
+use crate::shared::Shared;
 use crate::worker::client::{Client, ReplyMode};
 use crate::worker::context::{Context, Flow};
 
@@ -168,6 +171,7 @@ pub fn reset(cx: &mut Context<'_>, client: &mut Client) -> Outcome {
     crate::worker::transaction::unwatch(cx.shared, client);
     super::pubsub::leave_all(cx.shared, client, cx.local.index);
     super::tracking::end(cx.shared, client, cx.local.index);
+    end_monitor(cx.shared, client, cx.local.index);
     client.db = DbIndex(0);
     client.asking = false;
     client.readonly = false;
@@ -182,6 +186,29 @@ pub fn reset(cx: &mut Context<'_>, client: &mut Client) -> Outcome {
     client.publish_state();
     client.out.simple("RESET");
     Ok(Flow::Next)
+}
+
+/// MONITOR. Who watches already hears nothing of a second one.
+pub fn monitor(cx: &mut Context<'_>, client: &mut Client) -> Outcome {
+    if cx.in_transaction {
+        return Err("ERR MONITOR isn't allowed for DENY BLOCKING client".into());
+    }
+    if !client.monitors {
+        client.monitors = true;
+        client.meta.set_flags(ClientFlags::MONITOR, true);
+        cx.shared.monitors.enter(Subscriber { client: client.meta.id, worker: cx.local.index });
+        cx.monitored = true;
+        client.out.ok();
+    }
+    Ok(Flow::Next)
+}
+
+/// Ends what MONITOR began.
+pub fn end_monitor(shared: &Shared, client: &mut Client, worker: u32) {
+    if std::mem::take(&mut client.monitors) {
+        client.meta.set_flags(ClientFlags::MONITOR, false);
+        shared.monitors.leave(Subscriber { client: client.meta.id, worker });
+    }
 }
 
 /// QUIT.

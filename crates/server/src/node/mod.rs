@@ -120,6 +120,7 @@ fn run_server(
     match command {
         N::ConfigGet | N::ConfigSet | N::ConfigRewrite | N::ConfigResetstat => config::run(cx, client, args),
         N::Info => info::run(cx, client, args),
+        N::Monitor => connection::monitor(cx, client),
         N::Lolwut => lolwut::run(cx, client, args),
         N::Debug => debug::run(cx, client, args),
         N::Failover => failover::run(cx, client, args),

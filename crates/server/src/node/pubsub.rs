@@ -9,7 +9,7 @@ use super::Outcome;
 use crate::control::ControlMessage;
 use crate::pubsub::{Kind, Push, Subscriber};
 use crate::shared::Shared;
-use crate::worker::client::{Client, Subscriptions};
+use crate::worker::client::{Client, NAME_BYTES, ReplyMode, Subscriptions};
 use crate::worker::context::{Context, Flow};
 
 /// Opens a push: its own type in RESP3, an array in RESP2.
@@ -31,10 +31,14 @@ pub fn write_push(shared: &Shared, client: &mut Client, push: &Push) {
         Push::KeyChanged(_) | Push::KeysChanged(_) | Push::AllChanged => {
             super::tracking::write_change(shared, client, push);
         }
+        Push::Shown(line) if client.reply_mode == ReplyMode::On => client.out.buf.extend_from_slice(line),
+        Push::Shown(_) => {}
         Push::Redirected(names) => super::tracking::write_redirected(client, names),
         Push::ShardGone(channel) => {
             let left = client.subscriptions.as_mut().map_or(0, |s| {
-                s.shard.remove(&channel[..]);
+                if s.shard.remove(&channel[..]) {
+                    s.bytes -= channel.len() + NAME_BYTES;
+                }
                 s.shard.len()
             });
             reply_count(&mut client.out, "sunsubscribe", Some(channel), left);
@@ -95,6 +99,7 @@ pub fn subscribe(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>, kind
     for name in args.skip(1).iter() {
         let subs = client.subscriptions.get_or_insert_default();
         if names_of(subs, kind).insert(name.into()) {
+            subs.bytes += name.len() + NAME_BYTES;
             cx.shared.pubsub.subscribe(kind, name, who);
         }
         let count = count_of(subs, kind);
@@ -124,6 +129,7 @@ pub fn unsubscribe(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>, ki
     }
     for name in named {
         if names_of(subs, kind).remove(&name) {
+            subs.bytes -= name.len() + NAME_BYTES;
             cx.shared.pubsub.unsubscribe(kind, &name, who);
         }
         let count = count_of(subs, kind);

@@ -50,9 +50,14 @@ impl Transaction {
 pub struct Watches {
     /// Database and key.
     pub keys: Vec<(DbIndex, Box<[u8]>)>,
+    /// Memory of their names.
+    pub bytes: usize,
     /// Set when one of them changed.
     pub flag: WatchFlag,
 }
+
+/// Memory of a name that is watched or listened to besides its own bytes.
+pub const NAME_BYTES: usize = 64;
 
 /// Names this connection listens to.
 #[derive(Default)]
@@ -63,6 +68,8 @@ pub struct Subscriptions {
     pub patterns: BTreeSet<Box<[u8]>>,
     /// Shard channels.
     pub shard: BTreeSet<Box<[u8]>>,
+    /// Memory of all their names.
+    pub bytes: usize,
 }
 
 impl Subscriptions {
@@ -159,6 +166,8 @@ pub struct Client {
     pub once_authenticated: bool,
     /// ASKING was sent just before.
     pub asking: bool,
+    /// It is shown every command (MONITOR).
+    pub monitors: bool,
     /// READONLY holds.
     pub readonly: bool,
     /// CLIENT CAPA redirect holds.
@@ -219,6 +228,7 @@ impl Client {
             who,
             once_authenticated,
             asking: false,
+            monitors: false,
             readonly: false,
             capa_redirect: false,
             listener: None,
@@ -252,7 +262,8 @@ impl Client {
     /// [`World::plain`](crate::world::World::plain).
     #[inline]
     pub fn is_plain(&self) -> bool {
-        self.transaction.is_none() && self.subscriptions.is_none() && !self.asking
+        // One comparison for both flags.
+        self.transaction.is_none() && self.subscriptions.is_none() && !(self.asking | self.monitors)
     }
 
     /// Whether keys that it reads now are followed for it.
@@ -317,14 +328,24 @@ impl Client {
         self.out.buf.len() - self.written
     }
 
+    /// Mirrors how much waits in its buffers.
+    pub fn publish_buffers(&self) {
+        use std::sync::atomic::Ordering::Relaxed;
+        // What was read of the first request is no query any more, but arguments.
+        let read = self.parser.read_bytes().min(self.input.len());
+        self.meta.query_bytes.store((self.input.len() - read) as u64, Relaxed);
+        self.meta.argument_bytes.store(read as u64, Relaxed);
+        self.meta.query_room_bytes.store((self.input.capacity() - self.input.len()) as u64, Relaxed);
+        self.meta.output_bytes.store(self.output_bytes() as u64, Relaxed);
+    }
+
     /// Mirrors what others see of a client in a transaction, subscribed or waiting.
     pub fn publish_state(&self) {
         use std::sync::atomic::Ordering::Relaxed;
         let m = &self.meta;
         m.db.store(self.db.0, Relaxed);
         m.resp.store(self.out.proto.number() as u32, Relaxed);
-        m.query_bytes.store(self.input.len() as u64, Relaxed);
-        m.output_bytes.store(self.output_bytes() as u64, Relaxed);
+        self.publish_buffers();
         m.queued.store(self.transaction.as_ref().map_or(-1, |t| t.queue.len() as i64), Relaxed);
         m.watched.store(self.watches.as_ref().map_or(0, |w| w.keys.len() as u32), Relaxed);
         let (c, p, s) =
@@ -332,6 +353,9 @@ impl Client {
         m.channels.store(c as u32, Relaxed);
         m.patterns.store(p as u32, Relaxed);
         m.shard_channels.store(s as u32, Relaxed);
+        let listens = self.subscriptions.as_ref().map_or(0, |s| s.bytes);
+        let names = self.watches.as_ref().map_or(0, |w| w.bytes) + listens;
+        m.names_bytes.store(names as u64, Relaxed);
         m.set_flags(ClientFlags::PUBSUB, c + p + s > 0);
         m.set_flags(ClientFlags::MULTI, self.transaction.is_some());
         m.multi_bytes.store(self.transaction.as_ref().map_or(0, |t| t.bytes as u64), Relaxed);

@@ -134,6 +134,8 @@ pub struct Context<'a> {
     pub plain: bool,
     /// Replies wait until replicas acknowledged what they tell of ([`World::holds_replies`]).
     pub holds_replies: bool,
+    /// Somebody is shown every command.
+    pub monitored: bool,
     /// Writes may be acknowledged.
     pub leased: bool,
     /// The running request is served here because of the keys that were there when it was admitted: to be asked once more
@@ -170,6 +172,7 @@ impl<'a> Context<'a> {
             plain,
             holds_replies,
             now,
+            monitored: shared.monitors.any(),
             leased: true,
             open: None,
             lacks_room: false,

@@ -4,6 +4,7 @@
 //! many a command. Commands that may take long are timed by themselves, and so is everything when the slow log asks for
 //! times that short.
 
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use baton_commands::{CommandSpec, Flags, Group};
@@ -133,19 +134,20 @@ impl Context<'_> {
         self.lane_stats().by_command[spec.id().index()].rejected.add(1);
     }
 
-    /// Counts the error of a command that ran, unless its text was counted where it came from.
+    /// Counts the error of a script, unless its text was counted where it came from.
     #[cold]
     pub(super) fn note_failed(&mut self, spec: &CommandSpec, text: &[u8], counted: bool) {
         if !counted {
-            self.shared.stats.count_error(self.local.lane.0, text);
+            self.shared.stats.count_script_error(self.local.lane.0, text);
         }
         self.lane_stats().by_command[spec.id().index()].failed.add(1);
     }
 
     /// Counts a command that a script ran: the slow log has the script.
-    pub(super) fn count_called(&self, spec: &'static CommandSpec, nanos: u64) {
+    pub(super) fn count_called(&self, client: &Client, spec: &'static CommandSpec, nanos: u64) {
         let lane = self.lane_stats();
         lane.commands.add(1);
+        client.meta.commands.fetch_add(1, Ordering::Relaxed);
         let counts = &lane.by_command[spec.id().index()];
         counts.calls.add(1);
         counts.nanos.add(nanos);
@@ -167,6 +169,7 @@ impl Context<'_> {
     pub(super) fn count_inner(&mut self, client: &Client, spec: &'static CommandSpec, args: Args<'_>, cost: Cost) {
         let lane = self.lane_stats();
         lane.commands.add(1);
+        client.meta.commands.fetch_add(1, Ordering::Relaxed);
         let counts = &lane.by_command[spec.id().index()];
         counts.calls.add(1);
         counts.nanos.add(cost.nanos);
@@ -316,7 +319,7 @@ impl Worker {
         lane.commands.add(ran.count as u64 - uncounted);
         lane.command_nanos.add(ran.nanos);
         lane.batch_max.raise(ran.count as u64);
-        self.count_client(client, ran);
+        self.count_client(client, ran, ran.count as u64 - uncounted);
         let reply_bytes = oddities.iter().filter_map(|o| o.reply_bytes).max().unwrap_or(0);
         let whole = Cost { nanos: ran.nanos, request_bytes: ran.data.len() as u64, reply_bytes };
         if whole.is_notable(&world.hot) {
@@ -332,6 +335,7 @@ impl Worker {
         let (spec, args) = (waiter.spec, waiter.args.as_args());
         let counts = &lane.by_command[spec.id().index()];
         lane.commands.add(1);
+        client.meta.commands.fetch_add(1, Ordering::Relaxed);
         counts.calls.add(1);
         counts.nanos.add(nanos);
         if world.hot.latency_tracking {
@@ -343,14 +347,13 @@ impl Worker {
         }
     }
 
-    fn count_client(&self, client: &Client, ran: &Ran<'_>) {
-        use std::sync::atomic::Ordering::Relaxed;
+    fn count_client(&self, client: &Client, ran: &Ran<'_>, calls: u64) {
         let meta = &client.meta;
-        meta.commands.store(meta.commands.load(Relaxed) + ran.count as u64, Relaxed);
+        meta.commands.store(meta.commands.load(Ordering::Relaxed) + calls, Ordering::Relaxed);
         let last = self.local.oddities.last().filter(|o| o.request + 1 == ran.count).and_then(|o| o.spec);
         let last = last.or_else(|| ran.batch.requests()[..ran.count].last().and_then(Request::spec));
         if let Some(spec) = last {
-            meta.last_command.store(spec.id().index() as i64, Relaxed);
+            meta.last_command.store(spec.id().index() as i64, Ordering::Relaxed);
         }
     }
 

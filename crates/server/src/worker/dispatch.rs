@@ -8,8 +8,9 @@ use baton_store::Key;
 
 use super::client::{Client, ReplyMode, Waiting};
 use super::context::{Context, Flow};
-use super::{exec, routing, transaction};
+use super::{exec, routing, script, transaction};
 use crate::acl;
+use crate::monitor::{self, Ran, Source};
 use crate::node::{self, Outcome, Refusal};
 use crate::world::{HoldScope, Role};
 
@@ -26,16 +27,31 @@ pub fn run(
     if client.reply_mode != ReplyMode::On {
         hide_reply(client, spec, before);
     }
-    if !cx.local.own_pushes.is_empty() || client.tracking.is_some() {
-        after_reply(cx, client, spec, flow);
+    // All of it is one comparison: nothing of the kind is the rule.
+    if cx.monitored | !cx.local.own_pushes.is_empty() | client.tracking.is_some() {
+        after_reply(cx, client, spec, args, flow);
     }
     flow
 }
 
 /// What stands behind a reply, whether or not the reply itself is wanted: messages that the command caused for its own
-/// connection. CLIENT CACHING counts for the one command, or transaction, behind it.
+/// connection, its own line among them where that connection watches all commands. CLIENT CACHING counts for the one command, or transaction, behind it.
 #[cold]
-fn after_reply(cx: &mut Context<'_>, client: &mut Client, spec: Option<&'static CommandSpec>, flow: Flow) {
+fn after_reply(
+    cx: &mut Context<'_>,
+    client: &mut Client,
+    spec: Option<&'static CommandSpec>,
+    args: Args<'_>,
+    flow: Flow,
+) {
+    let began = !matches!(flow, Flow::Wait(Waiting::Hold | Waiting::Move)) && !cx.local.is_uncounted();
+    if cx.monitored
+        && began
+        && let Ok(spec) = baton_commands::find(args)
+        && monitor::is_shown(spec)
+    {
+        cx.show(client, Source::Client(&client.meta), args);
+    }
     for push in std::mem::take(&mut cx.local.own_pushes) {
         node::tracking::write_own_push(cx.shared, client, &push);
     }
@@ -45,6 +61,17 @@ fn after_reply(cx: &mut Context<'_>, client: &mut Client, spec: Option<&'static 
         && !spec.is_some_and(|spec| spec.name.starts_with("client"))
     {
         tracked.caching = false;
+    }
+}
+
+impl Context<'_> {
+    /// Shows a command that ran to those who watch.
+    #[cold]
+    pub(super) fn show(&mut self, client: &Client, source: Source<'_>, args: Args<'_>) {
+        let ran = Ran { at: self.now.wall, db: client.db.0, source, args };
+        for (to, push) in self.shared.monitors.show(&ran) {
+            script::pass_on(self, client.meta.id, to, push, true);
+        }
     }
 }
 
@@ -272,7 +299,10 @@ fn check(cx: &Context<'_>, client: &Client, spec: &'static CommandSpec, args: Ar
         return Err(format!("LOADING {name} is loading the dataset in memory").into());
     }
     if cx.shared.running.any() || cx.is_outside() {
-        return check_running(cx, spec, args);
+        check_running(cx, spec, args)?;
+    }
+    if client.monitors && is_or_execs(client, spec, Flags::WRITE.union(Flags::READONLY).union(Flags::MAY_REPLICATE)) {
+        return Err("ERR Replica can't interact with the keyspace".into());
     }
     Ok(())
 }

@@ -24,6 +24,10 @@ const KEPT_INPUT_BYTES: usize = 32 * 1024;
 
 /// Replies that are sent before more requests of the same batch run, in bytes.
 const OUTPUT_BYTES_OF_BATCH: usize = 1 << 20;
+/// Room that is made at once for an argument that was announced, in bytes.
+const ROOM_BYTES_MAX: usize = 16 << 20;
+/// What is read at once behind what waits, in bytes: the room for it is cleared each time.
+const READ_BYTES_MAX: usize = 1 << 20;
 /// Where the slow log asks for times below this, in nanoseconds, every command is timed by itself.
 const TIMED_ALL_BELOW_NANOS: u64 = 1_000_000;
 
@@ -91,7 +95,8 @@ impl Worker {
     /// Reads what the socket has and runs what is whole. False if the connection is to end now.
     pub(super) fn read_and_run(&mut self, shared: &Arc<Shared>, client: &mut Client, now: Now) -> bool {
         loop {
-            let (moved, direct) = self.read(client);
+            let direct = client.input.is_empty();
+            let (moved, offered) = self.read(client);
             let n = match moved {
                 Moved::Bytes(n) => n,
                 Moved::WouldBlock => return true,
@@ -116,24 +121,27 @@ impl Worker {
                 return true;
             }
             // A short read means that the socket is drained; the next bytes make a new edge.
-            if n < self.read_buf.len() {
+            if n < offered {
                 return true;
             }
         }
     }
 
-    /// Reads into the worker's buffer when nothing of this client waits, else behind what waits.
-    fn read(&mut self, client: &mut Client) -> (Moved, bool) {
+    /// Reads into the worker's buffer when nothing of this client waits, else behind what waits. Gives also how many bytes
+    /// there was room for.
+    fn read(&mut self, client: &mut Client) -> (Moved, usize) {
         if client.input.is_empty() {
-            return (client.conn.read(&mut self.read_buf), true);
+            return (client.conn.read(&mut self.read_buf), self.read_buf.len());
         }
-        let wanted = client.parser.bytes_wanted().saturating_sub(client.input.len()).min(16 << 20);
-        let old = client.input.len();
-        client.input.resize(old + wanted.max(self.read_buf.len()), 0);
+        let (old, wanted) = (client.input.len(), wanted_bytes(client));
+        client.input.reserve_exact(wanted);
+        let room = client.input.capacity() - old;
+        let offered = if wanted > 0 { room } else { room.max(self.read_buf.len()) }.min(READ_BYTES_MAX);
+        client.input.resize(old + offered, 0);
         let moved = client.conn.read(&mut client.input[old..]);
         let got = if let Moved::Bytes(n) = moved { n } else { 0 };
         client.input.truncate(old + got);
-        (moved, false)
+        (moved, offered)
     }
 
     fn count_read(&mut self, shared: &Shared, client: &mut Client, n: usize, now: Now) {
@@ -149,6 +157,7 @@ impl Worker {
         let done = if client.waiting == Waiting::No { self.run_requests(shared, client, data, now) } else { 0 };
         if done < data.len() {
             client.input.extend_from_slice(&data[done..]);
+            client.input.reserve_exact(wanted_bytes(client));
         }
         self.within_query_limit(shared, client)
     }
@@ -169,7 +178,7 @@ impl Worker {
             data = Vec::new();
         }
         client.input = data;
-        client.meta.query_bytes.store(client.input.len() as u64, Ordering::Relaxed);
+        client.publish_buffers();
         true
     }
 
@@ -285,6 +294,11 @@ impl Worker {
         self.count_batch(shared, client, &Ran { data, batch, count, nanos });
         outcome
     }
+}
+
+/// How much of a large argument is to come, as far as room for it is made at once.
+fn wanted_bytes(client: &Client) -> usize {
+    client.parser.bytes_wanted().saturating_sub(client.input.len()).min(ROOM_BYTES_MAX)
 }
 
 /// Runs one request of several, timed by itself.

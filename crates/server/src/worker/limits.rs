@@ -9,6 +9,7 @@ use baton_config::ClientClass;
 
 use super::Worker;
 use super::client::Client;
+use crate::client_memory;
 use crate::shared::Shared;
 
 /// Replies up to this many bytes have room in every connection's own buffer and are held against no limit, as upstream
@@ -86,7 +87,14 @@ impl Worker {
     /// Whether the requests that wait are within the limit. False if the connection is to end now.
     pub(super) fn within_query_limit(&self, shared: &Shared, client: &Client) -> bool {
         let waiting = client.input.len();
-        client.meta.query_bytes.store(waiting as u64, Relaxed);
+        client.publish_buffers();
+        let clients_max = shared.world.peek().hot.clients_memory_max;
+        if clients_max > 0 && waiting > FREE_OUTPUT_BYTES {
+            client_memory::weigh(shared, &client.meta, clients_max);
+            if client.meta.doomed.load(Relaxed) {
+                return false;
+            }
+        }
         let queued = client.transaction.as_ref().map_or(0, |t| t.bytes);
         if waiting + queued < QUERY_BYTES_ALWAYS_ALLOWED {
             return true;

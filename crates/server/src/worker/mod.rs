@@ -35,6 +35,7 @@ use mio::{Events, Poll, Token};
 
 use crate::acl::Identity;
 use crate::blocked::Name;
+use crate::client_memory;
 use crate::clients::{ClientId, ClientMeta, UnblockHow};
 use crate::conn::Conn;
 use crate::control::Answer;
@@ -309,6 +310,11 @@ impl Worker {
 
     /// Gives a client its place back, or ends it.
     fn put_back(&mut self, shared: &Arc<Shared>, index: usize, mut client: Box<Client>, alive: bool) {
+        let clients_max = shared.world.peek().hot.clients_memory_max;
+        if clients_max > 0 && alive {
+            client.publish_buffers();
+            client_memory::weigh(shared, &client.meta, clients_max);
+        }
         let done = client.closing && client.output_bytes() == 0;
         if client.adopt {
             self.forget(&mut client, index);
@@ -327,6 +333,7 @@ impl Worker {
         let _ = client.conn.deregister(self.seat.poll.registry());
         let shared = Arc::clone(&self.shared);
         crate::node::tracking::end(&shared, client, self.local.index);
+        crate::node::connection::end_monitor(&shared, client, self.local.index);
         self.seat.by_id.remove(&client.meta.id);
         self.seat.free.push(index);
         self.set_waiting(client, Waiting::No);
@@ -489,7 +496,7 @@ impl Worker {
                 lagging.push(client.meta.id);
             }
             let idle = now.mono.since(client.last_active).as_secs();
-            let exempt = client.waiting != Waiting::No || client.subscriptions.is_some();
+            let exempt = client.waiting != Waiting::No || client.subscriptions.is_some() || client.monitors;
             if idle_limit > 0 && !exempt && idle > idle_limit as u64 {
                 ended.push(client.meta.id);
             }

@@ -10,11 +10,12 @@ use baton_commands::{CommandSpec, Flags, NodeCommand, Run};
 use baton_resp::{Args, OwnedArgs};
 use baton_store::{Expiry, View};
 
-use super::client::{Client, Watches};
+use super::client::{Client, NAME_BYTES, Watches};
 use super::context::{Context, Flow};
 use super::{count, dispatch, exec, routing};
 use crate::acl;
 use crate::clients::ClientId;
+use crate::monitor::{self, Source};
 use crate::node::{self, Outcome, Refusal};
 use crate::shared::Shared;
 
@@ -72,6 +73,7 @@ pub fn watch(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outco
         view.exists(&key);
         view.watch(&key, &watches.flag);
         exec::propagate_expired(cx, me, &mut view);
+        watches.bytes += name.len() + NAME_BYTES;
         watches.keys.push((db, name.into()));
     }
     client.publish_state();
@@ -321,5 +323,8 @@ fn run_one(
         reply_bytes: client.out.buf.len().saturating_sub(replied_from) as u64,
     };
     cx.count_inner(client, spec, args, cost);
+    if cx.monitored && monitor::is_shown(spec) {
+        cx.show(client, Source::Client(&client.meta), args);
+    }
     flow
 }

@@ -43,7 +43,7 @@ fn keys(view: &View<'_>, lines: &mut Lines) {
     lines.put("expired_time_cap_reached_count", 0);
     lines.put("expire_cycle_cpu_milliseconds", s.expire_micros.value() / 1000);
     lines.put("evicted_keys", s.sum(|l| &l.evicted));
-    lines.put("evicted_clients", 0);
+    lines.put("evicted_clients", s.evicted_clients.value());
     lines.put("evicted_scripts", shared.scripts.cache().evicted());
     let (over, over_now) = shared.memory.over_millis(shared.clock.mono());
     lines.put("total_eviction_exceeded_time", over);

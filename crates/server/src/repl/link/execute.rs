@@ -21,7 +21,9 @@ use smallvec::SmallVec;
 
 use super::stream::{Command, Stream};
 use crate::blocked::Name;
+use crate::clients::{ClientFlags, ClientMeta};
 use crate::function_change::FunctionChange;
+use crate::monitor;
 use crate::node::Refusal;
 use crate::shared::Shared;
 use crate::slot_stats::SlotCost;
@@ -171,6 +173,27 @@ impl Turn<'_> {
             shared.journal.set_selected_db(Some(db.0));
         }
         shared.stats.lanes[shared.link_lane().0].commands.add(commands.len() as u64);
+        if shared.monitors.any() {
+            self.show(stream, commands);
+        }
+    }
+
+    /// Shows what was executed to those who watch.
+    #[cold]
+    fn show(&self, stream: &Stream, commands: Range<usize>) {
+        let (shared, mut db) = (&self.applier.shared, self.db_before);
+        let is_primary = |meta: &Arc<ClientMeta>| meta.flags().contains(ClientFlags::PRIMARY);
+        let Some(primary) = shared.clients.list().into_iter().find(is_primary) else { return };
+        for command in &stream.commands()[commands] {
+            let (Some(spec), args) = (command.spec, stream.args(command)) else { continue };
+            if matches!(spec.run, Run::Node(NodeCommand::Select)) {
+                db = baton_commands::db_index(args.at(1), shared.store.databases()).unwrap_or(db);
+            }
+            if monitor::is_shown(spec) {
+                let ran = monitor::Ran { at: self.now, db: db.0, source: monitor::Source::Client(&primary), args };
+                monitor::show_from_aside(shared, &ran);
+            }
+        }
     }
 
     /// Counts what a unit cost the slot of its keys.

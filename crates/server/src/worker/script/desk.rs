@@ -12,6 +12,7 @@ use baton_store::View;
 
 use super::rights::{self, Rights};
 use crate::clients::ClientId;
+use crate::monitor::{self, Source};
 use crate::node::{self, Refusal};
 use crate::pubsub::{Push, Subscriber};
 use crate::running::Run;
@@ -86,7 +87,10 @@ impl<'d, 'a, 's> Desk<'d, 'a, 's> {
             self.cx.local.unit = kept;
         }
         if ran {
-            self.cx.count_called(spec, count::nanos_since(began));
+            self.cx.count_called(self.client, spec, count::nanos_since(began));
+            if self.cx.monitored && monitor::is_shown(spec) {
+                self.cx.show(self.client, Source::Script, args);
+            }
             let error = out.buf.strip_prefix(b"-").and_then(|text| text.strip_suffix(b"\r\n"));
             self.counted = error.map(<[u8]>::to_vec);
         }

@@ -11,6 +11,7 @@ use super::desk::{Desk, hand_out};
 use super::request::{self, Request, Target};
 use super::rights::{self, Rights};
 use super::{Machine, refusal, take_machine};
+use crate::monitor::Source;
 use crate::node::{Outcome, Refusal};
 use crate::running::{Run, Text};
 use crate::worker::client::Client;
@@ -25,6 +26,10 @@ pub(super) fn run(
     args: Args<'_>,
 ) -> Outcome {
     let shared = Arc::clone(cx.shared);
+    if cx.monitored {
+        // Its own commands are shown behind it.
+        cx.show(client, Source::Client(&client.meta), args);
+    }
     let request = request::parse(&shared.scripts, command, args)?;
     let read_only = matches!(command, N::EvalRo | N::EvalshaRo | N::FcallRo);
     if shared.running.is_full() {

@@ -1,0 +1,71 @@
+"""`maxmemory-clients`: connections that take most memory go first, and nobody who asked to be spared."""
+
+import resp
+
+from servers import eventually
+
+MEGABYTE = 1 << 20
+
+
+def fat(server, name, size, *first):
+    """A connection that has sent so many bytes of a request that is never whole."""
+    connection = server.connect()
+    connection("CLIENT", "SETNAME", name)
+    for words in first:
+        connection(*words)
+    connection.send(b"*2\r\n$%d\r\n" % size + b"x" * (size - 1))
+    eventually(lambda: queries(server).get(name, size) >= size - 1, "it is read, or its sender gone")
+    return connection
+
+
+def queries(server):
+    """Bytes of the unfinished query of every connection that has a name."""
+    lines = [dict(word.split("=", 1) for word in line.split()) for line in server("CLIENT", "LIST").decode().splitlines()]
+    return {line["name"]: int(line["qbuf"]) for line in lines if line["name"]}
+
+
+def names(server):
+    return list(queries(server))
+
+
+def test_the_largest_go_until_the_others_fit(start):
+    server = start("baton", "--worker-threads", "2")
+    kept = [fat(server, f"c{n}", (n + 1) * MEGABYTE) for n in range(4)]
+    assert names(server) == ["c0", "c1", "c2", "c3"]
+    # Ten megabytes in all: without the four and the three it is three.
+    server("CONFIG", "SET", "maxmemory-clients", 4 * MEGABYTE)
+    assert names(server) == ["c0", "c1"]
+    assert server.info("stats")["evicted_clients"] == "2"
+    assert kept[3].is_closed() and kept[2].is_closed()
+
+
+def test_who_grows_too_much_goes_and_who_asked_is_spared(start):
+    server = start("baton", "--worker-threads", "2", "--maxmemory-clients", str(2 * MEGABYTE))
+    request = resp.encode("SET", "k", b"x" * 3 * MEGABYTE)
+    with server.connect() as spared:
+        spared("CLIENT", "NO-EVICT", "ON")
+        spared.send(request)
+        assert spared.read() == b"OK"
+    server("DEL", "k")
+    with server.connect() as grows:
+        try:
+            grows.send(request)
+        except ConnectionError:
+            pass
+        assert grows.is_closed()
+    assert server("EXISTS", "k") == 0
+
+
+def test_queued_commands_and_unread_replies_count(start):
+    server = start("baton", "--worker-threads", "2", "--maxmemory-clients", str(2 * MEGABYTE))
+    queues = server.connect()
+    queues("MULTI")
+    queues("SET", "k", b"x" * MEGABYTE)
+    queues.send(resp.encode("SET", "k", b"x" * MEGABYTE))
+    assert queues.is_closed()
+    server("SET", "k", b"x" * MEGABYTE)
+    with server.connect() as deaf:
+        deaf("CLIENT", "SETNAME", "deaf")
+        for _ in range(20):
+            deaf.send(resp.encode("GET", "k"))
+        eventually(lambda: names(server) == [], "it is evicted")
