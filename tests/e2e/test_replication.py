@@ -188,6 +188,23 @@ def test_promoted_replica_keeps_the_history(start):
     assert contents(old, SAMPLE_DATABASES) == contents(new, SAMPLE_DATABASES) == contents(sibling, SAMPLE_DATABASES)
 
 
+def test_who_was_a_primary_for_a_moment_resumes_in_the_selected_database(start):
+    """It asks for the history that it left, which goes on without saying again which database is meant."""
+    primary, replica = start("baton", *FLAGS["baton"]), start("baton", *FLAGS["baton"])
+    with primary.connect() as connection:
+        attach(replica, primary)
+        connection("SELECT", 9)
+        connection("SET", "before", "1")
+        in_step(primary, replica)
+        replica("REPLICAOF", "NO", "ONE")
+        connection("SET", "between", "1")
+        attach(replica, primary)
+        connection("SET", "after", "1")
+        in_step(primary, replica)
+    assert primary.info("stats")["sync_partial_ok"] == "1"
+    assert contents(replica, 16) == contents(primary, 16)
+
+
 def test_restarted_replica_resumes_from_its_snapshot(start):
     primary = start("baton", *FLAGS["baton"])
     replica = start("baton", "--save", "3600 1", "--replicaof", f"127.0.0.1 {primary.port}")

@@ -1,7 +1,7 @@
 """Scripts and functions over sockets: what they reach, what travels to replicas, what files keep."""
 
 import pytest
-from resp import ErrorReply
+from resp import ErrorReply, encode
 from servers import eventually
 
 INCR_TWO = "redis.call('incr', KEYS[1]) return redis.call('incrby', KEYS[1], ARGV[1])"
@@ -87,3 +87,94 @@ def test_functions_travel_between_servers(start):
     acknowledged(other)
     assert follower("GET", "n") == b"6"
     assert follower("FCALL_RO", "look", 1, "n") == b"6"
+
+
+LIB = "#!lua name=%s\nserver.register_function('%s', function() return 1 end)"
+KEEPS = """#!lua name=keeps
+local kept = redis
+kept.register_function('change', function() kept.math = math end)
+kept.register_function('register', function() kept.register_function('late', function() end) end)
+kept.register_function('call', function() return kept.call('ping') end)
+kept.register_function('equal', function() return kept == redis end)
+kept.register_function('absent', function() return {type(redis.foo), type(redis.register_function)} end)
+"""
+FULL = "local t = {} for i = 1, %d do t[i] = i end return select('#', unpack(%s))"
+REQUESTS = [
+    # Names of functions are the same in both cases of letters, those of libraries are not.
+    ("FUNCTION", "LOAD", LIB % ("one", "f")),
+    ("FCALL", "F", 0),
+    ("FUNCTION", "LOAD", LIB % ("ONE", "g")),
+    ("FUNCTION", "LOAD", LIB % ("two", "F")),
+    ("FUNCTION", "DELETE", "ONE"),
+    ("FUNCTION", "LOAD", LIB % ('"quoted"', "q")),
+    ("FUNCTION", "LOAD", LIB % ('"open', "r")),
+    ("FUNCTION", "LOAD", "#! name=x\n"),
+    ("FUNCTION", "LOAD", "#!lua"),
+    ("FUNCTION", "STATS"),
+    ("EVAL", "#! flags=no-writes\nreturn 1", 0),
+    ("EVAL", '#!lua flags="no-writes,allow-oom"\nreturn 1', 0),
+    ("EVAL", '#!lua flags="no-writes\nreturn 1', 0),
+    ("EVAL", "#!lua name=x\nreturn 1", 0),
+    # What a library keeps of the table that it loads with.
+    ("FUNCTION", "LOAD", KEEPS),
+    *[("FCALL", name, 0) for name in ("change", "register", "call", "equal", "absent")],
+    ("FUNCTION", "LOAD", "#!lua name=x\nredis.call('ping')"),
+    # What its first line says of a script decides before it runs.
+    ("CONFIG", "SET", "maxmemory", 1),
+    ("EVAL", "#!lua\nreturn 1", 0),
+    ("EVAL", "#!lua flags=allow-oom\nreturn 1", 0),
+    ("EVAL", "redis.call('del', KEYS[1]) return redis.call('set', KEYS[1], 'x')", 1, "k"),
+    ("EVAL", "return redis.call('set', KEYS[1], 'x')", 1, "k"),
+    ("MULTI",),
+    ("EVAL", "#!lua\nreturn 1", 0),
+    ("EXEC",),
+    ("CONFIG", "SET", "maxmemory", 0, "min-replicas-to-write", 1),
+    ("EVAL", "#!lua\nreturn 1", 0),
+    ("EVAL", "return redis.call('set', KEYS[1], 'x')", 1, "k"),
+    ("CONFIG", "SET", "min-replicas-to-write", 0, "replica-serve-stale-data", "no"),
+    ("REPLICAOF", "127.0.0.1", 1),
+    ("EVAL", "return 1", 0),
+    ("EVAL", "#!lua flags=no-writes\nreturn 1", 0),
+    ("EVAL", "#!lua flags=no-writes,allow-stale\nreturn 1", 0),
+    ("CONFIG", "SET", "replica-serve-stale-data", "yes"),
+    ("EVAL", "#!lua\nreturn 1", 0),
+    ("EVAL_RO", "#!lua\nreturn 1", 0),
+    ("FCALL", "f", 0),
+    ("FCALL_RO", "f", 0),
+    ("EVAL", "return redis.call('set', KEYS[1], 'x')", 1, "k"),
+    ("REPLICAOF", "NO", "ONE"),
+    # The language's own function breaks the process for some of these.
+    ("EVAL", "return {unpack({1, 2, 3}, -2, 2147483647)}", 0),
+    ("EVAL", "return {unpack({1, 2, 3}, -2147483648, -2)}", 0),
+    ("EVAL", "return {unpack({1, 2, 3}, 1.9, '2')}", 0),
+    ("EVAL", "return {unpack({1}, 'x')}", 0),
+    ("EVAL", "return {unpack()}", 0),
+    *[("EVAL", FULL % (n, args), 0) for n in (7998, 7999, 8000) for args in ("t", "t, 1", "t, 1, #t")],
+    # What a script sees of sets, replies and time does not depend on how things lie in memory.
+    ("SADD", "s", "b", "a", "c", "aa"),
+    ("EVAL", "return redis.call('sort', KEYS[1], 'by', 'x')", 1, "s"),
+    ("EVAL", "return redis.call('sort_ro', KEYS[1], 'by', 'x', 'desc')", 1, "s"),
+    ("DEBUG", "SET-DISABLE-DENY-SCRIPTS", 1),
+    ("EVAL", "redis.setresp(3) return redis.call('debug', 'protocol', 'attrib')", 0),
+    ("EVAL", "local t = redis.call('time') redis.call('debug', 'sleep', 0.01) return t[2] == redis.call('time')[2]", 0),
+    ("DEBUG", "SET-DISABLE-DENY-SCRIPTS", 0),
+    ("EVAL", "return redis.call('debug', 'protocol', 'attrib')", 0),
+    ("CONFIG", "RESETSTAT"),
+    ("EVAL_RO", "return redis.call('set', KEYS[1], 'x')", 1, "k"),
+    ("EVAL", "return redis.call('set')", 0),
+    ("EVAL", "return redis.call('unheard-of')", 0),
+    ("INFO", "errorstats"),
+]
+
+
+def test_scripts_answer_as_upstream(start):
+    ours, theirs = (start(kind, "--enable-debug-command", "yes") for kind in ("baton", "valkey"))
+    with ours.connect() as mine, theirs.connect() as other:
+        for request in REQUESTS:
+            replies = []
+            for connection in (mine, other):
+                connection.send(encode(*request))
+                replies.append(connection.read())
+            assert str(replies[0]) == str(replies[1]), request
+    calls = [server.info("commandstats")["cmdstat_set"].split(",") for server in (ours, theirs)]
+    assert [call for call in calls[0] if "usec" not in call] == [call for call in calls[1] if "usec" not in call]

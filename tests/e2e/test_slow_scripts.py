@@ -1,5 +1,8 @@
 """Scripts that take long: who is told so, who is not kept waiting, and how they end."""
 
+import pathlib
+import random
+import threading
 import time
 
 import pytest
@@ -198,3 +201,43 @@ def test_a_script_that_wrote_everywhere_ends_with_the_server_only(impatient):
     with pytest.raises(Closed):
         impatient("SHUTDOWN", "NOSAVE")
     assert impatient.process.wait(20) == 0
+
+
+def test_a_crowd_beside_scripts_is_served_to_the_last(start):
+    """Threads take each other's place all the time: no reply is lost, no connection forgotten, no thread left over."""
+    server = start("baton", "--worker-threads", 2, "--busy-reply-threshold", 1)
+    spin = "for i = 1, tonumber(ARGV[1]) do end "
+    end, replies = time.monotonic() + 3, []
+
+    def requests(rng):
+        key = rng.choice("abcdef")
+        effort = rng.randrange(1000, 300000)
+        return rng.choice([
+            ("SET", key, "1"), ("INCR", "n" + key), ("LPUSH", "l" + key, "x"), ("BLPOP", "l" + key, "0.01"), ("KEYS", "*"),
+            ("EVAL", spin + "return redis.call('incr', KEYS[1])", 1, "n" + key, effort),
+            ("EVAL", spin + "redis.call('lpush', KEYS[1], 'y') return redis.call('publish', 'news', 'x')", 1, "l" + key, effort),
+            ("EVAL", spin + "return #redis.call('keys', '*')", 0, effort),
+            ("WATCH", key), ("UNWATCH",), ("MULTI",), ("EXEC",), ("PING",), ("SCRIPT", "KILL"), ("PUBLISH", "news", "y"),
+        ])
+
+    def visitor(seed):
+        rng = random.Random(seed)
+        while time.monotonic() < end:
+            with server.connect() as connection:
+                for _ in range(rng.randrange(1, 20)):
+                    batch = [requests(rng) for _ in range(rng.choice([1, 2, 10]))]
+                    connection.send(b"".join(encode(*request) for request in batch))
+                    replies.extend(type(connection.read()) for _ in batch)
+
+    threads = [threading.Thread(target=visitor, args=(seed,)) for seed in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert len(replies) > 1000
+    eventually(lambda: server.info()["connected_clients"] == "1", "all to be gone")
+    assert server.info()["blocked_clients"] == "0"
+    tasks = pathlib.Path(f"/proc/{server.process.pid}/task")
+    if tasks.exists():
+        assert sum((task / "comm").read_text().startswith("baton-worker") for task in tasks.iterdir()) == 2

@@ -31,6 +31,8 @@ pub struct Exec<'a, 's> {
     pub touch: bool,
     /// Whether it may wait for its keys.
     pub waits: Waits,
+    /// A script called it.
+    pub in_script: bool,
 }
 
 impl<'a> Exec<'a, '_> {

@@ -173,6 +173,11 @@ impl ScriptCache {
     pub fn evicted(&self) -> u64 {
         self.evicted
     }
+
+    /// Counts them anew.
+    pub fn reset_evicted(&mut self) {
+        self.evicted = 0;
+    }
 }
 
 /// What a script takes apart from its text, in bytes.

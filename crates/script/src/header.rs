@@ -1,6 +1,7 @@
 //! The first line of a script, `#!engine name=value ...`: which language it is in, and what it says about itself. Never
 //! looks behind that line.
 
+use baton_base::quote::split_words;
 use bitflags::bitflags;
 
 bitflags! {
@@ -51,16 +52,16 @@ impl ScriptFlags {
 /// The parts of a first line that begins with `#!`, and where it ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line<'a> {
-    pub(crate) engine: &'a [u8],
-    pub(crate) options: Vec<&'a [u8]>,
+    pub(crate) engine: Vec<u8>,
+    pub(crate) options: Vec<Vec<u8>>,
     /// What follows, from the line's own end on, so that lines keep their numbers.
     pub(crate) body: &'a [u8],
 }
 
-/// Reads the first line; none if the text has none that begins with `#!`.
+/// Reads the first line, whose words may be in quotes; none if the text has none that begins with `#!`.
 ///
 /// # Errors
-/// The text of the refusal, if that line does not end.
+/// The text of the refusal, if that line or a quoted word of it does not end.
 pub(crate) fn first_line(source: &[u8]) -> Result<Option<Line<'_>>, Vec<u8>> {
     if !source.starts_with(b"#!") {
         return Ok(None);
@@ -68,8 +69,9 @@ pub(crate) fn first_line(source: &[u8]) -> Result<Option<Line<'_>>, Vec<u8>> {
     let Some(end) = source.iter().position(|b| *b == b'\n') else {
         return Err(b"Invalid script shebang".to_vec());
     };
-    let mut words = source[2..end].split(|b| *b == b' ').filter(|word| !word.is_empty());
-    let engine = words.next().unwrap_or_default();
+    let words = split_words(&source[..end]).ok_or_else(|| b"Invalid engine in script shebang".to_vec())?;
+    let mut words = words.into_iter();
+    let engine = words.next().map(|word| word.get(2..).unwrap_or_default().to_vec()).unwrap_or_default();
     Ok(Some(Line { engine, options: words.collect(), body: &source[end..] }))
 }
 
@@ -89,10 +91,10 @@ pub struct Header<'a> {
 pub fn parse_header(source: &[u8]) -> Result<Header<'_>, Vec<u8>> {
     let Some(line) = first_line(source)? else { return Ok(Header { flags: None, body: source }) };
     if !line.engine.eq_ignore_ascii_case(b"lua") {
-        return Err([b"Could not find scripting engine '".as_slice(), line.engine, b"'"].concat());
+        return Err([b"Could not find scripting engine '".as_slice(), &line.engine, b"'"].concat());
     }
     let mut flags = ScriptFlags::default();
-    for option in line.options {
+    for option in &line.options {
         let Some(names) = option.strip_prefix(b"flags=") else {
             return Err([b"Unknown lua shebang option: ".as_slice(), option].concat());
         };
@@ -117,8 +119,11 @@ mod tests {
         let marked = parse_header(b"#!lua flags=no-writes,allow-oom\nreturn 1").unwrap();
         assert_eq!(marked.flags, Some(ScriptFlags::NO_WRITES | ScriptFlags::ALLOW_OOM));
         assert_eq!(marked.body, b"\nreturn 1");
+        assert_eq!(parse_header(b"#!lua flags=\"no-writes\"\n1").unwrap().flags, Some(ScriptFlags::NO_WRITES));
         assert_eq!(parse_header(b"#!lua\n1").unwrap().flags, Some(ScriptFlags::empty()));
-        for wrong in [&b"#!lua"[..], b"#!not-lua\n", b"#!lua name=x\n", b"#!lua flags=none\n"] {
+        for wrong in
+            [&b"#!lua"[..], b"#!not-lua\n", b"#!lua name=x\n", b"#!lua flags=none\n", b"#! flags=\n", b"#!lua \"\n"]
+        {
             assert!(parse_header(wrong).is_err(), "{}", String::from_utf8_lossy(wrong));
         }
     }

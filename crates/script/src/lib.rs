@@ -16,4 +16,4 @@ mod libs;
 pub use cache::{Script, ScriptCache, Sha};
 pub use engine::{Call, Engine, Halt, Host, Options, Ran, Version, Watch};
 pub use header::{Header, ScriptFlags, parse_header};
-pub use library::{FunctionSpec, Libraries, Library, LibraryText};
+pub use library::{FunctionSpec, Libraries, Library, LibraryText, NotAdded};

@@ -1,6 +1,6 @@
 //! Libraries of functions: their texts, what they register, and which function is whose. Runs nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -50,10 +50,10 @@ impl Library {
 }
 
 /// A text that is to become a library.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LibraryText<'a> {
     /// The library's name.
-    pub name: &'a [u8],
+    pub name: Vec<u8>,
     /// The whole text.
     pub code: &'a [u8],
     /// The text behind its first line.
@@ -70,10 +70,10 @@ impl<'a> LibraryText<'a> {
             return Err(b"Missing library metadata".to_vec());
         };
         let mut name = None;
-        for option in line.options {
+        for option in &line.options {
             match option.split_at_checked(5) {
                 Some((key, value)) if key.eq_ignore_ascii_case(b"name=") => {
-                    if name.replace(value).is_some() {
+                    if name.replace(value.to_vec()).is_some() {
                         return Err(b"Invalid metadata value, name argument was given multiple times".to_vec());
                     }
                 }
@@ -81,13 +81,13 @@ impl<'a> LibraryText<'a> {
             }
         }
         let Some(name) = name else { return Err(b"Library name was not given".to_vec()) };
-        if !is_name(name) {
+        if !is_name(&name) {
             let text = b"Library names can only contain letters, numbers, or underscores(_) and must be at least one \
                          character long";
             return Err(text.to_vec());
         }
         if !line.engine.eq_ignore_ascii_case(b"lua") {
-            return Err([b"Engine '".as_slice(), line.engine, b"' not found"].concat());
+            return Err([b"Engine '".as_slice(), &line.engine, b"' not found"].concat());
         }
         Ok(LibraryText { name, code, body: line.body })
     }
@@ -96,7 +96,7 @@ impl<'a> LibraryText<'a> {
     pub fn library(&self, functions: Vec<FunctionSpec>, id: u64) -> Library {
         let body_at = self.code.len() - self.body.len();
         Library {
-            name: self.name.into(),
+            name: self.name.as_slice().into(),
             code: self.code.into(),
             functions,
             id,
@@ -111,11 +111,48 @@ pub(crate) fn is_name(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
 }
 
+/// Why a library is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotAdded {
+    /// One with this name is there.
+    SameName(Box<[u8]>),
+    /// Another one has a function of this name.
+    SameFunction(Box<[u8]>),
+    /// It registers nothing.
+    Empty,
+}
+
+impl NotAdded {
+    /// The text of the refusal without its code.
+    pub fn text(&self) -> Vec<u8> {
+        match self {
+            NotAdded::SameName(name) => [b"Library '".as_slice(), name, b"' already exists"].concat(),
+            NotAdded::SameFunction(name) => [b"Function ".as_slice(), name, b" already exists"].concat(),
+            NotAdded::Empty => b"No functions registered".to_vec(),
+        }
+    }
+
+    /// The same for a library that was saved or dumped.
+    pub fn text_of_saved(&self) -> Vec<u8> {
+        match self {
+            NotAdded::SameName(name) => [b"Library ".as_slice(), name, b" already exists"].concat(),
+            other => other.text(),
+        }
+    }
+}
+
+/// A name in small letters.
+fn folded(name: &[u8]) -> Box<[u8]> {
+    name.to_ascii_lowercase().into()
+}
+
 /// All libraries. A value: who changes several at once changes a copy and puts it in the place of the old one.
 #[derive(Clone, Debug, Default)]
 pub struct Libraries {
     by_name: BTreeMap<Box<[u8]>, Arc<Library>>,
+    /// By names in small letters.
     by_function: HashMap<Box<[u8]>, (Arc<Library>, usize)>,
+    ids: HashSet<u64>,
 }
 
 impl Libraries {
@@ -124,33 +161,35 @@ impl Libraries {
         self.by_name.get(name)
     }
 
-    /// The function with this name, and its library.
+    /// The function with this name in letters of either case, and its library.
     pub fn function(&self, name: &[u8]) -> Option<(&Arc<Library>, &FunctionSpec)> {
-        let (library, at) = self.by_function.get(name)?;
+        let (library, at) = self.by_function.get(&*folded(name))?;
         Some((library, &library.functions[*at]))
     }
 
     /// Adds a library, in the place of one with the same name if it `replaces`.
     ///
     /// # Errors
-    /// The text of the refusal without its code; nothing is changed then.
-    pub fn add(&mut self, library: Library, replaces: bool) -> Result<(), Vec<u8>> {
+    /// Why not; nothing is changed then.
+    pub fn add(&mut self, library: Library, replaces: bool) -> Result<(), NotAdded> {
         if !replaces && self.by_name.contains_key(&library.name) {
-            return Err([b"Library '".as_slice(), &library.name, b"' already exists"].concat());
+            return Err(NotAdded::SameName(library.name));
         }
         if library.functions.is_empty() {
-            return Err(b"No functions registered".to_vec());
+            return Err(NotAdded::Empty);
         }
         for function in &library.functions {
-            if self.by_function.get(&function.name).is_some_and(|(other, _)| other.name != library.name) {
-                return Err([b"Function ".as_slice(), &function.name, b" already exists"].concat());
+            if self.by_function.get(&folded(&function.name)).is_some_and(|(other, _)| other.name != library.name) {
+                return Err(NotAdded::SameFunction(function.name.clone()));
             }
         }
         self.remove(&library.name);
         let library = Arc::new(library);
         for (at, function) in library.functions.iter().enumerate() {
-            self.by_function.insert(function.name.clone(), (Arc::clone(&library), at));
+            // Of two that differ in letters' case only the first is found.
+            self.by_function.entry(folded(&function.name)).or_insert_with(|| (Arc::clone(&library), at));
         }
+        self.ids.insert(library.id);
         self.by_name.insert(library.name.clone(), library);
         Ok(())
     }
@@ -158,7 +197,8 @@ impl Libraries {
     /// Removes a library; tells whether it was there.
     pub fn remove(&mut self, name: &[u8]) -> bool {
         let Some(library) = self.by_name.remove(name) else { return false };
-        library.functions.iter().for_each(|function| drop(self.by_function.remove(&function.name)));
+        self.ids.remove(&library.id);
+        library.functions.iter().for_each(|function| drop(self.by_function.remove(&folded(&function.name))));
         true
     }
 
@@ -179,12 +219,12 @@ impl Libraries {
 
     /// How many functions they have.
     pub fn function_count(&self) -> usize {
-        self.by_function.len()
+        self.by_name.values().map(|library| library.functions.len()).sum()
     }
 
     /// Whether the library with this number is among them.
     pub fn has_id(&self, id: u64) -> bool {
-        self.by_name.values().any(|library| library.id == id)
+        self.ids.contains(&id)
     }
 
     /// Memory that they take, in bytes.
@@ -210,7 +250,8 @@ mod tests {
     #[test]
     fn the_first_line_names_a_library() {
         let text = LibraryText::parse(b"#!LUA name=one\nbody").unwrap();
-        assert_eq!((text.name, text.body), (&b"one"[..], &b"\nbody"[..]));
+        assert_eq!((&*text.name, text.body), (&b"one"[..], &b"\nbody"[..]));
+        assert_eq!(LibraryText::parse(b"#!lua name=\"one\"\nbody").unwrap().name, b"one");
         for wrong in [
             "",
             "#!lua name=x",
@@ -234,6 +275,7 @@ mod tests {
         assert!(all.add(library("b", &[], 4), false).is_err());
         all.add(library("a", &["g", "h"], 5), true).unwrap();
         assert!(all.function(b"f").is_none());
+        assert!(all.function(b"H").is_some() && all.add(library("c", &["G"], 6), false).is_err());
         assert_eq!(all.function(b"h").map(|(l, f)| (l.id, &*f.name)), Some((5, &b"h"[..])));
         assert_eq!((all.len(), all.function_count(), all.has_id(5), all.has_id(1)), (1, 2, true, false));
         assert!(all.remove(b"a") && !all.remove(b"a") && all.is_empty());

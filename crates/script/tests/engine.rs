@@ -227,6 +227,35 @@ fn one_script_leaves_nothing_behind() {
     assert_eq!(run("return {math.random(1000), math.random(1000)}"), drawn);
 }
 
+/// The language's own function, asked for so many values that their number overflows, ends the process.
+#[test]
+fn unpack_counts_before_it_begins() {
+    let wrong = |nth: u32, wanted: &str, got: &str| {
+        format!(
+            "ERR user_script:1: bad argument #{nth} to 'unpack' ({wanted} expected, got {got}) script: on @user_script:1."
+        )
+    };
+    let too_many = "ERR user_script:1: too many results to unpack script: on @user_script:1.";
+    check(&[
+        ("return {unpack({1,2,3}, -2, 2147483647)}", too_many),
+        ("return {unpack({1,2,3}, -2147483648, -2)}", too_many),
+        ("return {unpack({1,2,3}, 4294967294, 4294967299)}", too_many),
+        ("return {unpack({1,2,3}, 0/0, 1)}", too_many),
+        ("return {unpack({1,2,3}, -2^40, -2^40)}", too_many),
+        ("return #{unpack({1}, 1, 8000)}", too_many),
+        ("return #{unpack({1}, 1, 7997)}", ":1"),
+        ("return #{unpack({1}, 1, 7998)}", too_many),
+        ("local t = {} for i = 1, 7999 do t[i] = i end return select('#', unpack(t))", ":7999"),
+        ("return {unpack({1,2,3}, 3, 1)}", "*0"),
+        ("return {unpack({1,2,3}, 1.9, '2.9')}", "*2 :1 :2"),
+        ("return {unpack({1,2,3})}", "*3 :1 :2 :3"),
+        ("return {unpack()}", &wrong(1, "table", "no value")),
+        ("return {unpack(1)}", &wrong(1, "table", "number")),
+        ("return {unpack({1}, 'x', '2')}", &wrong(2, "number", "string")),
+        ("return {unpack({1}, 1, {})}", &wrong(3, "number", "table")),
+    ]);
+}
+
 #[test]
 fn libraries_answer_as_they_always_did() {
     check(&[
@@ -308,6 +337,10 @@ redis.register_function('f1', function(keys, args) hits = hits + 1 return {keys[
 redis.register_function{function_name='f2', callback=function() foo = 1 end, flags={'no-writes'}, description='d'}
 redis.register_function('f3', function() return KEYS end)
 redis.register_function('f4', function() return redis.register_function end)
+local kept = redis
+redis.register_function('f5', function() kept.register_function('f6', function() end) end)
+redis.register_function('f7', function() return kept.call('echo', 'x') end)
+redis.register_function('f8', function() return {kept == redis} end)
 redis.log(redis.LOG_WARNING, 'loaded')
 ";
     let text = LibraryText::parse(code).unwrap();
@@ -328,6 +361,14 @@ redis.log(redis.LOG_WARNING, 'loaded')
     assert!(call(b"f2").contains("Failed"));
     assert!(call(b"f3").contains("Failed"));
     assert_eq!(call(b"f4"), "$-1");
+    let failed = |reply: String, text: &str| {
+        let bytes: Vec<u8> = text.bytes().collect();
+        let shown = format!("{bytes:?}");
+        assert!(reply.contains(&shown[1..shown.len() - 1]), "{text}");
+    };
+    failed(call(b"F5"), "ERR server.register_function can only be called on FUNCTION LOAD command");
+    failed(call(b"f7"), "Script attempted to access nonexistent global variable 'call'");
+    assert_eq!(call(b"f8"), "*1 $-1");
     engine.keep_libraries(|_| false);
     assert_eq!(call(b"f1"), "*3 $1 k $1 v :1");
 }

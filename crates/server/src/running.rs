@@ -71,6 +71,11 @@ impl Run {
         if self.advance(ENDS, WROTE) { Ok(()) } else { Err(self.end_text()) }
     }
 
+    /// Whether it wrote.
+    pub fn wrote(&self) -> bool {
+        self.state.load(Ordering::Acquire) & WROTE != 0
+    }
+
     /// Has it end; false if it wrote.
     fn kill(&self) -> bool {
         self.advance(WROTE, ENDS)

@@ -1,16 +1,18 @@
 //! Scripts and functions of the server: what EVALSHA and FCALL find, on whichever worker. Compiled scripts are each worker's
 //! own; here are texts only.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use baton_base::Mono;
 use baton_resp::{Args, Proto};
 use baton_script::{
     Engine, FunctionSpec, Host, Libraries, Library, LibraryText, Options, Script, ScriptCache, Sha, Version, Watch,
 };
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use crate::clock::Clock;
 use crate::log::{Level, Log};
@@ -24,7 +26,7 @@ const LOAD_MAX: Duration = Duration::from_millis(500);
 pub struct Scripts {
     cache: Mutex<ScriptCache>,
     /// Changed while the world stands still.
-    functions: ArcSwap<Libraries>,
+    functions: RwLock<Arc<Libraries>>,
     library_ids: AtomicU64,
 }
 
@@ -58,57 +60,84 @@ impl Scripts {
 
     /// The libraries as they are now.
     pub fn functions(&self) -> Arc<Libraries> {
-        self.functions.load_full()
+        Arc::clone(&self.functions.read())
     }
 
     /// Puts other libraries in the place of all. The world stands still, or nobody is served yet.
     pub fn set_functions(&self, libraries: Libraries) {
-        self.functions.store(Arc::new(libraries));
+        *self.functions.write() = Arc::new(libraries);
+    }
+
+    /// Changes them, in place unless somebody looks at them. The world stands still, or nobody is served yet.
+    pub fn change_functions<T>(&self, change: impl FnOnce(&mut Libraries) -> T) -> T {
+        change(Arc::make_mut(&mut self.functions.write()))
     }
 
     /// Reads a library and finds out what it registers.
     ///
     /// # Errors
     /// The text of the refusal without its code.
-    pub fn library(&self, code: &[u8], clock: Clock, log: &Log) -> Result<Library, Vec<u8>> {
+    pub fn library(&self, code: &[u8], loader: &mut Loader, clock: Clock, log: &Log) -> Result<Library, Vec<u8>> {
         let text = LibraryText::parse(code)?;
-        let functions = functions_of(&text, clock, log)?;
+        let functions = loader.functions_of(&text, clock, log)?;
         Ok(text.library(functions, self.library_ids.fetch_add(1, Ordering::Relaxed)))
     }
 
-    /// Adds a library that was saved or sent by another server.
+    /// Adds a library that was saved, in the place of one with the same name if it `replaces`.
     ///
     /// # Errors
     /// The text of the refusal without its code.
-    pub fn add_saved(&self, code: &[u8], clock: Clock, log: &Log) -> Result<(), Vec<u8>> {
-        let library = self.library(code, clock, log)?;
-        let mut libraries = Libraries::clone(&self.functions.load());
-        libraries.add(library, false)?;
-        self.set_functions(libraries);
-        Ok(())
+    pub fn add_saved(&self, code: &[u8], replaces: bool, clock: Clock, log: &Log) -> Result<(), Vec<u8>> {
+        let library = self.library(code, &mut Loader::default(), clock, log)?;
+        self.change_functions(|libraries| libraries.add(library, replaces)).map_err(|why| why.text_of_saved())
     }
 }
 
-/// What a library registers, found by a machine that is thrown away.
-fn functions_of(text: &LibraryText<'_>, clock: Clock, log: &Log) -> Result<Vec<FunctionSpec>, Vec<u8>> {
-    let until = clock.mono() + LOAD_MAX;
-    let late = move || (clock.mono() >= until).then(|| "FUNCTION LOAD timeout".to_owned());
-    let engine = engine(Box::new(late)).map_err(|e| e.to_string().into_bytes())?;
-    engine.load(text.body, 0, &mut LoadHost { log })
+/// A machine that finds out what libraries register; it runs nothing else. Made when it is needed, kept for the next library.
+#[derive(Default)]
+pub struct Loader {
+    engine: Option<Engine>,
+    until: Rc<Cell<Mono>>,
 }
 
-/// A machine for scripts.
+impl Loader {
+    /// Memory that it takes, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.engine.as_ref().map_or(0, Engine::memory_bytes)
+    }
+
+    fn functions_of(&mut self, text: &LibraryText<'_>, clock: Clock, log: &Log) -> Result<Vec<FunctionSpec>, Vec<u8>> {
+        self.until.set(clock.mono() + LOAD_MAX);
+        if self.engine.as_ref().is_some_and(|engine| engine.memory_bytes() > LOADER_BYTES_MAX) {
+            self.engine = None;
+        }
+        let engine = match self.engine.take() {
+            Some(engine) => engine,
+            None => {
+                let until = Rc::clone(&self.until);
+                let late = move || (clock.mono() >= until.get()).then(|| "FUNCTION LOAD timeout".to_owned());
+                engine(false, Box::new(late)).map_err(|e| e.to_string().into_bytes())?
+            }
+        };
+        self.engine.insert(engine).load(text.body, 0, &mut LoadHost { log })
+    }
+}
+
+/// Above this, a loader is made anew, in bytes.
+const LOADER_BYTES_MAX: usize = 4 << 20;
+
+/// A machine for scripts, with functions that let them out of their sandbox if it is `insecure`.
 ///
 /// # Errors
 /// If there is no memory for it.
-pub fn engine(watch: Watch) -> Result<Engine, impl std::fmt::Display> {
+pub fn engine(insecure: bool, watch: Watch) -> Result<Engine, impl std::fmt::Display> {
     let version = Version {
         text: COMPATIBLE_VERSION.into(),
         number: version_number(COMPATIBLE_VERSION),
         old_text: REDIS_VERSION.into(),
         old_number: version_number(REDIS_VERSION),
     };
-    Engine::new(&Options { version, insecure: false }, watch)
+    Engine::new(&Options { version, insecure }, watch)
 }
 
 fn version_number(text: &str) -> u32 {

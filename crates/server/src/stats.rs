@@ -71,6 +71,10 @@ pub struct WorkerStats {
     pub expired: Count,
     /// Fields of hashes removed, or written over, because their time had come.
     pub expired_fields: Count,
+    /// Memory of the machine that runs its scripts, in bytes.
+    pub machine_bytes: Count,
+    /// Memory of the machine that loads libraries of functions, in bytes.
+    pub loader_bytes: Count,
     /// Keys evicted to make room.
     pub evicted: Count,
     /// Error replies.

@@ -260,6 +260,8 @@ pub struct World {
     pub loading: Option<Loading>,
     /// Active expiry is on (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expire: bool,
+    /// Scripts may call commands that are not for scripts (DEBUG SET-DISABLE-DENY-SCRIPTS).
+    pub scripts_call_all: bool,
     /// Replies to clients that have to authenticate count from the first byte (DEBUG CLIENT-ENFORCE-REPLY-LIST).
     pub no_free_output: bool,
     /// What commands on keys depend on; follows from the rest.
@@ -294,6 +296,7 @@ impl World {
             notices: Notices::default(),
             loading: None,
             active_expire: true,
+            scripts_call_all: false,
             no_free_output: false,
             env: Arc::new(Env::default()),
             imports: false,

@@ -106,7 +106,8 @@ fn run(x: &mut Exec<'_, '_>, may_store: bool) -> Result<(), Fail> {
         None => (Vec::new(), false),
         Some(value) => elements_of(value, unsorted, &options)?,
     };
-    let sorted = if unsorted && !(is_set && options.store.is_some()) {
+    // What goes to replicas or into a script must not depend on the order in which a set is kept.
+    let sorted = if unsorted && !(is_set && (options.store.is_some() || x.in_script)) {
         elements
     } else {
         in_order(x, elements, &options, unsorted)?

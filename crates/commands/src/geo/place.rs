@@ -46,6 +46,7 @@ pub(crate) fn geoadd(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         env: x.env,
         touch: x.touch,
         waits: x.waits,
+        in_script: x.in_script,
     };
     if zset::zadd_changes(&mut zadd)? {
         x.effects.replace(&words);

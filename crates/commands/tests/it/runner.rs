@@ -102,7 +102,18 @@ impl Client {
             false => self.store.view_many(&slots, self.db, self.now, self.expiry),
         };
         let (out, rng, env, touch) = (&mut self.out, &mut self.rng, &self.env, self.touch);
-        let mut x = Exec { view: &mut view, args, keys: &keys, out, effects, rng, env, touch, waits: Waits::Never };
+        let mut x = Exec {
+            view: &mut view,
+            args,
+            keys: &keys,
+            out,
+            effects,
+            rng,
+            env,
+            touch,
+            waits: Waits::Never,
+            in_script: false,
+        };
         let result = run(&mut x);
         let outcome = view.take_outcome();
         self.log_expired(&outcome, log);

@@ -6,7 +6,7 @@ use crate::directive::{
 };
 use crate::id::Id;
 
-const SCRIPTS: &str = "scripts are not available yet";
+const NOTHING_OLD: &str = "there are no old functions here";
 const SYSLOG: &str = "lines go to the log file or standard output";
 const CRASH: &str = "a crash report is the panic message";
 
@@ -122,16 +122,14 @@ pub(super) const TABLE: &[Directive] = &[
         Unit::Millis,
         "Time after which a script makes others answer BUSY.",
     )
-    .alias("lua-time-limit")
-    .accepted(SCRIPTS),
+    .alias("lua-time-limit"),
     flag(Id::LuaEnableDeprecatedApi, "lua-enable-deprecated-api", "no", "Offers old functions to scripts.")
         .hidden()
         .protected()
-        .accepted(SCRIPTS),
+        .accepted(NOTHING_OLD),
     flag(Id::LuaEnableInsecureApi, "lua-enable-insecure-api", "no", "Offers unsafe functions to scripts.")
         .hidden()
-        .protected()
-        .accepted(SCRIPTS),
+        .protected(),
     access(Id::EnableDebugCommand, "enable-debug-command", "Who may run DEBUG."),
     access(Id::EnableModuleCommand, "enable-module-command", "Who may run MODULE."),
     access(Id::EnableProtectedConfigs, "enable-protected-configs", "Who may change protected directives."),

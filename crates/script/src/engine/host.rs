@@ -47,6 +47,7 @@ pub(super) fn with<T>(engine: &Engine, host: &mut dyn Host, act: impl FnOnce() -
             let answer = match name.as_ref().and_then(Value::as_string) {
                 Some(name) if *name == "log" => log(lua, host, &args),
                 Some(name) if *name == "acl_check_cmd" => acl_check(engine, host, &args),
+                Some(name) if *name == "register_function" => Err(api::fault(NOT_LOADING)),
                 _ => set_repl(lua, host, &args),
             };
             spoken(lua, answer)
@@ -57,6 +58,8 @@ pub(super) fn with<T>(engine: &Engine, host: &mut dyn Host, act: impl FnOnce() -
     *engine.state.ask.borrow_mut() = None;
     result
 }
+
+const NOT_LOADING: &str = "server.register_function can only be called on FUNCTION LOAD command";
 
 /// Passes on what a script asks its host for.
 pub(super) fn ask(state: &State, name: &str, mut args: MultiValue) -> Result<Value> {

@@ -102,6 +102,7 @@ impl Engine {
         type Parts = (Table, Table, Table, Function, Function, Function);
         let (outer, globals, function_globals, run, call, set_loading): Parts = prelude.call(native)?;
         lua.set_globals(outer)?;
+        lua.gc_collect()?;
         state::look_now_and_then(&state, &lua)?;
         let prelude = Prelude { globals, function_globals, api: server, run, call, set_loading };
         Ok(Engine { lua, state, prelude, scripts: RefCell::default(), libraries: RefCell::default() })
@@ -161,6 +162,11 @@ impl Engine {
     /// Whether a library is compiled already.
     pub fn has_library(&self, id: u64) -> bool {
         self.libraries.borrow().contains_key(&id)
+    }
+
+    /// How many libraries are compiled.
+    pub fn library_count(&self) -> usize {
+        self.libraries.borrow().len()
     }
 
     /// Forgets the compiled libraries that are none of these.

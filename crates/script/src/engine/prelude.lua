@@ -5,6 +5,7 @@ local native = ...
 local error, getmetatable, setmetatable, next, type = error, getmetatable, setmetatable, next, type
 local rawget, rawset, pcall, xpcall, tostring, pairs = rawget, rawset, pcall, xpcall, tostring, pairs
 local loadstring, insert, concat, byte = loadstring, table.insert, table.concat, string.byte
+local tonumber, select, unpack = tonumber, select, unpack
 local explain, handler, resume = native.explain, native.handler, coroutine.resume
 
 local READONLY = "Attempt to modify a readonly table"
@@ -77,6 +78,26 @@ function guarded.pairs(t)
     if shields[t] then return guarded.next, t, nil end
     return pairs(t)
 end
+-- The language's own function reckons with numbers that overflow, and breaks the process then.
+local STACK_MAX, INT_MIN, INT_MAX = 8000, -2147483648, 2147483647
+function guarded.unpack(...)
+    local t, i, j = ...
+    if type(t) ~= "table" then
+        local got = select("#", ...) == 0 and "no value" or type(t)
+        error("bad argument #1 to 'unpack' (table expected, got " .. got .. ")", 2)
+    end
+    local first, last = i == nil and 1 or tonumber(i), j == nil and #t or tonumber(j)
+    if not first or not last then
+        local nth, wrong = first and 3 or 2, first and j or i
+        error("bad argument #" .. nth .. " to 'unpack' (number expected, got " .. type(wrong) .. ")", 2)
+    end
+    if first > last then return end
+    -- Arguments and results have to fit at once.
+    if not (last - first < STACK_MAX - select("#", ...) and first >= INT_MIN and last <= INT_MAX) then
+        error("too many results to unpack", 2)
+    end
+    return unpack(...)
+end
 -- Compiled chunks are refused: they can do anything to the process.
 function guarded.loadstring(text, name)
     if type(text) == "string" and byte(text) == 27 then return nil, "bad header in precompiled chunk" end
@@ -134,12 +155,14 @@ local function world()
     local server = shield(api)
     globals.server, globals.redis = server, server
     globals._G = shield(globals)
-    return globals._G, globals, server
+    return globals._G, globals
 end
 
 local script_outer, script_globals = world()
-local function_outer, function_globals, function_server = world()
-local load_globals = setmetatable({ server = function_server, redis = function_server }, absent)
+local function_outer, function_globals = world()
+-- What a library keeps of it stays what it is: the functions that run later can't register anything.
+local load_server = shield(load_api)
+local load_globals = setmetatable({ server = load_server, redis = load_server }, absent)
 
 local meta = getmetatable("")
 meta.__index = libraries.string
@@ -152,9 +175,11 @@ local function call(f, keys, argv)
 end
 
 local function set_loading(on)
-    local server, globals = on and load_api or api, on and load_globals or function_globals
-    getmetatable(function_server).__index, shields[function_server] = server, server
+    local globals = on and load_globals or function_globals
     getmetatable(function_outer).__index, shields[function_outer] = globals, globals
 end
+
+-- A cycle costs a few microseconds: there may be a fifth more than is in use when the next one begins.
+collectgarbage("setpause", 120)
 
 return script_outer, script_globals, function_outer, run, call, set_loading

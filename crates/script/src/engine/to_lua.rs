@@ -46,6 +46,11 @@ impl<'a> Reader<'a> {
             b'=' => self.verbatim(line),
             b'%' => self.map(line, depth),
             b'~' => self.set(line, depth),
+            b'|' => {
+                // Scripts don't see what is said about a reply.
+                self.map(line, depth)?;
+                self.value(depth + 1)
+            }
             _ => Ok(Value::Nil),
         }
     }

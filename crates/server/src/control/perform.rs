@@ -241,6 +241,10 @@ impl Control {
             self.stay();
             to.answer(&self.shared, Answer::Error("ERR Errors trying to SHUTDOWN. Check logs.".into()));
         } else {
+            if self.stopping.is_some() {
+                // Whose connection ends must not reach this process again: it exits next.
+                self.shared.listeners.close();
+            }
             to.answer(&self.shared, Answer::Close);
         }
     }

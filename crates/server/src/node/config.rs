@@ -56,6 +56,7 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
         }
         b"resetstat" => {
             cx.shared.stats.reset();
+            cx.shared.scripts.cache().reset_evicted();
             cx.shared.memory.reset();
             cx.shared.write_acks.reset_stats();
             cx.shared.threads().control.send(ControlMessage::ResetStats);

@@ -50,7 +50,8 @@ pub fn select(cx: &Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome 
 
 /// TIME.
 pub fn time(cx: &Context<'_>, client: &mut Client) -> Outcome {
-    let wall = cx.shared.clock.wall();
+    // In a script or a transaction time stands still.
+    let wall = if cx.in_transaction { cx.now.wall } else { cx.shared.clock.wall() };
     client.out.array(2);
     client.out.bulk_int(wall.as_secs() as i64);
     client.out.bulk_int((wall.0 % 1000 * 1000) as i64);

@@ -66,6 +66,8 @@ const HELP: &[&str] = &[
     "    Save configuration and data, and begin anew.",
     "SET-ACTIVE-EXPIRE <0|1>",
     "    Whether keys are deleted when their time comes, or only when they are met.",
+    "SET-DISABLE-DENY-SCRIPTS <0|1>",
+    "    Whether scripts may call commands that are not for scripts.",
     "SLEEP <seconds>",
     "    Let the data plane stand still.",
     "HELP",
@@ -94,6 +96,10 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
         (b"set-active-expire", 3) => {
             let on = is_on(args.at(2));
             cx.shared.change_world(|w| w.active_expire = on);
+        }
+        (b"set-disable-deny-scripts", 3) => {
+            let on = is_on(args.at(2));
+            cx.shared.change_world(|w| w.scripts_call_all = on);
         }
         (b"client-enforce-reply-list", 3) => {
             let on = is_on(args.at(2));

@@ -407,7 +407,7 @@ impl Listener for AtStart<'_> {
 
     fn function(&mut self, code: &[u8]) -> Result<(), String> {
         let (scripts, log) = (&self.shared.scripts, &self.shared.log);
-        scripts.add_saved(code, self.shared.clock, log).map_err(|why| String::from_utf8_lossy(&why).into_owned())
+        scripts.add_saved(code, false, self.shared.clock, log).map_err(|why| String::from_utf8_lossy(&why).into_owned())
     }
 
     fn line(&mut self, text: &str) {
@@ -421,7 +421,7 @@ pub fn reload(shared: &Shared, replace: bool) -> bool {
     let path = Path::new(world.settings.text(Id::DbFilename));
     let rules = Rules { drop_due: !world.role.is_replica(), replace };
     let now = shared.clock.wall();
-    match read_file(path, &world.settings, &shared.store, now, rules, &mut Lines(&shared.log)) {
+    match read_file(path, &world.settings, &shared.store, now, rules, &mut Reloading { shared, replace }) {
         Ok(loaded) => {
             note(shared, loaded);
             true
@@ -433,16 +433,25 @@ pub fn reload(shared: &Shared, replace: bool) -> bool {
     }
 }
 
-/// Hears only what goes to the log: the history of a running server is its own.
-struct Lines<'a>(&'a Log);
+/// Takes libraries of functions, and hears what goes to the log: the history of a running server is its own.
+struct Reloading<'a> {
+    shared: &'a Shared,
+    replace: bool,
+}
 
-impl Listener for Lines<'_> {
+impl Listener for Reloading<'_> {
     fn begins(&mut self, _point: Option<ReplicationPoint>) {}
 
     fn due(&mut self, _db: u32, _key: &[u8]) {}
 
+    fn function(&mut self, code: &[u8]) -> Result<(), String> {
+        let Shared { scripts, clock, log, .. } = self.shared;
+        let added = scripts.add_saved(code, self.replace, *clock, log);
+        added.map_err(|why| String::from_utf8_lossy(&why).into_owned())
+    }
+
     fn line(&mut self, text: &str) {
-        self.0.notice(text);
+        self.shared.log.notice(text);
     }
 }
 

@@ -50,6 +50,9 @@ pub struct ReplicaView {
 pub struct ReplState {
     /// Which history the dataset belongs to. Changes only while the world stands still.
     pub history: Mutex<History>,
+    /// The database that was selected in the stream of the previous history where this node left it. Changes only while the
+    /// world stands still.
+    pub previous_db: Mutex<Option<u32>>,
     /// The attached replicas, in the order they connected.
     pub replicas: ArcSwap<Vec<ReplicaView>>,
     /// The link to the primary; none for a primary. Its ages in seconds are renewed about once a second.
@@ -87,6 +90,7 @@ impl ReplState {
     pub fn new(history: History) -> ReplState {
         ReplState {
             history: Mutex::new(history),
+            previous_db: Mutex::default(),
             replicas: ArcSwap::default(),
             link: ArcSwap::default(),
             epoch: AtomicU64::new(0),

@@ -44,6 +44,7 @@ pub fn promote_still(shared: &Arc<Shared>, _still: &Stillness<'_>, also: impl Fn
         shared.log.notice(&format!(
             "Setting secondary replication ID to {old}, valid up to offset: {valid}. New replication ID is {new}"
         ));
+        *shared.repl.previous_db.lock() = shared.journal.selected_db();
         shared.journal.select_reset();
         shared.write_acks.begin_anew(shared.world.peek().hot.write_ack_replicas, end);
         shared.repl.link.store(Arc::default());
@@ -94,7 +95,14 @@ pub fn demote_still(
     let foreign = shared.repl.foreign.load(Ordering::Acquire);
     let resume = (how.partial && !foreign && shared.journal.is_active()).then(|| {
         let offset = shared.journal.end();
-        Position { replid: shared.repl.history.lock().follow(offset), offset }
+        let mut history = shared.repl.history.lock();
+        let own = history.replid;
+        let replid = history.follow(offset);
+        // The previous history goes on in the database that was selected when this node left it.
+        if replid != own && shared.journal.selected_db().is_none() {
+            shared.journal.set_selected_db(*shared.repl.previous_db.lock());
+        }
+        Position { replid, offset }
     });
     shared.log.set_role(b'S');
     shared.repl.heard_us.store(0, Ordering::Relaxed);

@@ -34,8 +34,8 @@ pub struct Served {
     pub revealed: Revealed,
     /// What its connection is told behind the reply.
     pub pushes: Vec<Push>,
-    /// How long it took, waiting excluded, in nanoseconds.
-    pub nanos: u64,
+    /// How long it took, waiting excluded, in nanoseconds; none if it was refused instead of run.
+    pub nanos: Option<u64>,
     /// When the batch began that it was run in.
     pub began: Instant,
 }
@@ -168,11 +168,7 @@ impl Context<'_> {
         let mut out = Out::new(waiter.proto);
         if let Some(text) = acl::refusal_of_waiter(self, waiter) {
             exec::propagate_expired(self, waiter.client, &mut view);
-            drop(view);
-            self.reject_to(&mut out, waiter.spec, &text);
-            let (reply, revealed) = (out.buf, Revealed::default());
-            let (pushes, nanos, began) = (Vec::new(), 0, self.began);
-            return Some(Served { client: waiter.client, reply, wrote: None, revealed, pushes, nanos, began });
+            return Some(self.refused(waiter, &text));
         }
         let mut last_write = Offset::default();
         let ran_from = Instant::now();
@@ -184,6 +180,7 @@ impl Context<'_> {
             touch: waiter.touch,
             tracked_by: waiter.tracked.then_some(waiter.worker),
             may_wait: true,
+            in_script: false,
             out: &mut out,
             last_write: &mut last_write,
         };
@@ -207,13 +204,29 @@ impl Context<'_> {
             wrote,
             revealed,
             pushes,
-            nanos: nanos_since(ran_from),
+            nanos: Some(nanos_since(ran_from)),
             began: self.began,
         })
     }
 }
 
 impl Context<'_> {
+    /// A command that waited is not run, because its user may not run it any more.
+    #[cold]
+    fn refused(&mut self, waiter: &Waiter, text: &[u8]) -> Served {
+        let mut out = Out::new(waiter.proto);
+        self.reject_to(&mut out, waiter.spec, text);
+        Served {
+            client: waiter.client,
+            reply: out.buf,
+            wrote: None,
+            revealed: Revealed::default(),
+            pushes: Vec::new(),
+            nanos: None,
+            began: self.began,
+        }
+    }
+
     /// A script holds what a command waits for: its lines are looked at again.
     #[cold]
     fn serve_later(&mut self, waiter: &Waiter) {
@@ -240,7 +253,9 @@ impl Worker {
     pub(super) fn on_served(&mut self, shared: &Arc<Shared>, served: Served, now: Now) {
         self.with(shared, served.client, |worker, client| {
             let start = client.out.buf.len();
-            worker.count_answered(shared, client, served.nanos, served.reply.len() as u64);
+            if let Some(nanos) = served.nanos {
+                worker.count_answered(shared, client, nanos, served.reply.len() as u64);
+            }
             client.write_late(&served.reply);
             if served.wrote.is_some() || !served.reply.is_empty() {
                 let before = client.last_write;

@@ -26,6 +26,7 @@ use crate::eviction::{Evictor, Room};
 use crate::gate::{Lane, Pass, Stillness};
 use crate::node::Refusal;
 use crate::pubsub::{Push, Subscriber};
+use crate::scripts::Loader;
 use crate::shared::Shared;
 use crate::tracking::ChangedNames;
 use crate::world::World;
@@ -70,6 +71,8 @@ pub struct Local {
     pub unserved: Vec<Name>,
     /// Watches over the scripts that it runs.
     pub attendance: Rc<Attendance>,
+    /// What loads libraries of functions.
+    pub loader: Loader,
     /// What runs its scripts, once there was one.
     pub machine: Option<Box<Machine>>,
     /// Buffers of the batch.
@@ -99,6 +102,7 @@ impl Local {
             outbox: None,
             unserved: Vec::new(),
             attendance,
+            loader: Loader::default(),
             machine: None,
             batch: BatchBuffers::default(),
         }

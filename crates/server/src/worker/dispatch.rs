@@ -6,6 +6,7 @@ use baton_commands::{CommandSpec, Fail, Flags, NodeCommand, Run};
 use baton_resp::{Args, OwnedArgs};
 use baton_store::Key;
 
+use super::asked::Asked;
 use super::client::{Client, ReplyMode, Waiting};
 use super::context::{Context, Flow};
 use super::{exec, routing, script, transaction};
@@ -157,7 +158,8 @@ fn admit_permitted(
         return execute(cx, client, spec, args, key);
     }
     let asking = std::mem::take(&mut client.asking);
-    match route(cx, client, spec, args, asking) {
+    let asked = Asked::of(cx, client, spec, args);
+    match route(cx, client, spec, args, asking, &asked) {
         Ok(open) => cx.open = open,
         Err(Refusal(text)) => {
             if is_exec(spec) {
@@ -166,20 +168,20 @@ fn admit_permitted(
             return cx.reject(client, Some(spec), text.as_bytes());
         }
     }
-    if should_have_moved(cx, client, spec) {
+    if should_have_moved(cx, client, spec, &asked) {
         return node::notices::send_on(client, &cx.world);
     }
-    if awaits_successor(cx, client, spec) {
+    if awaits_successor(cx, client, &asked) {
         client.asking = asking;
         return Flow::Wait(Waiting::Hold);
     }
     if cx.world.hot.memory_max > 0 && !cx.is_outside() {
         cx.make_room();
     }
-    if let Err(Refusal(text)) = check(cx, client, spec, args) {
+    if let Err(Refusal(text)) = check(cx, client, spec, args, &asked) {
         return reject_or_abort(cx, client, spec, text.as_bytes());
     }
-    if held(cx, client, spec) || awaits_move(cx, client, spec, args) {
+    if held(cx, spec, &asked) || awaits_move(cx, client, spec, args) {
         client.asking = asking;
         return Flow::Wait(Waiting::Hold);
     }
@@ -215,15 +217,16 @@ fn route(
     spec: &'static CommandSpec,
     args: Args<'_>,
     asking: bool,
+    asked: &Asked,
 ) -> Result<Option<RouteQuery>, Refusal> {
     if client.transaction.is_some() && spec.flags.contains(Flags::NO_MULTI) {
         return Err(format!("ERR Command '{}' not allowed inside a transaction", spec.name).into());
     }
-    let open = routing::check(cx, client, spec, args, asking)?;
+    let open = routing::check(cx, client, spec, args, asking, asked.has(Flags::WRITE))?;
     let world = &cx.world;
     if let (Role::Replica { host, port }, true) = (&world.role, world.topology.is_none() && !world.takeover)
         && client.capa_redirect
-        && needs_primary(client, spec)
+        && needs_primary(client, asked)
     {
         return Err(format!("REDIRECT {host}:{port}").into());
     }
@@ -231,46 +234,51 @@ fn route(
 }
 
 /// Whether a client that can be redirected wants this command to be served by the primary.
-fn needs_primary(client: &Client, spec: &CommandSpec) -> bool {
-    is_or_execs(client, spec, Flags::WRITE) || (is_or_execs(client, spec, Flags::READONLY) && !client.readonly)
+fn needs_primary(client: &Client, asked: &Asked) -> bool {
+    asked.has(Flags::WRITE) || (asked.has(Flags::READONLY) && !client.readonly)
 }
 
 /// Whether a client writes here that asked to be told of changes, after this node handed over outside of a cluster. What
 /// begins a transaction counts as writing: halfway through, it couldn't be sent on any more.
-fn should_have_moved(cx: &Context<'_>, client: &Client, spec: &CommandSpec) -> bool {
+fn should_have_moved(cx: &Context<'_>, client: &Client, spec: &CommandSpec, asked: &Asked) -> bool {
     let world = &cx.world;
     client.listener.is_some()
         && world.notices.moved().is_some()
         && world.role.is_replica()
         && !world.takeover
         && (world.leaving || world.hot.replica_read_only)
-        && (is_or_execs(client, spec, Flags::WRITE)
-            || matches!(spec.run, Run::Node(NodeCommand::Multi | NodeCommand::Watch)))
+        && (asked.has(Flags::WRITE) || matches!(spec.run, Run::Node(NodeCommand::Multi | NodeCommand::Watch)))
 }
 
 /// Whether a command waits for what a handover outside of a cluster comes to. While a peer is being asked to take over it
 /// is not known who is primary: whoever wants the primary waits, so that nobody is sent back and forth or reads what is
 /// about to be old. Once another node is primary and this one ends, writers that can't be sent there wait for the end of
 /// their connection.
-fn awaits_successor(cx: &Context<'_>, client: &Client, spec: &CommandSpec) -> bool {
+fn awaits_successor(cx: &Context<'_>, client: &Client, asked: &Asked) -> bool {
     let world = &cx.world;
     if !world.takeover && !world.leaving {
         return false;
     }
-    let writes = is_or_execs(client, spec, Flags::WRITE.union(Flags::MAY_REPLICATE));
+    let writes = asked.has(Flags::WRITE.union(Flags::MAY_REPLICATE));
     if world.leaving {
         return writes && !client.capa_redirect;
     }
-    let stale = !world.hot.replica_serve_stale_data && is_or_execs(client, spec, Flags::READONLY);
-    writes || stale || (client.capa_redirect && needs_primary(client, spec))
+    let stale = !world.hot.replica_serve_stale_data && asked.has(Flags::READONLY);
+    writes || stale || (client.capa_redirect && needs_primary(client, asked))
 }
 
 /// Refuses what can't be done in the present state of the node and the connection.
-fn check(cx: &Context<'_>, client: &Client, spec: &'static CommandSpec, args: Args<'_>) -> Result<(), Refusal> {
+fn check(
+    cx: &Context<'_>,
+    client: &Client,
+    spec: &'static CommandSpec,
+    args: Args<'_>,
+    asked: &Asked,
+) -> Result<(), Refusal> {
     let world = &cx.world;
-    let writes = is_or_execs(client, spec, Flags::WRITE);
+    let writes = asked.has(Flags::WRITE);
     let replica = world.role.is_replica();
-    if cx.lacks_room && takes_memory(client, spec) {
+    if cx.lacks_room && takes_memory(client, spec, asked) {
         return Err("OOM command not allowed when used memory > 'maxmemory'.".into());
     }
     let pings = matches!(spec.run, Run::Node(NodeCommand::Ping));
@@ -290,10 +298,10 @@ fn check(cx: &Context<'_>, client: &Client, spec: &'static CommandSpec, args: Ar
         )
         .into());
     }
-    if is_stale(cx) && needs_more_than(client, spec, Flags::STALE) {
+    if is_stale(cx) && asked.needs_more_than(Flags::STALE) {
         return Err(MASTERDOWN.into());
     }
-    if world.loading.is_some() && needs_more_than(client, spec, Flags::LOADING) {
+    if world.loading.is_some() && asked.needs_more_than(Flags::LOADING) {
         let redis = world.settings.bool(baton_config::Id::ExtendedRedisCompatibility);
         let name = if redis { "Redis" } else { "Valkey" };
         return Err(format!("LOADING {name} is loading the dataset in memory").into());
@@ -301,7 +309,7 @@ fn check(cx: &Context<'_>, client: &Client, spec: &'static CommandSpec, args: Ar
     if cx.shared.running.any() || cx.is_outside() {
         check_running(cx, spec, args)?;
     }
-    if client.monitors && is_or_execs(client, spec, Flags::WRITE.union(Flags::READONLY).union(Flags::MAY_REPLICATE)) {
+    if client.monitors && asked.has(Flags::WRITE | Flags::READONLY | Flags::MAY_REPLICATE) {
         return Err("ERR Replica can't interact with the keyspace".into());
     }
     Ok(())
@@ -352,24 +360,12 @@ fn check_running(cx: &Context<'_>, spec: &'static CommandSpec, args: Args<'_>) -
 }
 
 /// Whether a command must not run without room. What a transaction queues takes memory whatever it is.
-fn takes_memory(client: &Client, spec: &CommandSpec) -> bool {
-    is_or_execs(client, spec, Flags::DENYOOM) || (client.transaction.is_some() && transaction::is_queued(spec))
+fn takes_memory(client: &Client, spec: &CommandSpec, asked: &Asked) -> bool {
+    asked.has(Flags::DENYOOM) || (client.transaction.is_some() && transaction::is_queued(spec))
 }
 
 fn is_exec(spec: &CommandSpec) -> bool {
     matches!(spec.run, Run::Node(NodeCommand::Exec))
-}
-
-/// Whether a command has this flag. EXEC is judged by the commands that were queued.
-fn is_or_execs(client: &Client, spec: &CommandSpec, flag: Flags) -> bool {
-    let queued = |t: &transaction::Queued| t.iter().any(|(s, _)| s.flags.intersects(flag));
-    spec.flags.intersects(flag) || (is_exec(spec) && client.transaction.as_ref().is_some_and(|t| queued(&t.queue)))
-}
-
-/// Whether a command, or one that EXEC would run, is not allowed in a state that this flag allows commands in.
-fn needs_more_than(client: &Client, spec: &CommandSpec, flag: Flags) -> bool {
-    let queued = |t: &transaction::Queued| t.iter().any(|(s, _)| !s.flags.contains(flag));
-    !spec.flags.contains(flag) || (is_exec(spec) && client.transaction.as_ref().is_some_and(|t| queued(&t.queue)))
 }
 
 fn lacks_replicas(cx: &Context<'_>) -> bool {
@@ -399,8 +395,8 @@ fn allowed_while_subscribed(spec: &CommandSpec) -> bool {
 }
 
 /// Whether a hold keeps this command back (replication 8), or a lease that is over.
-fn held(cx: &Context<'_>, client: &Client, spec: &CommandSpec) -> bool {
-    let writes = || is_or_execs(client, spec, Flags::WRITE.union(Flags::MAY_REPLICATE));
+fn held(cx: &Context<'_>, spec: &CommandSpec, asked: &Asked) -> bool {
+    let writes = || asked.has(Flags::WRITE.union(Flags::MAY_REPLICATE));
     match cx.world.holds.scope() {
         None => !cx.leased && writes(),
         Some(HoldScope::All) => !matches!(spec.run, Run::Node(NodeCommand::Replconf)),

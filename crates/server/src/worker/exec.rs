@@ -30,6 +30,8 @@ pub(super) struct Caller<'c> {
     pub(super) tracked_by: Option<u32>,
     /// Whether the command may wait for its keys.
     pub(super) may_wait: bool,
+    /// It is a script.
+    pub(super) in_script: bool,
     /// Where its reply goes.
     pub(super) out: &'c mut Out,
     /// Where the stream ended behind its latest write.
@@ -46,6 +48,7 @@ impl Client {
             touch: !self.no_touch,
             tracked_by: self.follows_reads().then(|| self.meta.worker.load(Ordering::Relaxed)),
             may_wait,
+            in_script: false,
             out: &mut self.out,
             last_write: &mut self.last_write,
         }
@@ -53,7 +56,7 @@ impl Client {
 
     /// The connection as the caller of a command of its script, whose reply goes elsewhere.
     pub(super) fn called<'c>(&'c mut self, out: &'c mut Out) -> Caller<'c> {
-        Caller { out, ..self.caller(false) }
+        Caller { out, in_script: true, ..self.caller(false) }
     }
 }
 
@@ -207,6 +210,7 @@ pub(super) fn on_view(
         env: &cx.world.env,
         touch: caller.touch,
         waits: if caller.may_wait { Waits::May } else { Waits::Never },
+        in_script: caller.in_script,
     };
     if let Err(fail) = run(&mut exec) {
         caller.out.buf.truncate(before);

@@ -5,6 +5,7 @@
 //! [`exec`] (keyspace commands on a view), [`transaction`], [`count`], [`meter`] (what slots cost), [`waiting`] (commands that wait), [`held`] and [`hold`]
 //! (replies that wait), then the loop below, and [`seat`] (who runs it while a script takes long).
 
+mod asked;
 mod blocking;
 pub mod changes;
 pub mod client;
@@ -261,6 +262,9 @@ impl Worker {
     /// Gives the seat to the thread that left it; this one ends.
     fn hand_over(&mut self, heir: &Sender<Box<Seat>>) {
         self.keep_unserved();
+        let lane = &self.shared.stats.lanes[self.local.lane.0];
+        lane.machine_bytes.set(0);
+        lane.loader_bytes.set(0);
         self.shared.running.give_lane(self.local.lane);
         if let Some(seat) = self.seat.leave() {
             heir.send(seat).expect("whoever asks for the seat waits for it");

@@ -32,10 +32,11 @@ pub(super) fn check(
     spec: &'static CommandSpec,
     args: Args<'_>,
     asking: bool,
+    writes: bool,
 ) -> Result<Option<RouteQuery>, Refusal> {
     let Some(topology) = &cx.world.topology else { return Ok(None) };
     if matches!(spec.run, Run::Node(NodeCommand::Exec)) {
-        return check_queued(cx, client, topology, asking);
+        return check_queued(cx, client, topology, asking, writes);
     }
     if spec.keys.is_empty() || client.transaction.is_some() && spec.keys.is_empty() {
         return Ok(None);
@@ -43,7 +44,7 @@ pub(super) fn check(
     // Arguments that hide where the keys are get their error from the command itself.
     let Ok(positions) = key_positions(spec, args) else { return Ok(None) };
     let names: Names<'_> = positions.iter().map(|p| args.at(p.index as usize)).collect();
-    let mut query = about(spec, args, client, asking);
+    let mut query = RouteQuery { write: writes, ..about(spec, args, client, asking) };
     add_slots(&mut query, &names);
     decide(cx, topology, client, &query, || names.iter().map(|name| (client.db, *name)).collect())
 }
@@ -93,13 +94,13 @@ fn check_queued(
     client: &Client,
     topology: &Topology,
     asking: bool,
+    writes: bool,
 ) -> Result<Option<RouteQuery>, Refusal> {
     let Some(transaction) = &client.transaction else { return Ok(None) };
-    let mut all = RouteQuery { readonly_client: client.readonly, asking, ..RouteQuery::default() };
+    let mut all = RouteQuery { write: writes, readonly_client: client.readonly, asking, ..RouteQuery::default() };
     for (spec, args) in &transaction.queue {
         let args = args.as_args();
         let one = about(spec, args, client, asking);
-        all.write |= one.write;
         all.asking |= one.asking;
         all.across_databases |= one.across_databases;
         all.shard_pubsub |= one.shard_pubsub;

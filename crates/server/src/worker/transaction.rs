@@ -202,12 +202,8 @@ fn run_on_slots(
         }
         return Flow::Next;
     }
-    if cx.open.is_some() {
-        let places = routing::queued_places(cx, client, queue);
-        if let Some(text) = routing::moved_meanwhile(cx, client, &mut view, places) {
-            exec::propagate_expired(cx, client.meta.id, &mut view);
-            return cx.reject(client, baton_commands::lookup(b"exec"), text.as_bytes());
-        }
+    if let Some(text) = moved_meanwhile(cx, client, &mut view, queue) {
+        return cx.reject(client, baton_commands::lookup(b"exec"), text.as_bytes());
     }
     client.out.array(queue.len());
     for (spec, args) in queue {
@@ -228,6 +224,7 @@ fn run_on_world(cx: &mut Context<'_>, client: &mut Client, queue: &Queued, watch
         let shared = Arc::clone(cx.shared);
         let mut view = shared.store.view_all(client.db, cx.now.wall, cx.world.expiry_rule());
         let changed = end_watches(cx, client.meta.id, &mut view, watches);
+        let moved = if changed { None } else { moved_meanwhile(cx, client, &mut view, queue) };
         drop(view);
         if cx.holds_replies {
             cx.reveals_all();
@@ -235,6 +232,9 @@ fn run_on_world(cx: &mut Context<'_>, client: &mut Client, queue: &Queued, watch
         if changed {
             client.out.null_array();
             return Flow::Next;
+        }
+        if let Some(text) = moved {
+            return cx.reject(client, baton_commands::lookup(b"exec"), text.as_bytes());
         }
         client.out.array(queue.len());
         let mut flow = Flow::Next;
@@ -251,6 +251,14 @@ fn run_on_world(cx: &mut Context<'_>, client: &mut Client, queue: &Queued, watch
         flow
     });
     ran.unwrap_or_else(|busy| abort_busy(cx, client, watches, &busy))
+}
+
+/// Why a transaction is not to run here, if its keys have left since it was admitted.
+fn moved_meanwhile(cx: &mut Context<'_>, client: &Client, view: &mut View<'_>, queue: &Queued) -> Option<String> {
+    cx.open.as_ref()?;
+    let text = routing::moved_meanwhile(cx, client, view, routing::queued_places(cx, client, queue))?;
+    exec::propagate_expired(cx, client.meta.id, view);
+    Some(text)
 }
 
 /// Nothing of a transaction is run, because a script takes long that stands in its way.

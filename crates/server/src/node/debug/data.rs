@@ -3,6 +3,7 @@
 use baton_base::num;
 use baton_rdb::DumpEncoder;
 use baton_resp::Args;
+use baton_script::Libraries;
 use baton_store::{DbIndex, Expire, Expiry};
 
 use crate::node::{NOT_INTEGER, Refusal};
@@ -89,6 +90,7 @@ pub(super) fn reload(cx: &mut Context<'_>, client: &mut Client, options: Args<'_
         }
         if flush {
             shared.free_later(shared.store.flush(None));
+            shared.scripts.set_functions(Libraries::default());
             crate::worker::changes::announce_all_from_aside(shared);
         }
         if load::reload(shared, merge) {

@@ -7,6 +7,7 @@ use baton_config::Id;
 use super::{Lines, View, human};
 use crate::clients::{ClientFlags, ClientMeta};
 use crate::os_memory;
+use crate::stats::Stats;
 
 pub(super) fn memory(view: &View<'_>, lines: &mut Lines) {
     let shared = view.shared;
@@ -67,22 +68,41 @@ fn ratio(lines: &mut Lines, name: &str, of: u64, to: u64) {
     lines.put(&format!("{name}_bytes"), of as i64 - to as i64);
 }
 
-/// Texts of scripts and functions. What each worker has compiled of them counts as memory of connections' threads, not here.
+/// Texts of scripts and functions, and the machines of all workers: those that run both, and those that load libraries.
 fn scripts(view: &View<'_>, lines: &mut Lines) {
+    let (scripts, stats) = (&view.shared.scripts, &view.shared.stats);
     let (of_eval, count) = {
-        let cache = view.shared.scripts.cache();
+        let cache = scripts.cache();
         (cache.bytes() as u64, cache.len())
     };
-    let libraries = view.shared.scripts.functions();
+    let libraries = scripts.functions();
     let of_functions = libraries.bytes() as u64;
-    lines.zeros(&["used_memory_lua", "used_memory_vm_eval"]);
-    lines.put("used_memory_lua_human", human(0));
+    let (machines, loaders) = machine_bytes(stats);
+    lines.put("used_memory_lua", machines);
+    lines.put("used_memory_vm_eval", machines);
+    lines.put("used_memory_lua_human", human(machines));
     lines.put("used_memory_scripts_eval", of_eval);
     lines.put("number_of_cached_scripts", count);
     lines.put("number_of_functions", libraries.function_count());
     lines.put("number_of_libraries", libraries.len());
-    lines.zeros(&["used_memory_vm_functions", "used_memory_vm_total"]);
-    lines.put("used_memory_vm_total_human", human(0));
+    lines.put("used_memory_vm_functions", loaders);
+    lines.put("used_memory_vm_total", machines + loaders);
+    lines.put("used_memory_vm_total_human", human(machines + loaders));
     lines.put("used_memory_functions", of_functions);
     sized(lines, "used_memory_scripts", of_eval + of_functions);
+}
+
+/// What runs scripts, and what loads libraries of functions, in bytes.
+fn machine_bytes(stats: &Stats) -> (u64, u64) {
+    (stats.sum(|lane| &lane.machine_bytes), stats.sum(|lane| &lane.loader_bytes))
+}
+
+/// The one language of scripts.
+pub(super) fn engines(view: &View<'_>, lines: &mut Lines) {
+    let (machines, loaders) = machine_bytes(&view.shared.stats);
+    let used = machines + loaders;
+    lines.put("engines_count", 1);
+    lines.put("engines_total_used_memory", used);
+    lines.put("engines_total_memory_overhead", 0);
+    lines.put("engine_0", format!("name=LUA,module=lua,abi_version=4,used_memory={used},memory_overhead=0"));
 }

@@ -68,9 +68,7 @@ const SECTIONS: &[Section] = &[
     ("latencystats", "Latencystats", false, stats::latencies),
     ("cluster", "Cluster", true, |v, l| l.put("cluster_enabled", u8::from(v.world.hot.cluster))),
     ("cluster_info", "Cluster Info", false, |_, _| {}),
-    ("scripting_engines", "Scripting Engines", false, |_, l| {
-        l.zeros(&["engines_count", "engines_total_used_memory", "engines_total_memory_overhead"]);
-    }),
+    ("scriptingengines", "Scripting Engines", false, memory::engines),
     ("failover", "Failover", false, failover::failover),
     ("keyspace", "Keyspace", true, stats::keyspace),
     ("debug", "Debug", false, stats::debug),

@@ -15,7 +15,6 @@ use baton_commands::{
 use baton_config::{Id, PropagationError};
 use baton_rdb::VersionPolicy;
 use baton_resp::{Args, Out, Proto};
-use baton_script::Libraries;
 use baton_store::{DbIndex, Expiry, Garbage, Key, View, ViewOutcome};
 use smallvec::SmallVec;
 
@@ -25,6 +24,7 @@ use crate::clients::{ClientFlags, ClientMeta};
 use crate::function_change::FunctionChange;
 use crate::monitor;
 use crate::node::Refusal;
+use crate::scripts::Loader;
 use crate::shared::Shared;
 use crate::slot_stats::SlotCost;
 use crate::worker::WorkerMessage;
@@ -48,6 +48,8 @@ pub(super) struct Applier {
     shared: Arc<Shared>,
     /// The stream's selected database.
     db: DbIndex,
+    /// Loads libraries of functions.
+    loader: Loader,
     out: Out,
     effects: Effects,
     rng: Rng,
@@ -61,6 +63,7 @@ impl Applier {
     /// An applier of the stream that goes on where the journal ends.
     pub(super) fn new(shared: &Arc<Shared>) -> Applier {
         Applier {
+            loader: Loader::default(),
             db: DbIndex(shared.journal.selected_db().unwrap_or(0)),
             shared: Arc::clone(shared),
             out: Out::new(Proto::V2),
@@ -300,7 +303,8 @@ impl Turn<'_> {
         let Applier { shared, out, effects, rng, .. } = &mut *self.applier;
         effects.clear();
         let env = &self.env;
-        let mut exec = Exec { view, args, keys, out, effects, rng, env, touch: true, waits: Waits::Never };
+        let mut exec =
+            Exec { view, args, keys, out, effects, rng, env, touch: true, waits: Waits::Never, in_script: false };
         let failed = run(&mut exec).err();
         if !env.events.is_empty() {
             crate::events::publish_replicated(shared, env.events, effects.events());
@@ -374,13 +378,12 @@ impl Turn<'_> {
     }
 
     /// Changes the libraries of functions. The gate is passed: a snapshot's cut has the change and its command, or neither.
-    fn change_functions(&self, spec: &'static CommandSpec, command: NodeCommand, args: Args<'_>) {
-        let shared = &self.applier.shared;
-        let mut all = Libraries::clone(&shared.scripts.functions());
-        let change = FunctionChange::of(shared, command, args, VersionPolicy::Relaxed);
-        match change.and_then(|change| change.apply(&mut all)) {
-            Ok(()) => shared.scripts.set_functions(all),
-            Err(Refusal(text)) => self.complain(Some(spec), &Fail::Bytes(text.as_bytes().to_vec())),
+    fn change_functions(&mut self, spec: &'static CommandSpec, command: NodeCommand, args: Args<'_>) {
+        let Applier { shared, loader, .. } = &mut *self.applier;
+        let change = FunctionChange::of(shared, loader, command, args, VersionPolicy::Relaxed);
+        let changed = change.and_then(|change| shared.scripts.change_functions(|all| change.apply(all)));
+        if let Err(Refusal(text)) = changed {
+            self.complain(Some(spec), &Fail::Bytes(text.as_bytes().to_vec()));
         }
     }
 

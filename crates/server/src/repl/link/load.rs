@@ -17,6 +17,7 @@ use baton_store::{DbIndex, Expiry, Store};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::entries;
+use crate::scripts::Loader;
 use crate::shared::Shared;
 
 /// What a snapshot brought.
@@ -137,14 +138,15 @@ impl Loading {
     }
 
     fn take_events(&mut self) -> Result<(), Vec<String>> {
-        let now = self.shared.clock.wall();
+        let (now, mut loader) = (self.shared.clock.wall(), Loader::default());
         while let Some(event) = self.decoder.poll_event().map_err(|e| failed(e.kind.to_string()))? {
             if !self.delay.is_zero() && matches!(event, Event::Entry(_)) {
                 std::thread::sleep(self.delay);
             }
             if let Event::Function(code) = event {
-                let library = self.shared.scripts.library(code, self.shared.clock, &self.shared.log);
-                let added = library.and_then(|library| self.loaded.functions.add(library, false));
+                let library = self.shared.scripts.library(code, &mut loader, self.shared.clock, &self.shared.log);
+                let added = library
+                    .and_then(|library| self.loaded.functions.add(library, false).map_err(|why| why.text_of_saved()));
                 added.map_err(|why| failed(String::from_utf8_lossy(&why).into_owned()))?;
                 continue;
             }

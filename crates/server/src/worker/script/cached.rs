@@ -53,7 +53,7 @@ fn compile(cx: &mut Context<'_>, script: &Arc<Script>) -> Result<(), Refusal> {
     let epoch = cx.shared.scripts.cache().epoch();
     let machine = take_machine(cx, epoch)?;
     let checked = machine.engine.check(script);
-    cx.local.machine = Some(machine);
+    cx.put_back_machine(machine);
     checked.map_err(|text| refusal(&text))
 }
 

@@ -62,15 +62,20 @@ impl<'d, 'a, 's> Desk<'d, 'a, 's> {
 
     /// Runs a command; false if it needs more than the slots at hand.
     fn serve(&mut self, args: Args<'_>, out: &mut Out) -> bool {
-        let spec = match self.admit(args).and_then(|spec| self.begin_write(spec)) {
+        let spec = match named(args) {
             Ok(spec) => spec,
-            Err(Refusal(text)) => {
-                out.error_bytes(text.as_bytes());
+            Err(text) => {
+                out.error(text);
                 self.cx.shared.stats.count_error(self.cx.local.lane.0, text.as_bytes());
                 self.counted = Some(text.as_bytes().to_vec());
                 return true;
             }
         };
+        if let Err(Refusal(text)) = self.admit(spec, args) {
+            self.cx.reject_to(out, spec, text.as_bytes());
+            self.counted = Some(text.as_bytes().to_vec());
+            return true;
+        }
         let began = Instant::now();
         let kept = self.silent.then(|| std::mem::take(&mut self.cx.local.unit));
         let ran = match (spec.run, self.view.is_some()) {
@@ -97,26 +102,13 @@ impl<'d, 'a, 's> Desk<'d, 'a, 's> {
         ran
     }
 
-    /// Makes known that the script writes, if it does: then nobody ends it any more.
-    fn begin_write(&self, spec: &'static CommandSpec) -> Result<&'static CommandSpec, Refusal> {
-        if spec.flags.contains(Flags::WRITE) {
-            self.run.note_write()?;
-        }
-        Ok(spec)
-    }
-
-    /// Whether a command may run in this script; the checks come in upstream's order.
-    fn admit(&mut self, args: Args<'_>) -> Result<&'static CommandSpec, Refusal> {
-        let named = baton_commands::lookup(args.name());
-        let spec = match (named, args.get(1)) {
-            (Some(container), Some(sub)) if !container.subcommands.is_empty() => container.subcommand(sub),
-            (named, _) => named,
-        };
-        let spec = spec.ok_or("ERR Unknown command called from script")?;
+    /// Whether a command may run in this script; the checks come in upstream's order. A script that wrote is not kept from
+    /// writing more by what others do meanwhile: it would leave half of what it does.
+    fn admit(&mut self, spec: &'static CommandSpec, args: Args<'_>) -> Result<(), Refusal> {
         if !spec.arity_fits(args.len()) {
             return Err("ERR Wrong number of args calling command from script".into());
         }
-        if spec.flags.contains(Flags::NOSCRIPT) {
+        if spec.flags.contains(Flags::NOSCRIPT) && !self.cx.world.scripts_call_all {
             let redis = self.cx.world.settings.bool(baton_config::Id::ExtendedRedisCompatibility);
             let name = if redis { "Redis" } else { "Valkey" };
             return Err(format!("ERR This {name} command is not allowed from script").into());
@@ -125,20 +117,24 @@ impl<'d, 'a, 's> Desk<'d, 'a, 's> {
             return Err("ERR Can not execute the command on a stale replica".into());
         }
         rights::may_call(self.cx, self.client, spec, args)?;
-        if spec.flags.contains(Flags::WRITE) {
-            if self.rights.read_only {
-                return Err("ERR Write commands are not allowed from read-only scripts.".into());
-            }
+        let writes = spec.flags.contains(Flags::WRITE);
+        if writes && self.rights.read_only {
+            return Err("ERR Write commands are not allowed from read-only scripts.".into());
+        }
+        if writes && !self.run.wrote() {
             if self.cx.world.role.is_replica() && self.cx.world.hot.replica_read_only {
                 return Err("READONLY You can't write against a read only replica.".into());
             }
             dispatch::check_write(self.cx)?;
         }
-        if spec.flags.contains(Flags::DENYOOM) && !self.rights.allow_oom {
+        if spec.flags.contains(Flags::DENYOOM) && !self.rights.allow_oom && !self.run.wrote() {
             return Err("OOM command not allowed when used memory > 'maxmemory'.".into());
         }
         self.check_slot(spec, args)?;
-        Ok(spec)
+        if writes {
+            self.run.note_write()?;
+        }
+        Ok(())
     }
 
     /// In a cluster, keys have to be served here, and to have one slot.
@@ -201,6 +197,16 @@ impl<'d, 'a, 's> Desk<'d, 'a, 's> {
         std::mem::swap(&mut self.client.out, out);
         true
     }
+}
+
+/// The command of a request.
+fn named(args: Args<'_>) -> Result<&'static CommandSpec, &'static str> {
+    let named = baton_commands::lookup(args.name());
+    let spec = match (named, args.get(1)) {
+        (Some(container), Some(sub)) if !container.subcommands.is_empty() => container.subcommand(sub),
+        (named, _) => named,
+    };
+    spec.ok_or("ERR Unknown command called from script")
 }
 
 impl Host for Desk<'_, '_, '_> {

@@ -7,12 +7,13 @@ use baton_base::glob;
 use baton_commands::NodeCommand as N;
 use baton_rdb::dump_functions;
 use baton_resp::Args;
-use baton_script::{Libraries, Library};
+use baton_script::Library;
 
 use super::err;
 use crate::function_change::FunctionChange;
 use crate::node::{Outcome, Refusal};
 use crate::running::Text;
+use crate::scripts::Loader;
 use crate::worker::client::Client;
 use crate::worker::context::{Context, Flow};
 
@@ -39,18 +40,20 @@ pub(super) fn run(cx: &mut Context<'_>, client: &mut Client, command: N, args: A
 
 /// Changes the libraries and has the command propagated.
 fn change(cx: &mut Context<'_>, client: &mut Client, command: N, args: Args<'_>) -> Result<(), Refusal> {
-    let change = FunctionChange::of(cx.shared, command, args, cx.world.env.rdb_versions)?;
+    let change = FunctionChange::of(cx.shared, &mut cx.local.loader, command, args, cx.world.env.rdb_versions)?;
     let loaded = match &change {
         FunctionChange::Add { libraries, .. } if command == N::FunctionLoad => {
             libraries.first().map(|library| library.name.clone())
         }
         _ => None,
     };
+    if command == N::FunctionFlush {
+        cx.local.loader = Loader::default();
+    }
+    cx.shared.stats.lanes[cx.local.lane.0].loader_bytes.set(cx.local.loader.memory_bytes() as u64);
     let db = client.db.0;
     let end = cx.stop_world(|cx| {
-        let mut libraries = Libraries::clone(&cx.shared.scripts.functions());
-        change.apply(&mut libraries)?;
-        cx.shared.scripts.set_functions(libraries);
+        cx.shared.scripts.change_functions(|libraries| change.apply(libraries))?;
         cx.shared.stats.lanes[cx.local.lane.0].dirty.add(1);
         if cx.world.role.is_replica() || !cx.shared.journal.is_active() {
             return Ok(None);

@@ -39,6 +39,8 @@ pub struct Machine {
     engine: Engine,
     /// [`ScriptCache::epoch`](baton_script::ScriptCache::epoch) of the compiled scripts.
     epoch: u64,
+    /// Scripts may leave their sandbox (`lua-enable-insecure-api`).
+    is_insecure: bool,
 }
 
 /// Runs a command of the family; none if it is another's.
@@ -70,7 +72,8 @@ pub fn run(
 
 /// Takes the worker's machine, made if it has none; it is to be put back.
 fn take_machine(cx: &mut Context<'_>, epoch: u64) -> Result<Box<Machine>, Refusal> {
-    match cx.local.machine.take() {
+    let is_insecure = cx.world.settings.bool(baton_config::Id::LuaEnableInsecureApi);
+    match cx.local.machine.take().filter(|machine| machine.is_insecure == is_insecure) {
         Some(mut machine) => {
             if machine.epoch != epoch {
                 machine.engine.forget_scripts();
@@ -80,10 +83,17 @@ fn take_machine(cx: &mut Context<'_>, epoch: u64) -> Result<Box<Machine>, Refusa
         }
         None => {
             let attendance = Rc::clone(&cx.local.attendance);
-            let engine = crate::scripts::engine(Box::new(move || attendance.look()))
+            let engine = crate::scripts::engine(is_insecure, Box::new(move || attendance.look()))
                 .map_err(|e| Refusal(format!("ERR {e}").into()))?;
-            Ok(Box::new(Machine { engine, epoch }))
+            Ok(Box::new(Machine { engine, epoch, is_insecure }))
         }
+    }
+}
+
+impl Context<'_> {
+    fn put_back_machine(&mut self, machine: Box<Machine>) {
+        self.shared.stats.lanes[self.local.lane.0].machine_bytes.set(machine.engine.memory_bytes() as u64);
+        self.local.machine = Some(machine);
     }
 }
 

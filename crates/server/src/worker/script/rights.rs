@@ -26,7 +26,10 @@ pub(super) struct Rights {
 pub(super) fn of(cx: &Context<'_>, flags: Option<ScriptFlags>, read_only: bool) -> Result<Rights, Refusal> {
     let full = cx.lacks_room;
     let Some(flags) = flags else {
-        return Ok(Rights { read_only, allow_oom: !full, cross_slot: false });
+        if dispatch::is_stale(cx) {
+            return Err(dispatch::MASTERDOWN.into());
+        }
+        return Ok(Rights { read_only, allow_oom: !full, cross_slot: true });
     };
     let world = &cx.world;
     if world.hot.cluster && flags.contains(ScriptFlags::NO_CLUSTER) {
@@ -37,11 +40,11 @@ pub(super) fn of(cx: &Context<'_>, flags: Option<ScriptFlags>, read_only: bool) 
         return Err(dispatch::MASTERDOWN.into());
     }
     if writes {
+        if world.role.is_replica() && world.hot.replica_read_only {
+            return Err("READONLY You can't write against a read only replica.".into());
+        }
         if read_only {
             return Err("ERR Can not execute a script with write flag using *_ro command.".into());
-        }
-        if world.role.is_replica() && world.hot.replica_read_only {
-            return Err("READONLY Can not run script with write flag on readonly replica".into());
         }
         dispatch::check_write(cx)?;
     }

@@ -6,6 +6,7 @@ use baton_base::Slot;
 use baton_commands::{CommandSpec, NodeCommand as N};
 use baton_resp::{Args, Out, OwnedArgs};
 use baton_script::{Call, Halt, Ran};
+use baton_store::View;
 
 use super::desk::{Desk, hand_out};
 use super::request::{self, Request, Target};
@@ -16,6 +17,7 @@ use crate::node::{Outcome, Refusal};
 use crate::running::{Run, Text};
 use crate::worker::client::Client;
 use crate::worker::context::{Context, Flow};
+use crate::worker::{exec, routing};
 
 /// EVAL, EVALSHA, FCALL and their reading kin.
 pub(super) fn run(
@@ -42,7 +44,7 @@ pub(super) fn run(
         let (ran, counted) = script.attempts(cx, client);
         (ran, counted, script.out)
     });
-    cx.local.machine = Some(machine);
+    cx.put_back_machine(machine);
     let (ran, counted, reply) = ended?;
     match ran {
         Ran::Done => {
@@ -78,7 +80,9 @@ fn prepare(cx: &mut Context<'_>, machine: &Machine, request: &Request<'_>, ro: b
         && !machine.engine.has_library(library.id)
     {
         let libraries = cx.shared.scripts.functions();
-        machine.engine.keep_libraries(|id| libraries.has_id(id));
+        if machine.engine.library_count() > libraries.len() {
+            machine.engine.keep_libraries(|id| libraries.has_id(id));
+        }
     }
     rights::of(cx, request.target.flags(), ro)
 }
@@ -121,6 +125,15 @@ impl Running<'_> {
         ended
     }
 
+    /// Why it is not to run here, if its keys have left since it was admitted.
+    fn moved_meanwhile(&self, cx: &mut Context<'_>, client: &Client, view: &mut View<'_>) -> Option<Refusal> {
+        cx.open.as_ref()?;
+        let places = self.request.keys.iter().map(|key| (client.db, *key)).collect();
+        let text = routing::moved_meanwhile(cx, client, view, places)?;
+        exec::propagate_expired(cx, client.meta.id, view);
+        Some(text.into())
+    }
+
     /// Has somebody watch over it, should it take long.
     fn begin(&self, cx: &mut Context<'_>, client: &Client, slots: Option<Vec<Slot>>) -> Arc<Run> {
         let text = match &self.request.target {
@@ -153,6 +166,9 @@ impl Running<'_> {
             Ok(view) => view,
             Err(held) => return Some(refused(cx.busy(held))),
         };
+        if let Some(text) = self.moved_meanwhile(cx, client, &mut view) {
+            return Some(refused(text));
+        }
         if !self.rights.read_only {
             view.begin_undo();
         }
@@ -195,6 +211,13 @@ impl Running<'_> {
         seed: u32,
         in_transaction: bool,
     ) -> (Ran, Option<Vec<u8>>) {
+        if !in_transaction {
+            let shared = Arc::clone(cx.shared);
+            let mut view = shared.store.view_all(client.db, cx.now.wall, cx.expiry_rule(client, false));
+            if let Some(text) = self.moved_meanwhile(cx, client, &mut view) {
+                return refused(text);
+            }
+        }
         let run = self.begin(cx, client, None);
         let mut desk = Desk::new(cx, client, None, self.rights, self.request.keys.first(), &run);
         let ran = execute(self.machine, self.request, seed, &mut desk, &mut self.out);
