@@ -167,6 +167,29 @@ REQUESTS = [
 ]
 
 
+def test_what_is_flushed_takes_no_memory_on_any_thread(start):
+    server = start("baton", "--worker-threads", 3)
+    connections = [server.connect() for _ in range(6)]
+    for connection in connections:
+        connection("EVAL", "return 1", 0)
+        connection("FUNCTION", "LOAD", "REPLACE", LIB % ("one", "f"))
+
+    def used(name):
+        return int(server.info("memory")[f"used_memory_{name}"])
+
+    assert used("lua") > 0 and used("vm_functions") > 0
+    server("SCRIPT", "FLUSH")
+    eventually(lambda: used("lua") == 0, "the machines to be gone")
+    assert [connection("FCALL", "f", 0) for connection in connections] == [1] * 6
+    server("SCRIPT", "FLUSH")
+    assert [connection("FCALL", "f", 0) for connection in connections] == [1] * 6
+    assert used("lua") > 0
+    server("FUNCTION", "FLUSH")
+    eventually(lambda: used("lua") == used("vm_functions") == 0, "everything to be gone")
+    for connection in connections:
+        connection.close()
+
+
 def test_scripts_answer_as_upstream(start):
     ours, theirs = (start(kind, "--enable-debug-command", "yes") for kind in ("baton", "valkey"))
     with ours.connect() as mine, theirs.connect() as other:

@@ -108,6 +108,8 @@ pub enum WorkerMessage {
     SettingsChanged,
     /// This node became a replica: whoever waits for replicas is sent away.
     Demoted,
+    /// Scripts or functions were forgotten, all of them: so is what was compiled of them.
+    ScriptsForgotten,
     /// Look at a connection's socket.
     Look {
         /// Whose.
@@ -425,6 +427,7 @@ impl Worker {
                 }
                 // The next wait of the loop is measured by the new settings.
                 WorkerMessage::SettingsChanged => {}
+                WorkerMessage::ScriptsForgotten => self.local.forget_scripts(shared),
                 WorkerMessage::Look { client } => {
                     if let Some(&index) = self.seat.by_id.get(&client) {
                         self.on_event(shared, index, true, true, now);

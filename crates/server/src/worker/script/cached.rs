@@ -8,6 +8,7 @@ use baton_script::{Script, Sha};
 
 use super::{err, refusal, take_machine};
 use crate::node::{Outcome, Refusal, SYNTAX};
+use crate::worker::WorkerMessage;
 use crate::worker::client::Client;
 use crate::worker::context::{Context, Flow};
 
@@ -26,6 +27,7 @@ pub(super) fn run(cx: &mut Context<'_>, client: &mut Client, command: N, args: A
         N::ScriptFlush => {
             checked_mode(args, "ERR SCRIPT FLUSH only support SYNC|ASYNC option")?;
             cx.shared.scripts.cache().flush();
+            cx.shared.tell_workers(|| WorkerMessage::ScriptsForgotten);
             client.out.ok();
         }
         N::ScriptShow => {

@@ -13,7 +13,7 @@ use super::err;
 use crate::function_change::FunctionChange;
 use crate::node::{Outcome, Refusal};
 use crate::running::Text;
-use crate::scripts::Loader;
+use crate::worker::WorkerMessage;
 use crate::worker::client::Client;
 use crate::worker::context::{Context, Flow};
 
@@ -47,9 +47,6 @@ fn change(cx: &mut Context<'_>, client: &mut Client, command: N, args: Args<'_>)
         }
         _ => None,
     };
-    if command == N::FunctionFlush {
-        cx.local.loader = Loader::default();
-    }
     cx.shared.stats.lanes[cx.local.lane.0].loader_bytes.set(cx.local.loader.memory_bytes() as u64);
     let db = client.db.0;
     let end = cx.stop_world(|cx| {
@@ -63,6 +60,11 @@ fn change(cx: &mut Context<'_>, client: &mut Client, command: N, args: Args<'_>)
     })??;
     if let Some(end) = end {
         client.last_write = end;
+    }
+    if command == N::FunctionFlush {
+        // What this thread has compiled is gone before the reply, that of the others soon after.
+        cx.local.forget_scripts(cx.shared);
+        cx.shared.tell_workers(|| WorkerMessage::ScriptsForgotten);
     }
     match loaded {
         Some(name) => client.out.bulk(&name),

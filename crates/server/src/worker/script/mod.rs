@@ -28,8 +28,10 @@ use baton_resp::Args;
 use baton_script::Engine;
 
 use super::client::Client;
-use super::context::Context;
+use super::context::{Context, Local};
 use crate::node::{Outcome, Refusal};
+use crate::scripts::Loader;
+use crate::shared::Shared;
 
 pub use attendance::Attendance;
 pub use desk::pass_on;
@@ -94,6 +96,23 @@ impl Context<'_> {
     fn put_back_machine(&mut self, machine: Box<Machine>) {
         self.shared.stats.lanes[self.local.lane.0].machine_bytes.set(machine.engine.memory_bytes() as u64);
         self.local.machine = Some(machine);
+    }
+}
+
+impl Local {
+    /// Gives back the memory of what is not there any more: the whole machine, unless it has functions, whose variables
+    /// would be lost with it.
+    pub(super) fn forget_scripts(&mut self, shared: &Shared) {
+        let lane = &shared.stats.lanes[self.lane.0];
+        self.loader = Loader::default();
+        lane.loader_bytes.set(0);
+        self.machine = self.machine.take().filter(|machine| {
+            let libraries = shared.scripts.functions();
+            machine.engine.keep_libraries(|id| libraries.has_id(id));
+            machine.engine.forget_scripts();
+            machine.engine.library_count() > 0
+        });
+        lane.machine_bytes.set(self.machine.as_ref().map_or(0, |machine| machine.engine.memory_bytes()) as u64);
     }
 }
 
