@@ -2,6 +2,9 @@
 
 import pytest
 
+from resp import ErrorReply
+from test_replication import attach, in_step
+
 
 def get(server, pattern):
     flat = server("CONFIG", "GET", pattern)
@@ -81,3 +84,52 @@ def test_rewrite_remembers_the_primary(start, tmp_path):
     replica("REPLICAOF", "NO", "ONE")
     replica("CONFIG", "REWRITE")
     assert "replicaof" not in config.read_text()
+
+
+def written(folder, text):
+    path = folder / "server.conf"
+    path.write_text(text)
+    return path
+
+
+def test_a_renamed_command_goes_by_its_new_name_only(start, tmp_path):
+    text = 'rename-command flushdb badger\nrename-command debug ""\nenable-debug-command yes\n'
+    server = start("baton", config=written(tmp_path, text))
+    server("SET", "k", "v")
+    for gone in (["FLUSHDB"], ["flushdb"], ["DEBUG", "SLEEP", "0"]):
+        with pytest.raises(ErrorReply, match=f"unknown command '{gone[0]}'"):
+            server(*gone)
+    with pytest.raises(ErrorReply, match="Unknown command called from script"):
+        server("EVAL", "return server.call('flushdb')", 0)
+    with server.connect() as connection:
+        for words in (["MULTI"], ["BADGER"], ["DBSIZE"]):
+            connection(*words)
+        assert connection("EXEC") == [b"OK", 0]
+    server("SET", "k", "v")
+    assert server("EVAL", "return server.call('Badger')", 0) == b"OK"
+    assert server("DBSIZE") == 0
+    server("CONFIG", "REWRITE")
+    server.restart()
+    with pytest.raises(ErrorReply, match="unknown command 'FLUSHDB'"):
+        server("FLUSHDB")
+
+
+def test_replicas_know_nothing_of_new_names(start, tmp_path):
+    primary = start("baton", config=written(tmp_path, "rename-command set put\n"))
+    replica = start("baton")
+    attach(replica, primary)
+    primary("PUT", "k", "v")
+    in_step(primary, replica)
+    assert replica("GET", "k") == b"v"
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("rename-command nosuch x", "No such command in rename-command"),
+        ("rename-command get set", "Target command name already exists"),
+    ],
+)
+def test_a_rename_that_makes_no_sense_ends_the_start(start, tmp_path, line, why):
+    with pytest.raises(RuntimeError, match=why):
+        start("baton", config=written(tmp_path, line + "\n"))

@@ -201,3 +201,19 @@ def test_scripts_answer_as_upstream(start):
             assert str(replies[0]) == str(replies[1]), request
     calls = [server.info("commandstats")["cmdstat_set"].split(",") for server in (ours, theirs)]
     assert [call for call in calls[0] if "usec" not in call] == [call for call in calls[1] if "usec" not in call]
+
+
+def test_a_script_that_says_it_only_reads_is_not_held_with_writes(start):
+    server = start("baton")
+    server("SET", "k", "v")
+    server("CLIENT", "PAUSE", "60000", "WRITE")
+    reading = "#!lua flags=no-writes\nreturn server.call('GET', KEYS[1])"
+    assert server("EVAL", reading, 1, "k") == b"v"
+    telling = "#!lua flags=no-writes\nreturn server.call('PUBLISH', 'c', 'm')"
+    with pytest.raises(ErrorReply, match="Write commands are not allowed from read-only scripts"):
+        server("EVAL", telling, 0)
+    with server.connect() as held:
+        held.send(encode("EVAL", "return 1", 0))
+        eventually(lambda: server.info("clients")["blocked_clients"] == "1", "it waits")
+        server("CLIENT", "UNPAUSE")
+        assert held.read() == 1

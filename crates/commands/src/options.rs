@@ -156,6 +156,11 @@ impl ExpiryOption {
         })
     }
 
+    /// Whether it names a millisecond since 1970.
+    pub(crate) fn is_unix_millis(self) -> bool {
+        matches!(self, ExpiryOption::At { unit: Unit::UnixMillis, .. })
+    }
+
     /// The time that it names, if it names one; for fields of hashes, where it may be over already.
     pub(crate) fn time(self, args: Args<'_>, now: WallMs, command: &'static str) -> Result<Option<WallMs>, Fail> {
         match self {

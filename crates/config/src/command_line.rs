@@ -68,7 +68,7 @@ fn without_clean<'a>(args: &[&'a [u8]]) -> Vec<&'a [u8]> {
     let directive = |arg: &&&[u8]| {
         let option = !wants_value && arg.starts_with(b"--");
         let clean = option && **arg == CLEAN_CLUSTER_CONFIG;
-        wants_value = option && !clean && !arg.eq_ignore_ascii_case(b"--save");
+        wants_value = option && !clean && !arg.eq_ignore_ascii_case(b"--save") && has_no_value(arg);
         !clean
     };
     args.iter().filter(directive).copied().collect()
@@ -112,8 +112,14 @@ fn file_text(path: &str, files: &mut dyn Files) -> Result<Vec<u8>, StartError> {
     Ok(text)
 }
 
+/// Whether an option is a name only, rather than a name and its value in one word of the command line.
+fn has_no_value(option: &[u8]) -> bool {
+    quote::split_words(option).is_none_or(|words| words.len() <= 1)
+}
+
 /// Turns options into lines of a configuration file. What follows an option is its value even if it begins with `--`,
-/// except after `--save`, which alone may stand without a value and then means `save ""`.
+/// except after one that came with its value (`"--maxmemory 1gb"`), and after `--save`, which alone may stand without a
+/// value and then means `save ""`.
 fn option_lines(options: &[&[u8]]) -> Vec<u8> {
     let mut text: Vec<u8> = Vec::new();
     let mut wants_value = false;
@@ -134,7 +140,7 @@ fn option_lines(options: &[&[u8]]) -> Vec<u8> {
         if is_save && options.get(i + 1).is_none_or(|next| next.starts_with(b"--")) {
             text.extend(b"\"\"");
         }
-        wants_value = !is_save;
+        wants_value = !is_save && has_no_value(name);
     }
     text
 }
@@ -172,6 +178,7 @@ mod tests {
         assert_eq!(lines(&["--save", "--port", "1"]), "save \"\"\nport \"1\" ");
         assert_eq!(lines(&["--save", "", "--save"]), "save \"\" \nsave \"\"");
         assert_eq!(lines(&["--requirepass", "--x", "y"]), "requirepass \"--x\" \"y\" ");
+        assert_eq!(lines(&["--maxmemory 7mb", "--loglevel 'debug'"]), "maxmemory 7mb \nloglevel 'debug' ");
         assert_eq!(lines(&["-x", "--port", "1\n"]), "\"-x\" \nport \"1\\n\" ");
     }
     #[test]

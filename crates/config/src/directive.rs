@@ -145,6 +145,9 @@ pub enum State {
 pub struct Flags {
     /// Only the file and the command line can set it.
     pub immutable: bool,
+    /// Though only they can, CONFIG SET may say the value that it has: for our own directives, so that tools can write back
+    /// what they read.
+    pub repeatable: bool,
     /// CONFIG GET shows it only when asked for by its exact name.
     pub hidden: bool,
     /// The value is a secret: never logged.
@@ -172,6 +175,7 @@ impl Directive {
     pub(crate) const fn new(id: Id, name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Self {
         let flags = Flags {
             immutable: false,
+            repeatable: false,
             hidden: false,
             sensitive: false,
             protected: false,
@@ -189,6 +193,13 @@ impl Directive {
 
     pub(crate) const fn immutable(mut self) -> Self {
         self.flags.immutable = true;
+        self
+    }
+
+    /// As [`Directive::immutable`], for a directive of our own.
+    pub(crate) const fn fixed(mut self) -> Self {
+        self.flags.immutable = true;
+        self.flags.repeatable = true;
         self
     }
 

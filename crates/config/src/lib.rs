@@ -16,7 +16,7 @@
 //! | What | Upstream | Here | Why |
 //! |---|---|---|---|
 //! | `worker-threads`, `handover-on-shutdown`, `cluster-detect-refusals`, `cluster-detect-silence`, `cluster-write-lease`, `cluster-witness`, `write-ack-replicas`, `write-ack-timeout`, `metrics-port`, `metrics-bind` | unknown | 0, yes, yes, 800, yes, no, 0, 1000, 0, 127.0.0.1 | our own |
-//! | `io-threads` | changes at run time | sets `worker-threads`, from the next start on | workers own their connections |
+//! | `io-threads` | changes at run time | counts as `worker-threads` where that is 0, from the next start on | workers own their connections |
 //! | memory sizes above 2^63-1, or that overflow with their unit | wrap around, or are accepted where unsigned | refused | a limit nobody meant |
 //! | `save` and buffer limits beyond 32 bits | cut to 32 bits | kept | the same |
 //! | `cluster-blacklist-ttl` below 0 | accepted | refused | the same |
@@ -54,7 +54,7 @@ pub use directive::{Directive, Flags, Kind, Special, State, TextRule, Unit};
 pub use files::Files;
 pub use id::{COUNT, Id};
 pub use load::{FileLine, Loaded, load};
-pub use rewrite::{rewrite, rewrite_with_users};
+pub use rewrite::{Extent, rewrite, rewrite_with_users};
 pub use runtime::{Changed, SetContext, SetError};
 pub use settings::Settings;
 pub use start_error::{Origin, StartError};

@@ -45,6 +45,8 @@ impl SetError {
     }
 }
 
+const IMMUTABLE: &str = "can't set immutable config";
+
 /// A directive that got another value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed {
@@ -69,6 +71,9 @@ impl Settings {
         for ((_, text), (directive, name)) in pairs.iter().zip(&named) {
             let parsed = parse::value(directive, &[text.as_ref()], next.value(directive.id));
             let value = parsed.map_err(|Invalid(reason)| SetError::Argument { name: name.clone(), reason })?;
+            if directive.flags.immutable && value != *self.value(directive.id) {
+                return Err(SetError::apply(name, IMMUTABLE));
+            }
             next.assign(directive.id, value);
             next.raise_backlog(directive.id);
         }
@@ -103,8 +108,8 @@ impl Settings {
             if flags.deny_loading && context.is_loading {
                 return Err(SetError::Loading);
             }
-            let refusal = if flags.immutable {
-                Some("can't set immutable config")
+            let refusal = if flags.immutable && !flags.repeatable {
+                Some(IMMUTABLE)
             } else if flags.protected && !may_protected {
                 Some("can't set protected config")
             } else if named.iter().any(|(_, other)| other.eq_ignore_ascii_case(&name)) {

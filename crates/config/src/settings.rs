@@ -33,7 +33,7 @@ impl Settings {
     }
 
     /// Directives whose default is not what this server does where nobody said it.
-    pub const GIVEN_COUNTS: [Id; 1] = [Id::ReplDisklessSyncDelay];
+    pub const GIVEN_COUNTS: [Id; 2] = [Id::ReplDisklessSyncDelay, Id::IoThreads];
 
     /// Whether one of them was in the file, on the command line or in CONFIG SET, with whatever value.
     pub fn is_given(&self, id: Id) -> bool {
@@ -66,16 +66,13 @@ impl Settings {
     }
 
     /// Stores a checked value, with what follows from it: rounds of background work are kept within bounds instead of
-    /// refused, and `io-threads` sets `worker-threads` too.
+    /// refused.
     pub(crate) fn assign(&mut self, id: Id, value: Value) {
         const HZ_MAX: i64 = 500;
         let value = match (id, value) {
             (Id::Hz, Value::Int(hz)) => Value::Int(hz.clamp(1, HZ_MAX)),
             (_, value) => value,
         };
-        if id == Id::IoThreads {
-            self.replace(Id::WorkerThreads, value.clone());
-        }
         if Self::GIVEN_COUNTS.contains(&id) && !self.is_given(id) {
             self.given.push(id);
         }
@@ -162,9 +159,14 @@ impl Settings {
         self.uint(Id::ReplBacklogSize)
     }
 
-    /// `worker-threads`; 0 means one for each core. A later change of `io-threads` counts from the next start.
+    /// `worker-threads`, or `io-threads` where only that was said; 0 means one for each core. A later change of `io-threads`
+    /// counts from the next start.
     pub fn worker_threads(&self) -> usize {
-        usize::try_from(self.int(Id::WorkerThreads)).expect("the range is small")
+        let id = match self.int(Id::WorkerThreads) {
+            0 if self.is_given(Id::IoThreads) => Id::IoThreads,
+            _ => Id::WorkerThreads,
+        };
+        usize::try_from(self.int(id)).expect("the range is small")
     }
 
     /// `shutdown-on-sigterm`.

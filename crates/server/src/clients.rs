@@ -123,6 +123,8 @@ pub struct ClientMeta {
     pub query_room_bytes: AtomicU64,
     /// Bytes of replies that wait.
     pub output_bytes: AtomicU64,
+    /// Room for more replies, in bytes.
+    pub output_room_bytes: AtomicU64,
     /// Bytes received.
     pub net_in: AtomicU64,
     /// Bytes sent.
@@ -232,6 +234,7 @@ impl ClientMeta {
         get(&self.query_bytes)
             + get(&self.query_room_bytes)
             + get(&self.output_bytes)
+            + get(&self.output_room_bytes)
             + get(&self.multi_bytes)
             + get(&self.tracking_bytes)
             + get(&self.argument_bytes)
@@ -327,6 +330,7 @@ impl Clients {
             query_bytes: AtomicU64::new(0),
             query_room_bytes: AtomicU64::new(0),
             output_bytes: AtomicU64::new(0),
+            output_room_bytes: AtomicU64::new(0),
             net_in: AtomicU64::new(0),
             net_out: AtomicU64::new(0),
             commands: AtomicU64::new(0),

@@ -13,6 +13,7 @@ use baton_journal::Unit;
 use baton_store::{AccessRule, DbIndex, EvictFirst, EvictionPool, EvictionRule, Expiry, Store};
 
 use crate::gate::Lane;
+use crate::pubsub::{Push, Subscriber};
 use crate::shared::Shared;
 use crate::world::World;
 
@@ -83,6 +84,8 @@ pub struct Evictor {
     pool: EvictionPool,
     rng: Rng,
     unit: Unit,
+    /// What those are to be told who read what went.
+    told: Vec<(Subscriber, Push)>,
 }
 
 /// How it went.
@@ -99,10 +102,15 @@ pub enum Room {
 impl Evictor {
     /// One with this chance.
     pub fn new(seed: u64) -> Evictor {
-        Evictor { pool: EvictionPool::default(), rng: Rng::new(seed), unit: Unit::new() }
+        Evictor { pool: EvictionPool::default(), rng: Rng::new(seed), unit: Unit::new(), told: Vec::new() }
     }
 
-    /// Makes room, where too much memory is used.
+    /// What those are to be told who read what went.
+    pub fn take_told(&mut self) -> Vec<(Subscriber, Push)> {
+        std::mem::take(&mut self.told)
+    }
+
+    /// Makes room, where too much memory is used. The caller passes on [`Evictor::take_told`].
     pub fn make_room(&mut self, shared: &Shared, world: &World, lane: Lane, wall: WallMs) -> Room {
         let began = shared.clock.mono();
         let max = world.hot.memory_max;
@@ -116,7 +124,7 @@ impl Evictor {
         if world.holds.scope().is_some() || world.loading.is_some() {
             return Room::Enough;
         }
-        let Some(rule) = world.hot.eviction.rule else { return Room::Lacking };
+        let Some(rule) = world.hot.eviction.rule.filter(|_| !world.imports) else { return Room::Lacking };
         let time_max = world.hot.eviction.time_max;
         let mut evicted = 0u32;
         loop {
@@ -153,7 +161,7 @@ impl Evictor {
             shared.journal.append_bare(&self.unit);
             self.unit.clear();
         }
-        crate::worker::changes::announce_from_aside(shared, &mut view);
+        self.told.extend(crate::worker::changes::pushes_of(shared, &mut view));
         let garbage = view.take_outcome().garbage;
         drop(view);
         if let Some(garbage) = garbage {

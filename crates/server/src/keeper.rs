@@ -202,6 +202,7 @@ impl Keeper {
                 return;
             }
             room = self.evictor.make_room(&shared, &world, shared.keeper_lane(), shared.clock.wall());
+            self.evictor.take_told().into_iter().for_each(|(to, push)| shared.deliver(to, push));
         }
     }
 

@@ -35,6 +35,7 @@ pub mod os_memory;
 pub mod persist;
 pub mod pubsub;
 pub mod relay;
+pub mod renames;
 pub mod repl;
 pub mod running;
 pub mod scripts;

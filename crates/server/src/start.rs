@@ -31,6 +31,7 @@ use crate::migrate::Movers;
 use crate::monitor::Monitors;
 use crate::persist::PersistState;
 use crate::pubsub::PubSub;
+use crate::renames::Renames;
 use crate::repl::{self, ReplState};
 use crate::running::Running;
 use crate::scripts::Scripts;
@@ -174,6 +175,8 @@ fn serve(program: &str, started: baton_config::Started) -> Result<ExitCode, Star
         "Warning: no config file specified, using the default config."
     });
     started.loaded.notes.iter().for_each(|note| log.notice(note));
+    let renames = Renames::of_lines(&started.loaded.renames)
+        .map_err(|(origin, text)| StartError(baton_config::StartError::at(&origin, text).to_string()))?;
     let users = crate::acl::users_at_start(&settings, &started.loaded.users, &log)?;
     let settings = fit_open_files(settings, &log);
     say_where(&settings, &log);
@@ -183,7 +186,8 @@ fn serve(program: &str, started: baton_config::Started) -> Result<ExitCode, Star
     let poll = Poll::new()?;
     let listeners = Listeners::open(&settings, poll.registry().try_clone()?, &log)?;
     write_pid_file(&settings, &log);
-    run_threads(program, World::new(Arc::new(settings)).with_users(users), config_file, log, listeners, poll)
+    let world = World::new(Arc::new(settings)).with_users(users).with_renames(renames);
+    run_threads(program, world, config_file, log, listeners, poll)
 }
 
 /// Why the server did not start; shown to the operator.

@@ -17,6 +17,7 @@ use crate::command_log::Kind;
 use crate::eviction::Eviction;
 use crate::migrate::Moving;
 use crate::notices::Notices;
+use crate::renames::Renames;
 
 /// Who this node is in replication.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -238,6 +239,8 @@ pub struct World {
     pub hot: Arc<Hot>,
     /// Who may do what.
     pub users: Arc<Users>,
+    /// Other names of commands; never changes.
+    pub renames: Arc<Renames>,
     /// Grows with every change of the users.
     pub users_version: u64,
     /// Primary or replica.
@@ -285,6 +288,7 @@ impl World {
             settings,
             hot,
             users: Arc::default(),
+            renames: Arc::default(),
             users_version: 0,
             role: Role::Primary,
             link_up: false,
@@ -310,6 +314,12 @@ impl World {
     /// The same with these users.
     pub fn with_users(mut self, users: Users) -> World {
         self.users = Arc::new(users);
+        self
+    }
+
+    /// The same with these names of commands.
+    pub fn with_renames(mut self, renames: Renames) -> World {
+        self.renames = Arc::new(renames);
         self
     }
 

@@ -53,6 +53,16 @@ impl WrittenHere {
         self.any.store(true, Ordering::Relaxed);
     }
 
+    /// How many they are.
+    pub fn len(&self) -> usize {
+        if self.is_empty() { 0 } else { self.written.lock().keys.len() }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        !self.any.load(Ordering::Relaxed)
+    }
+
     /// Forgets them: this node is a primary, which deletes what is due by itself.
     pub fn forget(&self) {
         if self.any.swap(false, Ordering::Relaxed) {

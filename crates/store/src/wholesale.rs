@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use baton_base::Slot;
+use baton_base::{Slot, WallMs};
 
 use crate::key::DbIndex;
 use crate::raw::record::{Record, RecordRef};
@@ -65,7 +65,7 @@ impl Store {
             let mut guard = self.lock(slot);
             let dbs: Vec<DbIndex> = guard.tables().map(|(d, _)| d).filter(|d| db.is_none_or(|db| *d == db)).collect();
             for db in dbs {
-                self.touch_watched(&guard, db, None);
+                self.touch_watched(&guard, db);
                 let table = guard.take_table(db);
                 self.count_out(db, &table);
                 self.dispose(&mut state, &mut garbage, slot, db, table);
@@ -74,18 +74,19 @@ impl Store {
         garbage
     }
 
-    /// Exchanges two databases. The caller stops the world. Watched keys whose existence or value changes are touched.
+    /// Exchanges two databases. The caller stops the world. Watched keys whose existence or value changes are touched; a key
+    /// whose time has come is not there any more.
     ///
     /// A running snapshot goes on and gives every entry with the number that its database had at the cut.
-    pub fn swap_dbs(&self, a: DbIndex, b: DbIndex) {
+    pub fn swap_dbs(&self, a: DbIndex, b: DbIndex, now: WallMs) {
         if a == b {
             return;
         }
         let mut state = self.walk_state.lock();
         for slot in Slot::all() {
             let mut guard = self.lock(slot);
-            self.touch_watched(&guard, a, Some(b));
-            self.touch_watched(&guard, b, Some(a));
+            self.touch_swapped(&guard, a, b, now);
+            self.touch_swapped(&guard, b, a, now);
             let (ta, tb) = (guard.take_table(a), guard.take_table(b));
             for (db, table) in [(a, &ta), (b, &tb)] {
                 self.count_out(db, table);
@@ -121,13 +122,13 @@ impl Store {
         for slot in Slot::all() {
             let (mut guard, mut new) = (self.lock(slot), other.lock(slot));
             for db in (0..self.databases()).map(DbIndex) {
-                self.touch_watched(&guard, db, None);
+                self.touch_watched(&guard, db);
                 let (old, new) = (guard.take_table(db), new.take_table(db));
                 self.count_out(db, &old);
                 self.count_in(db, &new);
                 self.dispose(&mut state, &mut garbage, slot, db, old);
                 guard.put_table(db, new);
-                self.touch_watched(&guard, db, None);
+                self.touch_watched(&guard, db);
             }
             guard.copy_due(&new);
             if let Some(side) = guard.side_if_any() {
@@ -161,13 +162,27 @@ impl Store {
         self.counters.add_timed(db, -(table.timed() as i64));
     }
 
-    /// Marks the watchers of keys in `db` that exist there, or in `other`.
-    fn touch_watched(&self, guard: &SlotGuard<'_>, db: DbIndex, other: Option<DbIndex>) {
+    /// Marks the watchers of keys that exist in `db`.
+    fn touch_watched(&self, guard: &SlotGuard<'_>, db: DbIndex) {
         let Some(side) = guard.side() else { return };
         for watcher in side.watchers.iter().filter(|w| w.db == db) {
             let hash = self.hasher.hash(&watcher.key);
-            let there = |db| guard.table(db).is_some_and(|t| t.find(hash, &watcher.key).is_some());
-            if there(db) || other.is_some_and(there) {
+            if guard.table(db).is_some_and(|t| t.find(hash, &watcher.key).is_some()) {
+                watcher.flag.set();
+            }
+        }
+    }
+
+    /// Marks the watchers of keys in `db` that anybody sees there now, or in `other`.
+    fn touch_swapped(&self, guard: &SlotGuard<'_>, db: DbIndex, other: DbIndex, now: WallMs) {
+        let Some(side) = guard.side() else { return };
+        for watcher in side.watchers.iter().filter(|w| w.db == db) {
+            let hash = self.hasher.hash(&watcher.key);
+            let is_seen = |table: &Table| {
+                let record = table.find(hash, &watcher.key).map(|spot| table.record(spot));
+                record.is_some_and(|r| r.expire_at().is_none_or(|at| at > now))
+            };
+            if [db, other].into_iter().filter_map(|db| guard.table(db)).any(is_seen) {
                 watcher.flag.set();
             }
         }
@@ -184,7 +199,7 @@ impl View<'_> {
         let mut garbage = Garbage::default();
         let mut count = 0;
         for db in dbs {
-            store.touch_watched(guard, db, None);
+            store.touch_watched(guard, db);
             let mut table = guard.take_table(db);
             store.count_out(db, &table);
             count += table.len() as u64;

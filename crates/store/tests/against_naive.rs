@@ -365,7 +365,7 @@ impl Bench {
             }
             Step::Swap(a, b) => {
                 self.naive.swap(DbIndex(*a), DbIndex(*b));
-                self.store.swap_dbs(DbIndex(*a), DbIndex(*b));
+                self.store.swap_dbs(DbIndex(*a), DbIndex(*b), WallMs(0));
             }
             Step::Replace(n) => self.replace(*n),
             Step::Scan(count) => self.scan(usize::from(*count)),
@@ -601,7 +601,7 @@ fn watched_keys_are_touched_by_what_changes_them() {
     assert!(flagged(&|| set(0, b"k")));
     assert!(!flagged(&|| set(1, b"k")), "another database");
     assert!(!flagged(&|| set(0, b"other")), "another key");
-    assert!(flagged(&|| store.swap_dbs(DbIndex(0), DbIndex(1))));
+    assert!(flagged(&|| store.swap_dbs(DbIndex(0), DbIndex(1), WallMs(0))));
     assert!(flagged(&|| drop(store.replace_contents(store.sibling()))));
     assert!(!flagged(&|| drop(store.flush(None))), "nothing was there");
     set(0, b"k");
@@ -610,4 +610,22 @@ fn watched_keys_are_touched_by_what_changes_them() {
     set(0, b"k");
     assert!(flagged(&|| drop(store.view(slot, DbIndex(0), now, Expiry::Delete).clear_slot(slot))));
     assert_eq!(store.dirty(), 6, "five keys set and one cleared");
+}
+
+#[test]
+fn a_key_whose_time_has_come_is_swapped_unseen() {
+    let store = Store::new(StoreSettings { databases: 2, seed: 7 });
+    let (now, later) = (WallMs(1000), WallMs(2000));
+    let slot = Slot::of_key(b"k");
+    let mut view = store.view(slot, DbIndex(0), now, Expiry::Delete);
+    view.set_str(&view.key(b"k"), b"v", Expire::At(WallMs(1500)));
+    drop(view);
+    let flag = WatchFlag::default();
+    let mut view = store.view(slot, DbIndex(1), now, Expiry::Delete);
+    view.watch(&view.key(b"k"), &flag);
+    drop(view);
+    store.swap_dbs(DbIndex(0), DbIndex(1), later);
+    assert!(!flag.is_set(), "it was missing, and nobody sees what came");
+    store.swap_dbs(DbIndex(0), DbIndex(1), now);
+    assert!(flag.is_set(), "before its time it is a change");
 }

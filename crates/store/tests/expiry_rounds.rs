@@ -64,7 +64,7 @@ fn a_lone_key_is_swapped_behind_the_rounds_back() {
         fill(&store, 0, 300, 3);
         fill(&store, 1, 1, 2);
         (0..3).for_each(|_| _ = expire(&store, 0, 1));
-        store.swap_dbs(DbIndex(0), DbIndex(1));
+        store.swap_dbs(DbIndex(0), DbIndex(1), WallMs(0));
         while expire(&store, 0, 10) {}
         while expire(&store, 2, 10) {}
         assert_eq!(keys(&store), 300);
@@ -78,7 +78,7 @@ fn a_key_is_written_behind_the_rounds_back() {
 
 #[test]
 fn databases_are_swapped() {
-    check(|store| store.swap_dbs(DbIndex(0), DbIndex(1)), &[(0, 600), (1, 600), (2, 300), (3, 0)]);
+    check(|store| store.swap_dbs(DbIndex(0), DbIndex(1), WallMs(0)), &[(0, 600), (1, 600), (2, 300), (3, 0)]);
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn hashes_with_ends_are_counted_wherever_they_go() {
     });
     assert_eq!((edited, timed(&store)), (Ok(Some(())), [1, 0]));
     drop(view);
-    store.swap_dbs(DbIndex(0), DbIndex(1));
+    store.swap_dbs(DbIndex(0), DbIndex(1), WallMs(0));
     assert_eq!(timed(&store), [0, 1]);
     assert_eq!(ended(&store, 1), [(1, "{t}a".to_string(), 3, false)]);
     fill_hash(&store, 0, "{t}c", 3, 1, true);

@@ -108,7 +108,7 @@ fn a_swap_in_the_middle_of_a_slot_hides_nothing_from_a_snapshot() {
             given.push((value.as_i64(), item.db, item.key.to_vec()));
         }) {
             if !swapped && given.len() >= swap_after {
-                store.swap_dbs(DbIndex(0), DbIndex(1));
+                store.swap_dbs(DbIndex(0), DbIndex(1), WallMs(0));
                 swapped = true;
             }
         }

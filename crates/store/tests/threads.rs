@@ -168,7 +168,7 @@ fn a_snapshot_walked_beside_writers_is_the_cut() {
                 flush_at = flush_at.wrapping_sub(1);
                 if flush_at == 0 {
                     let _exclusive = gate.write().unwrap();
-                    store.swap_dbs(DbIndex(0), DbIndex(1));
+                    store.swap_dbs(DbIndex(0), DbIndex(1), WallMs(0));
                     drop(store.flush((round % 2 == 0).then_some(DB)));
                 }
                 thread::yield_now();

@@ -5,7 +5,7 @@ use baton_resp::{Args, Out};
 
 use super::info::write_key_flags;
 use crate::fail::Fail;
-use crate::flags::Categories;
+use crate::flags::{Categories, Flags};
 use crate::keys::{KeyPositions, key_positions};
 use crate::registry;
 use crate::spec::CommandSpec;
@@ -131,6 +131,10 @@ fn keys_of_request(args: Args<'_>) -> Result<(Args<'_>, KeyPositions), Fail> {
     if !spec.arity_fits(request.len()) {
         return Err(Fail::Text("ERR Invalid number of arguments specified for command"));
     }
-    let keys = key_positions(spec, request).map_err(|_| Fail::Text("ERR Invalid arguments specified for command"))?;
-    Ok((request, keys))
+    let optional = spec.flags.contains(Flags::NO_MANDATORY_KEYS);
+    match key_positions(spec, request) {
+        Ok(keys) => Ok((request, keys)),
+        Err(_) if optional => Ok((request, KeyPositions::default())),
+        Err(_) => Err(Fail::Text("ERR Invalid arguments specified for command")),
+    }
 }

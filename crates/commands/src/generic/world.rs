@@ -76,7 +76,7 @@ pub(crate) fn swapdb(x: &mut WorldExec<'_>) -> Result<(), Fail> {
         fits.map(DbIndex).ok_or(Fail::Text("ERR DB index is out of range"))
     };
     let (a, b) = (checked(a)?, checked(b)?);
-    x.store.swap_dbs(a, b);
+    x.store.swap_dbs(a, b, x.now);
     x.dirty += 1;
     x.effects.verbatim();
     x.out.ok();

@@ -27,7 +27,8 @@ pub(crate) fn set(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     if !admit(x, &key, &options)? {
         return Ok(());
     }
-    store(x, &key, x.args.at(2), expire);
+    let told = if options.expiry.is_unix_millis() { Told::AsWritten } else { Told::InMillis };
+    store(x, &key, x.args.at(2), expire, told);
     if options.get && !matches!(expire, Expire::At(_)) {
         x.effects.replace_iter(without_get(x.args));
     }
@@ -73,8 +74,17 @@ fn holds(condition: Condition, present: Option<&Entry<'_>>, args: Args<'_>) -> R
     })
 }
 
+/// How replicas are told of a deadline.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// By the request itself: it says the very millisecond.
+    AsWritten,
+    /// By a SET that does.
+    InMillis,
+}
+
 /// Writes the value, or deletes the key if its deadline has passed already. Replicas are told the deadline itself.
-fn store(x: &mut Exec<'_, '_>, key: &Key<'_>, value: &[u8], expire: Expire) {
+fn store(x: &mut Exec<'_, '_>, key: &Key<'_>, value: &[u8], expire: Expire, told: Told) {
     let Expire::At(at) = expire else {
         x.notify_if_new(key);
         x.view.set_str(key, value, expire);
@@ -88,7 +98,7 @@ fn store(x: &mut Exec<'_, '_>, key: &Key<'_>, value: &[u8], expire: Expire) {
     x.view.set_str(key, value, expire);
     x.notify(EventClass::STRING, "set", key);
     x.notify(EventClass::GENERIC, "expire", key);
-    if x.effects.wanted() {
+    if x.effects.wanted() && told == Told::InMillis {
         let mut text = itoa::Buffer::new();
         x.effects.replace(&[b"SET", key.bytes, value, b"PXAT", text.format(at.0).as_bytes()]);
     }
@@ -134,7 +144,7 @@ pub(crate) fn psetex(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 fn set_with_deadline(x: &mut Exec<'_, '_>, unit: Unit, command: &'static str) -> Result<(), Fail> {
     let key = x.key(0, 1);
     let at = deadline::positive(&x.args[2], unit, x.view.now(), command)?;
-    store(x, &key, x.args.at(3), Expire::At(at));
+    store(x, &key, x.args.at(3), Expire::At(at), Told::InMillis);
     x.out.ok();
     Ok(())
 }

@@ -212,6 +212,9 @@ fn keys_of_requests() {
     check("COMMAND GETKEYSANDFLAGS copy a b", "[[a [RO access]] [b [OW update]]]");
     check("COMMAND GETKEYSANDFLAGS lcs a b", "[[a [RO access]] [b [RO access]]]");
     check("COMMAND GETKEYSANDFLAGS memory usage a", "[[a [RO]]]");
+    for request in ["eval s 0", "eval s 214 k", "eval s x k", "fcall f -1 k"] {
+        check(&format!("COMMAND GETKEYS {request}"), "[]");
+    }
     for (request, error) in [
         ("foo", "Invalid command specified"),
         ("object foo", "Invalid command specified"),

@@ -43,7 +43,7 @@ macro_rules! transcripts {
 
 transcripts! {
     list list_middle
-    set get multi edit incr lcs bitmap hyperloglog
+    set set_deadline get multi edit incr lcs bitmap hyperloglog
     set_type set_type_resp3
     zset zset_algebra
     hash hash_resp3 hash_expire hgetdel

@@ -173,7 +173,7 @@ pub(super) const TABLE: &[Directive] = &[
         "no",
         "Runs as a node that votes and holds no slots, so that a single shard can fail over.",
     )
-    .immutable(),
+    .fixed(),
     flag(
         Id::HandoverOnShutdown,
         "handover-on-shutdown",

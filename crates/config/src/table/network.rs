@@ -94,10 +94,17 @@ pub(super) const TABLE: &[Directive] = &[
         "0",
         (0, 256),
         Unit::Count,
-        "Threads that serve clients; 0 is one a core.",
+        "Threads that serve clients; 0 is io-threads if that is set, else one a core.",
     )
-    .immutable(),
-    int(Id::IoThreads, "io-threads", "1", (1, 256), Unit::Count, "Another way to set worker-threads."),
+    .fixed(),
+    int(
+        Id::IoThreads,
+        "io-threads",
+        "1",
+        (1, 256),
+        Unit::Count,
+        "Threads that serve clients where worker-threads is 0.",
+    ),
     flag(Id::IoThreadsAlwaysActive, "io-threads-always-active", "no", "Keeps helper threads spinning.")
         .hidden()
         .debug()

@@ -161,8 +161,8 @@ pub(super) const TABLE: &[Directive] = &[
     .debug()
     .accepted("the watchdog is always on and has its own period"),
     port(Id::MetricsPort, "metrics-port", "0", "HTTP port of figures for monitoring, at /metrics; 0 opens none.")
-        .immutable(),
+        .fixed(),
     text(Id::MetricsBind, "metrics-bind", "127.0.0.1", TextRule::NotEmpty, "Address that metrics-port is opened at.")
-        .immutable(),
+        .fixed(),
     int(Id::Hz, "hz", "10", NAT32, Unit::Count, "Rounds of background work a second, kept within 1 and 500."),
 ];

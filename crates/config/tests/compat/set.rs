@@ -107,3 +107,13 @@ fn names_are_shown_as_upstream_shows_them() {
     assert_eq!(names(&["lua-enable-insecure-ap?"]), Vec::<String>::new());
     assert_eq!(names(&["lua-enable-insecure-api", "[p]ort", "watchdog-period"]).len(), 3);
 }
+
+#[test]
+fn a_fixed_directive_of_our_own_may_be_told_what_it_is() {
+    let context = SetContext { client_is_local: true, is_loading: false };
+    let mut settings = Settings::default();
+    assert_eq!(settings.set_runtime(&[("cluster-witness", "no"), ("worker-threads", "0")], context), Ok(Vec::new()));
+    let refused = settings.set_runtime(&[("cluster-witness", "yes")], context).unwrap_err().to_string();
+    assert!(refused.ends_with("can't set immutable config"), "{refused}");
+    assert!(settings.set_runtime(&[("daemonize", "no")], context).is_err(), "upstream's never may");
+}

@@ -217,7 +217,7 @@ pub(super) fn keeps_role(shared: &Shared) -> bool {
 
 /// Writes the role into the configuration file: two primaries after a restart would be worse than an edited file.
 pub(super) fn keep_role(shared: &Shared) {
-    if let Err(refusal) = crate::node::config::rewrite(shared) {
+    if let Err(refusal) = crate::node::config::rewrite(shared, baton_config::Extent::Needed) {
         let text = refusal.0;
         shared.log.warning(&format!("The configuration file still says that this node is a primary: {text}"));
     }

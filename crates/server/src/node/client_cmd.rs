@@ -89,10 +89,11 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
             client.out.ok();
         }
         b"import-source" => {
-            if !cx.world.settings.bool(baton_config::Id::ImportMode) {
+            let on = on_off(args.at(2))?;
+            if on && !cx.world.settings.bool(baton_config::Id::ImportMode) {
                 return Err("ERR Server is not in import mode".into());
             }
-            client.import_source = on_off(args.at(2))?;
+            client.import_source = on;
             client.publish_state();
             client.out.ok();
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use baton_config::{Id, SetContext, SetError};
+use baton_config::{Extent, Id, SetContext, SetError};
 use baton_resp::Args;
 
 use super::{Outcome, Refusal, SYNTAX};
@@ -51,7 +51,7 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
             client.out.ok();
         }
         b"rewrite" => {
-            rewrite(cx.shared)?;
+            rewrite(cx.shared, Extent::Needed)?;
             client.out.ok();
         }
         b"resetstat" => {
@@ -123,7 +123,7 @@ fn set(shared: &Arc<Shared>, args: Args<'_>, is_local: bool) -> Result<(), Refus
 }
 
 /// Writes the configuration file anew.
-pub fn rewrite(shared: &Shared) -> Result<(), Refusal> {
+pub fn rewrite(shared: &Shared, extent: Extent) -> Result<(), Refusal> {
     let _writing = shared.config_write.lock();
     let Some(path) = &shared.config_file else {
         return Err("ERR The server is running without a config file".into());
@@ -131,7 +131,7 @@ pub fn rewrite(shared: &Shared) -> Result<(), Refusal> {
     let old = std::fs::read(path).ok();
     let world = shared.world.load();
     let settings = crate::apply::with_current_role(shared, &world.settings);
-    let text = baton_config::rewrite_with_users(old.as_deref(), &settings, &crate::acl::config_lines(&world));
+    let text = baton_config::rewrite_with_users(old.as_deref(), &settings, &crate::acl::config_lines(&world), extent);
     match crate::persist::replace_file(path, &text, true) {
         Ok(()) => {
             shared.log.notice("CONFIG REWRITE executed with success.");

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use baton_base::num;
 use baton_cluster::{ClusterCommand, LinkSide};
-use baton_config::Id;
+use baton_config::{Extent, Id};
 use baton_replication::History;
 use baton_resp::Args;
 
@@ -38,6 +38,8 @@ const HELP: &[&str] = &[
     "    Reply a signature of all data.",
     "DIGEST-VALUE <key> [<key> ...]",
     "    Reply signatures of values.",
+    "CONFIG-REWRITE-FORCE-ALL",
+    "    Write every directive to the configuration file.",
     "DISABLE-CLUSTER-RANDOM-PING <0|1>",
     "    Stop pinging random nodes.",
     "DISABLE-CLUSTER-RECONNECTION <0|1>",
@@ -105,6 +107,7 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
             let on = is_on(args.at(2));
             cx.shared.change_world(|w| w.no_free_output = on);
         }
+        (b"config-rewrite-force-all", 2) => super::config::rewrite(cx.shared, Extent::Everything)?,
         (b"log", 3) => cx.shared.log.warning(&format!("DEBUG LOG: {}", String::from_utf8_lossy(args.at(2)))),
         (b"error", 3) => {
             client.out.error_bytes(args.at(2));

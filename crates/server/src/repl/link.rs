@@ -465,7 +465,7 @@ impl Link {
 
     fn stream_starts(&mut self) {
         self.applier = Applier::new(&self.shared);
-        self.stream = Some(Stream::default());
+        self.stream = Some(Stream::new(Arc::clone(&self.shared.world.peek().renames)));
         let now = self.now();
         if let Some(wire) = &mut self.wire {
             wire.show(&self.shared, now);

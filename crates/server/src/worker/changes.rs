@@ -97,17 +97,23 @@ fn changed_pushes(keys: impl IntoIterator<Item = Dropped>) -> impl Iterator<Item
 
 /// For threads without connections of their own: tells those who cache what a view changed. The view still holds the slots.
 pub fn announce_from_aside(shared: &Shared, view: &mut View<'_>) {
-    let Some(changed) = view.outcome.changed.take() else { return };
+    pushes_of(shared, view).into_iter().for_each(|(to, push)| shared.deliver(to, push));
+}
+
+/// What those are to be told who cache what a view changed. The view still holds the slots.
+pub fn pushes_of(shared: &Shared, view: &mut View<'_>) -> Vec<(Subscriber, Push)> {
+    let Some(changed) = view.outcome.changed.take() else { return Vec::new() };
     let mut names = BTreeMap::new();
     note_names(shared, &mut names, &changed, None);
     let keys = changed.0.into_iter().map(|key| {
         let readers = shared.tracking.take(key.slot, &key.name);
         (key.name, readers)
     });
-    changed_pushes(keys).for_each(|(to, push)| shared.deliver(to, push));
+    let mut pushes: Vec<_> = changed_pushes(keys).collect();
     if !names.is_empty() {
-        shared.tracking.route(&names).into_iter().for_each(|(to, push)| shared.deliver(to, push));
+        pushes.extend(shared.tracking.route(&names));
     }
+    pushes
 }
 
 /// The same after everything was replaced or removed.

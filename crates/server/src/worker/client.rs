@@ -337,6 +337,7 @@ impl Client {
         self.meta.argument_bytes.store(read as u64, Relaxed);
         self.meta.query_room_bytes.store((self.input.capacity() - self.input.len()) as u64, Relaxed);
         self.meta.output_bytes.store(self.output_bytes() as u64, Relaxed);
+        self.meta.output_room_bytes.store((self.out.buf.capacity() - self.output_bytes()) as u64, Relaxed);
     }
 
     /// Mirrors what others see of a client in a transaction, subscribed or waiting.

@@ -14,7 +14,7 @@ use baton_store::HeldForLong;
 use smallvec::SmallVec;
 
 use super::Now;
-use super::client::Waiting;
+use super::client::{Client, Waiting};
 use super::count::Oddity;
 use super::hold::Revealed;
 use super::input::BatchBuffers;
@@ -188,9 +188,17 @@ impl<'a> Context<'a> {
 
     /// Makes room before a command, where there is a limit to memory.
     #[cold]
-    pub fn make_room(&mut self) {
+    pub fn make_room(&mut self, client: &mut Client) {
         let Local { evictor, lane, .. } = &mut *self.local;
         self.lacks_room = evictor.make_room(self.shared, &self.world, *lane, self.now.wall) == Room::Lacking;
+        for (to, push) in evictor.take_told() {
+            // Who asks for a key is told in front of the reply that it went.
+            if to.client == client.meta.id {
+                crate::node::pubsub::write_push(self.shared, client, &push);
+            } else {
+                self.local.push_to(self.shared, to, push, None);
+            }
+        }
     }
 
     /// Appends the unit that was made to the journal; gives where it ends.

@@ -143,19 +143,6 @@ impl Context<'_> {
         self.lane_stats().by_command[spec.id().index()].failed.add(1);
     }
 
-    /// Counts a command that a script ran: the slow log has the script.
-    pub(super) fn count_called(&self, client: &Client, spec: &'static CommandSpec, nanos: u64) {
-        let lane = self.lane_stats();
-        lane.commands.add(1);
-        client.meta.commands.fetch_add(1, Ordering::Relaxed);
-        let counts = &lane.by_command[spec.id().index()];
-        counts.calls.add(1);
-        counts.nanos.add(nanos);
-        if self.world.hot.latency_tracking {
-            counts.times().add(nanos, 1);
-        }
-    }
-
     fn write_error(&mut self, client: &mut Client, text: &[u8]) {
         client.out.error_bytes(text);
         self.shared.stats.count_error(self.local.lane.0, text);

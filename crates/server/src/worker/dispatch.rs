@@ -176,7 +176,7 @@ fn admit_permitted(
         return Flow::Wait(Waiting::Hold);
     }
     if cx.world.hot.memory_max > 0 && !cx.is_outside() {
-        cx.make_room();
+        cx.make_room(client);
     }
     if let Err(Refusal(text)) = check(cx, client, spec, args, &asked) {
         return reject_or_abort(cx, client, spec, text.as_bytes());
@@ -198,6 +198,9 @@ fn resolve(
     spec: Option<&'static CommandSpec>,
     args: Args<'_>,
 ) -> Result<&'static CommandSpec, (Option<&'static CommandSpec>, Fail)> {
+    if spec.is_none() {
+        return Err((None, Fail::unknown_command(args)));
+    }
     match baton_commands::find(args) {
         Ok(found) => {
             cx.local.counts_as(found);

@@ -1,7 +1,7 @@
 //! Keyspace commands: lock the slots of the declared keys, run the command on a view of them, and append its effects to
 //! the journal before the locks are given back. That order makes the journal a history that every replica can follow.
 
-use baton_base::{Offset, Slot};
+use baton_base::{Offset, Slot, WallMs};
 use baton_commands::{CommandSpec, Exec, Fail, Flags, Propagate, Run, StoreExec, Waits, WorldExec, key_positions};
 use baton_resp::{Args, Out, OwnedArgs};
 use baton_store::{DbIndex, Expiry, Key, Store, View, ViewOutcome};
@@ -318,10 +318,12 @@ pub(super) fn store(
     args: Args<'_>,
 ) -> Flow {
     let before = client.out.buf.len();
+    // To who imports keys none has ended.
+    let now = if client.import_source && cx.world.imports { WallMs(0) } else { cx.now.wall };
     let mut exec = StoreExec {
         store: &cx.shared.store,
         db: client.db,
-        now: cx.now.wall,
+        now,
         args,
         out: &mut client.out,
         rng: &mut cx.local.rng,

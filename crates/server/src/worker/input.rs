@@ -15,6 +15,7 @@ use super::count::{Ran, is_timed_alone, nanos_since};
 use super::unleased::Told;
 use super::{Now, Worker, dispatch, meter};
 use crate::conn::Moved;
+use crate::renames::{self, Named, Renames};
 use crate::shared::Shared;
 
 /// Requests of one batch at the most: it bounds how long a worker keeps others from stopping the world.
@@ -76,6 +77,23 @@ pub struct BatchBuffers {
 }
 
 impl BatchBuffers {
+    /// Gives requests under other names the names of their commands.
+    #[cold]
+    fn rename(&mut self, data: &[u8], renames: &Renames) {
+        for at in 0..self.requests.len() {
+            let args = self.requests[at].args(data, self);
+            match renames.named(args.name()) {
+                Named::Itself => {}
+                Named::Nothing => self.requests[at].spec = None,
+                Named::Other(spec) => {
+                    let words = renames::by_own_name(spec, args);
+                    self.requests[at].args = RequestArgs::Words(words);
+                    self.requests[at].spec = Some(spec);
+                }
+            }
+        }
+    }
+
     pub(super) fn requests(&self) -> &[Request] {
         &self.requests
     }
@@ -323,9 +341,11 @@ fn parse(
     mut pos: usize,
     batch: &mut BatchBuffers,
 ) -> (usize, BatchEnd) {
-    let limits = client.limits(shared.world.peek().hot.proto_max_bulk_len);
+    let world = shared.world.peek();
+    let limits = client.limits(world.hot.proto_max_bulk_len);
     // Until a client has authenticated, each request may change the limits of the next.
     let most = if client.who.is_in { BATCH_MAX } else { 1 };
+    let mut end = BatchEnd::Full;
     while batch.requests.len() < most {
         let first = batch.ranges.len();
         match client.parser.next(&data[pos..], &limits, &mut batch.ranges) {
@@ -342,11 +362,20 @@ fn parse(
                 pos += consumed;
             }
             Step::Empty { consumed } => pos += consumed,
-            Step::Incomplete => return (pos, BatchEnd::Drained),
-            Step::Fail(e) => return (pos, BatchEnd::Broken(e)),
+            Step::Incomplete => {
+                end = BatchEnd::Drained;
+                break;
+            }
+            Step::Fail(e) => {
+                end = BatchEnd::Broken(e);
+                break;
+            }
         }
     }
-    (pos, BatchEnd::Full)
+    if !world.renames.is_empty() {
+        batch.rename(data, &world.renames);
+    }
+    (pos, end)
 }
 
 /// The keys of all single-key requests, with their cache lines on their way: first every slot, then every bucket, then

@@ -25,7 +25,7 @@ pub(super) fn restart(cx: &mut Context<'_>, delay: Option<&[u8]>) -> Result<(), 
     };
     let delay = Duration::from_millis(u64::try_from(delay_ms).unwrap_or(0));
     cx.step_outside(|shared| {
-        if shared.config_file.is_some() && crate::node::config::rewrite(shared).is_err() {
+        if shared.config_file.is_some() && crate::node::config::rewrite(shared, baton_config::Extent::Needed).is_err() {
             return Err(FAILED.into());
         }
         if let Err(e) = persist::save_for_shutdown(shared, false, false) {

@@ -55,7 +55,7 @@ fn keys(view: &View<'_>, lines: &mut Lines) {
     lines.put("pubsubshard_channels", shared.pubsub.count(Kind::Shard));
     lines.zeros(&["latest_fork_usec", "total_forks"]);
     lines.put("migrate_cached_sockets", view.shared.movers.kept());
-    lines.put("slave_expires_tracked_keys", 0);
+    lines.put("slave_expires_tracked_keys", shared.written_here.len());
     lines.zeros(&["active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses"]);
     lines.zeros(&["total_active_defrag_time", "current_active_defrag_time"]);
     lines.put("tracking_total_keys", shared.tracking.keys());

@@ -2,9 +2,12 @@
 //! counted, so this node's offset never lies inside a transaction (replication I3). Parses; executes nothing.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use baton_commands::{CommandSpec, NodeCommand, Run};
 use baton_resp::{ArgRange, Args, Limits, RequestParser, Step};
+
+use crate::renames::Renames;
 
 /// Commands parsed before the whole units among them are handed out, so that what was parsed is still in the cache.
 const COMMANDS_AHEAD: usize = 64;
@@ -28,6 +31,8 @@ pub(super) struct Corrupt(pub(super) String);
 /// Received and not applied.
 #[derive(Default)]
 pub(super) struct Stream {
+    /// Other names of commands: a primary that renames them, too, sends those.
+    renames: Arc<Renames>,
     buf: Vec<u8>,
     /// Bytes of `buf` that are applied.
     applied: usize,
@@ -43,6 +48,11 @@ pub(super) struct Stream {
 }
 
 impl Stream {
+    /// An empty one.
+    pub(super) fn new(renames: Arc<Renames>) -> Stream {
+        Stream { renames, ..Stream::default() }
+    }
+
     /// Adds received bytes.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.buf.extend_from_slice(bytes);
@@ -62,7 +72,8 @@ impl Stream {
                     let args = Args::new(&self.buf[self.parsed..], &self.ranges[first..]);
                     // How a subcommand is to run counts, not its container.
                     let sub = |spec: &'static CommandSpec| spec.subcommand(args.get(1)?);
-                    let spec = baton_commands::lookup(args.name()).map(|spec| sub(spec).unwrap_or(spec));
+                    let named = self.renames.find(args.name()).or_else(|| baton_commands::lookup(args.name()));
+                    let spec = named.map(|spec| sub(spec).unwrap_or(spec));
                     self.add(consumed, first, spec);
                 }
                 Step::Empty { consumed } => self.add(consumed, first, None),

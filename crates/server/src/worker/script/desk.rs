@@ -15,6 +15,7 @@ use crate::clients::ClientId;
 use crate::monitor::{self, Source};
 use crate::node::{self, Refusal};
 use crate::pubsub::{Push, Subscriber};
+use crate::renames::{self, Named};
 use crate::running::Run;
 use crate::scripts::write_log;
 use crate::worker::client::Client;
@@ -65,9 +66,7 @@ impl<'d, 'a, 's> Desk<'d, 'a, 's> {
         let spec = match named(args) {
             Ok(spec) => spec,
             Err(text) => {
-                out.error(text);
-                self.cx.shared.stats.count_error(self.cx.local.lane.0, text.as_bytes());
-                self.counted = Some(text.as_bytes().to_vec());
+                self.refuse(text, out);
                 return true;
             }
         };
@@ -92,7 +91,9 @@ impl<'d, 'a, 's> Desk<'d, 'a, 's> {
             self.cx.local.unit = kept;
         }
         if ran {
-            self.cx.count_called(self.client, spec, count::nanos_since(began));
+            // The sizes that their logs tell of are those of the script.
+            let cost = count::Cost { nanos: count::nanos_since(began), ..count::Cost::default() };
+            self.cx.count_inner(self.client, spec, args, cost);
             if self.cx.monitored && monitor::is_shown(spec) {
                 self.cx.show(self.client, Source::Script, args);
             }
@@ -100,6 +101,13 @@ impl<'d, 'a, 's> Desk<'d, 'a, 's> {
             self.counted = error.map(<[u8]>::to_vec);
         }
         ran
+    }
+
+    /// Answers what is no command.
+    fn refuse(&mut self, text: &str, out: &mut Out) {
+        out.error(text);
+        self.cx.shared.stats.count_error(self.cx.local.lane.0, text.as_bytes());
+        self.counted = Some(text.as_bytes().to_vec());
     }
 
     /// Whether a command may run in this script; the checks come in upstream's order. A script that wrote is not kept from
@@ -118,7 +126,8 @@ impl<'d, 'a, 's> Desk<'d, 'a, 's> {
         }
         rights::may_call(self.cx, self.client, spec, args)?;
         let writes = spec.flags.contains(Flags::WRITE);
-        if writes && self.rights.read_only {
+        // What replicas are told of counts, too: so such a script can run while writes are held.
+        if self.rights.read_only && spec.flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE) {
             return Err("ERR Write commands are not allowed from read-only scripts.".into());
         }
         if writes && !self.run.wrote() {
@@ -199,6 +208,8 @@ impl<'d, 'a, 's> Desk<'d, 'a, 's> {
     }
 }
 
+const UNKNOWN: &str = "ERR Unknown command called from script";
+
 /// The command of a request.
 fn named(args: Args<'_>) -> Result<&'static CommandSpec, &'static str> {
     let named = baton_commands::lookup(args.name());
@@ -206,13 +217,22 @@ fn named(args: Args<'_>) -> Result<&'static CommandSpec, &'static str> {
         (Some(container), Some(sub)) if !container.subcommands.is_empty() => container.subcommand(sub),
         (named, _) => named,
     };
-    spec.ok_or("ERR Unknown command called from script")
+    spec.ok_or(UNKNOWN)
 }
 
 impl Host for Desk<'_, '_, '_> {
     fn call(&mut self, args: Args<'_>, proto: Proto, reply: &mut Vec<u8>) -> bool {
         let mut out = Out { buf: std::mem::take(reply), proto };
-        let ran = self.serve(args, &mut out);
+        let named =
+            if self.cx.world.renames.is_empty() { Named::Itself } else { self.cx.world.renames.named(args.name()) };
+        let ran = match named {
+            Named::Itself => self.serve(args, &mut out),
+            Named::Other(spec) => self.serve(renames::by_own_name(spec, args).as_args(), &mut out),
+            Named::Nothing => {
+                self.refuse(UNKNOWN, &mut out);
+                true
+            }
+        };
         *reply = out.buf;
         ran
     }
