@@ -291,7 +291,8 @@ fn run_threads(
     for (i, seed) in worker_seeds.into_iter().enumerate() {
         let shared = Arc::clone(&shared);
         // A worker can't change its thread: its scripts run where their machine was made.
-        spawn(format!("baton-worker-{i}"), Box::new(move || Worker::new(shared, i, seed).run()))?;
+        let thread = std::thread::Builder::new().name(format!("baton-worker-{i}")).stack_size(worker::STACK_BYTES);
+        thread.spawn(move || Worker::new(shared, i, seed).run())?;
     }
     let (for_feeder, for_link) = (Arc::clone(&shared), Arc::clone(&shared));
     spawn("baton-feeder".into(), Box::new(move || repl::feeder::run(for_feeder, feeder_seed)))?;

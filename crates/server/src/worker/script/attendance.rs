@@ -10,8 +10,8 @@ use baton_config::Id;
 use crate::clients::ClientId;
 use crate::running::Run;
 use crate::shared::Shared;
-use crate::worker::Worker;
 use crate::worker::seat::Seat;
+use crate::worker::{STACK_BYTES, Worker};
 
 /// The script that a thread runs.
 pub struct Attendance {
@@ -90,7 +90,8 @@ impl Attendance {
                 Worker::stand_in(shared, index, lane, seat).run();
             }
         };
-        if let Err(e) = std::thread::Builder::new().name(format!("baton-worker-{index}")).spawn(sit_down) {
+        let thread = std::thread::Builder::new().name(format!("baton-worker-{index}")).stack_size(STACK_BYTES);
+        if let Err(e) = thread.spawn(sit_down) {
             self.shared.log.warning(&format!("No thread to serve beside a script: {e}"));
             self.shared.running.give_lane(lane);
             return Some(seat);
