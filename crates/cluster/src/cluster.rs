@@ -2,6 +2,7 @@
 //! It owns all state; what is done with it lives in the handler files, one idea each.
 
 use crate::blacklist::Blacklist;
+use crate::canvass::Canvass;
 use crate::complaints::Complaints;
 use crate::conf::Restored;
 use crate::debug::DebugHooks;
@@ -95,6 +96,8 @@ pub struct Cluster {
     /// When the latest request for votes of somebody else was heard.
     pub(crate) request_heard: Option<Mono>,
     pub(crate) manual: Manual,
+    /// Votes for a handover that writes are not held for yet.
+    pub(crate) canvass: Option<Canvass>,
     pub(crate) voters: Voters,
     pub(crate) lease: Lease,
     pub(crate) leave: Leave,
@@ -160,6 +163,7 @@ impl Cluster {
             election: Election::default(),
             request_heard: None,
             manual: Manual::Idle,
+            canvass: None,
             voters: Voters::default(),
             lease: Lease::default(),
             leave: Leave::default(),
@@ -225,7 +229,9 @@ impl Cluster {
             Input::WritesPaused { offset } => self.on_writes_paused(&turn, offset),
             Input::ServiceEnded => self.end_service(),
             Input::RefuseVotes(candidates) => self.refused = candidates,
-            Input::StandStill { heir } => self.stand_still(heir),
+            Input::Canvass { replica } => self.ask_to_canvass(replica),
+            Input::StandStill { heir } => self.stand_still(&turn, heir),
+            Input::Recall { replica } => self.recall(replica),
             Input::GoOn => self.go_on(),
             Input::Publish { channel, message, sharded } => self.on_publish(&turn, channel, message, sharded),
             Input::DataLoaded { offset } => self.on_loaded(&turn, offset),
@@ -243,6 +249,7 @@ impl Cluster {
         self.probe_silenced(&turn);
         self.run_homecoming(&turn);
         self.run_lease(&turn);
+        self.run_canvass(&turn);
         self.finish(&turn);
     }
 
@@ -255,7 +262,8 @@ impl Cluster {
     pub fn next_wake(&self) -> Mono {
         // A deadline that passed without the election being sent waits for a fact to change; the periodic run looks again.
         let ahead = self.election.wake().filter(|at| *at > self.last_handled);
-        ahead.unwrap_or(Mono::NEVER).min(self.cron_due).min(self.probe_due).min(self.lease_wake())
+        let ahead = ahead.unwrap_or(Mono::NEVER).min(self.canvass_wake());
+        ahead.min(self.cron_due).min(self.probe_due).min(self.lease_wake())
     }
 
     /// The time of the latest input.

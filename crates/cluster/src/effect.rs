@@ -93,6 +93,16 @@ pub enum Effect {
         /// The end of the lease; the newest effect counts.
         until: Mono,
     },
+    /// What [`Input::Canvass`](crate::Input::Canvass) asked for is done, or there is nothing to wait for.
+    Canvassed {
+        /// Who is to take over.
+        replica: NodeId,
+    },
+    /// What [`Input::Recall`](crate::Input::Recall) asked for is done: this replica can't win any more.
+    Recalled {
+        /// Who was to take over.
+        replica: NodeId,
+    },
     /// Let held writes run again.
     ResumeWrites,
     /// Delete the keys of these slots, propagating deletions to replicas, and log

@@ -1,9 +1,11 @@
 //! A replica's way to become primary after its primary failed, or as a manual failover asks (cluster-bus 7). It stands,
 //! collects votes and takes over; who votes and why is `vote`.
 
+use crate::canvass::Canvass;
 use crate::capabilities::Capabilities;
 use crate::cluster::{Cluster, Turn};
 use crate::effect::LogLevel;
+use crate::hindrance::CantFailover;
 use crate::lease::VOTES_COUNT_FOR;
 use crate::leave;
 use crate::node::Node;
@@ -21,24 +23,6 @@ const NO_DATA_DELAY: Duration = Duration::from_millis(500);
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 /// How often that wait is doubled at the most: one that finds no majority for a minute is not short of time.
 const RETRY_DOUBLINGS_MAX: u32 = 7;
-/// A reason for not failing over is repeated in the log after this time.
-const RELOG: Duration = Duration::from_secs(1);
-/// The same for old data, which does not get younger.
-const RELOG_DATA_AGE: Duration = Duration::from_secs(10);
-
-/// Why a replica does not take over now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum CantFailover {
-    DataAge,
-    /// Not upstream's: the dataset is not complete (S5).
-    DataIncomplete,
-    /// Not upstream's: others may have acknowledged writes that I don't have (see `quorum_writes`).
-    AcknowledgedElsewhere,
-    WaitingDelay,
-    Expired,
-    WaitingVotes,
-}
-
 /// One attempt: scheduled for an instant, then sent, then won or expired.
 #[derive(Debug, Default)]
 pub(crate) struct Election {
@@ -54,7 +38,7 @@ pub(crate) struct Election {
     /// Until when my primary, which lives, lets me take over by it.
     leave_until: Option<Mono>,
     /// Voters by id: a repeated vote counts once (S9).
-    votes: BTreeSet<NodeId>,
+    pub(crate) votes: BTreeSet<NodeId>,
     rank: u32,
     primary_rank: u32,
     /// Of what `start` follows, if this shard waits for its turn: how many others still wait, and which request for votes
@@ -65,7 +49,7 @@ pub(crate) struct Election {
     /// When the next attempt begins if this one has no majority by then.
     retry_at: Option<Mono>,
     /// The reason logged last, and when.
-    reason: Option<(CantFailover, Mono)>,
+    pub(crate) reason: Option<(CantFailover, Mono)>,
 }
 
 impl Election {
@@ -77,6 +61,15 @@ impl Election {
     /// When the votes of a running attempt were asked for.
     pub(crate) fn asked_at(&self) -> Option<Mono> {
         self.start.filter(|_| self.sent)
+    }
+
+    /// Goes on with votes that were asked for beforehand.
+    fn adopt(&mut self, canvass: Canvass) {
+        self.sent = true;
+        self.epoch = canvass.epoch;
+        self.sent_at = Some(canvass.asked_at);
+        self.leave_until = canvass.leave_until;
+        self.votes = canvass.votes;
     }
 
     /// My primary gives leave for an election; tells whether it is this one.
@@ -406,6 +399,9 @@ impl Cluster {
 
     /// Asks all voters for their vote in a new epoch, which is durable before it is heard of.
     fn stand(&mut self, turn: &Turn<'_>, primary: NodeId, manual: bool) {
+        if let Some(canvass) = self.take_canvass(turn) {
+            return self.stand_with(primary, canvass);
+        }
         self.current_epoch = self.current_epoch.next();
         self.election.epoch = self.current_epoch;
         self.election.sent = true;
@@ -413,13 +409,7 @@ impl Cluster {
         self.election.votes.clear();
         let wait = self.retry_wait();
         self.election.retry_at = (!manual && self.settings.prompt_elections).then(|| turn.now + wait);
-        let text = format!(
-            "Starting a failover election for epoch {}, node config epoch is {}",
-            self.current_epoch,
-            self.effective_epoch(&primary)
-        );
-        self.log(LogLevel::Notice, text);
-        self.note(Note::Started { epoch: self.current_epoch });
+        self.note_started(primary);
         self.todo.save_epochs();
         self.vote_for_myself(turn);
         let mflags = self.request_flags(turn, primary, manual);
@@ -427,6 +417,26 @@ impl Cluster {
             self.spread_failure(turn, primary);
         }
         self.broadcast(turn, mflags, Body::AuthRequest);
+    }
+
+    /// Stands with the votes that are there already.
+    fn stand_with(&mut self, primary: NodeId, canvass: Canvass) {
+        self.election.adopt(canvass);
+        self.note_started(primary);
+        for voter in self.election.votes.clone() {
+            self.note(Note::Vote { voter });
+        }
+        self.todo.failover = true;
+    }
+
+    fn note_started(&mut self, primary: NodeId) {
+        let epoch = self.election.epoch;
+        let text = format!(
+            "Starting a failover election for epoch {epoch}, node config epoch is {}",
+            self.effective_epoch(&primary)
+        );
+        self.log(LogLevel::Notice, text);
+        self.note(Note::Started { epoch });
     }
 
     /// Nobody votes against a primary that it does not know to have failed, and who found it may not have reached all.
@@ -462,6 +472,9 @@ impl Cluster {
     /// Counts a vote. A vote is cast in the epoch that it was asked for in: one of a later epoch was meant for somebody who
     /// asked later. One of the same epoch names its candidate, if its voter is of this kind.
     pub(crate) fn on_vote(&mut self, voter: NodeId, header: &baton_wire::Header) {
+        if self.on_early_vote(voter, header) {
+            return;
+        }
         let mine = header.current_epoch == self.election.epoch && Capabilities::may_be_for(header.private, &self.me);
         if !self.is_voting(&voter) || !self.election.sent || !mine {
             return;
@@ -548,43 +561,5 @@ impl Cluster {
             self.log(LogLevel::Notice, text);
         }
         self.election.reset();
-    }
-
-    /// Acknowledged writes keep me from taking over for now.
-    pub(crate) fn note_missing_confirmations(&mut self, turn: &Turn<'_>, needed: usize, confirmed: usize) {
-        if self.note_reason(turn, CantFailover::AcknowledgedElsewhere) {
-            let text = format!("Needed siblings that have no more: {needed}. Confirmed so far: {confirmed}");
-            self.log(LogLevel::Notice, text);
-        }
-    }
-
-    /// Says why I don't take over, unless that was said lately. Tells whether it was said.
-    fn note_reason(&mut self, turn: &Turn<'_>, reason: CantFailover) -> bool {
-        let again = if reason == CantFailover::DataAge { RELOG_DATA_AGE } else { RELOG };
-        if self.election.reason.is_some_and(|(last, at)| last == reason && turn.now.since(at) < again) {
-            return false;
-        }
-        self.election.reason = Some((reason, turn.now));
-        let text = match reason {
-            CantFailover::DataAge => {
-                "Disconnected from primary for longer than allowed. Please check the \
-                 'cluster-replica-validity-factor' configuration option."
-            }
-            CantFailover::DataIncomplete => "My dataset is not complete.",
-            CantFailover::AcknowledgedElsewhere => "Siblings may have acknowledged writes that I don't have.",
-            CantFailover::WaitingDelay => "Waiting the delay before I can start a new failover.",
-            CantFailover::Expired => "Failover attempt expired.",
-            CantFailover::WaitingVotes => "Waiting for votes, but majority still not reached.",
-        };
-        self.log(LogLevel::Notice, format!("Currently unable to failover: {text}"));
-        if matches!(reason, CantFailover::Expired | CantFailover::WaitingVotes) {
-            let text = format!(
-                "Needed quorum: {}. Number of votes received so far: {}",
-                self.quorum(),
-                self.election.votes.len()
-            );
-            self.log(LogLevel::Notice, text);
-        }
-        true
     }
 }

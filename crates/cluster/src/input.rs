@@ -92,10 +92,22 @@ pub enum Input {
     ServiceEnded,
     /// These candidates don't get this node's vote, because their promotion was withdrawn. Replaces the earlier list.
     RefuseVotes(Vec<NodeId>),
+    /// A handover to this replica comes next: it is to ask for its votes while writes still run, where that makes sense. The
+    /// answer is [`Effect::Canvassed`](crate::Effect::Canvassed), or none if the replica is gone.
+    Canvass {
+        /// Who is to take over.
+        replica: NodeId,
+    },
     /// Writes are held from here on so that a successor can take over. Replaces what was said of that before.
     StandStill {
         /// Who may, and until when writes are held for it at least; none where nobody may any more.
         heir: Option<(NodeId, Mono)>,
+    },
+    /// A replica that was told to take over must not any more. The answer is
+    /// [`Effect::Recalled`](crate::Effect::Recalled), or none from one that can't be reached, or is of another kind.
+    Recall {
+        /// The replica.
+        replica: NodeId,
     },
     /// Writes run again, or this node was replaced: what [`Input::StandStill`] said is over.
     GoOn,

@@ -33,6 +33,14 @@ const ANSWER: u8 = 1;
 const ASK_ANEW: u8 = 2;
 /// A primary that hands over: you may (see `leave`).
 const LEAVE: u8 = 3;
+/// A primary that is about to hand over: ask for your votes (see `canvass`).
+const CANVASS: u8 = 4;
+/// The replica: I have them, or do without.
+const CANVASSED: u8 = 5;
+/// A primary takes its leave back (see `leave`).
+const RECALL: u8 = 6;
+/// The replica: it counts no more.
+const RECALLED: u8 = 7;
 /// How often a primary asks, in a small cluster. A large one asks less often: every millisecond one voter.
 const ASK_PERIOD_MIN_MS: u64 = 100;
 /// It asks so many times in a node timeout at least: its lease is over before anybody suspects it.
@@ -220,6 +228,28 @@ impl Cluster {
         true
     }
 
+    /// Takes back what was given, or says that it counts no more.
+    pub(crate) fn send_recall(&mut self, to: &NodeId, stamp: u64, done: bool) {
+        if let Some(link) = self.light_link(to) {
+            let kind = if done { RECALLED } else { RECALL };
+            self.send_bytes(link, Kind::Module, message(kind, stamp, Duration::ZERO));
+        }
+    }
+
+    /// Asks a replica to get its votes beforehand; tells whether there is a link to say it on.
+    pub(crate) fn send_canvass(&mut self, to: &NodeId) -> bool {
+        let Some(link) = self.light_link(to) else { return false };
+        self.send_bytes(link, Kind::Module, message(CANVASS, 0, Duration::ZERO));
+        true
+    }
+
+    /// Says that the primary has nothing to wait for. On a link that just broke it waits for a moment instead.
+    pub(crate) fn send_canvassed(&mut self, to: &NodeId) {
+        if let Some(link) = self.light_link(to) {
+            self.send_bytes(link, Kind::Module, message(CANVASSED, 0, Duration::ZERO));
+        }
+    }
+
     /// My link to a node, if it takes light packets of modules on it (cluster-bus 1.5).
     fn light_link(&self, id: &NodeId) -> Option<LinkId> {
         self.open_outbound(id).filter(|link| self.takes_light(id, *link, NodeFlags::LIGHT_HDR_MODULE))
@@ -238,6 +268,10 @@ impl Cluster {
             // An answer comes on the connection that the question went out on, which the voter itself accepted.
             (ANSWER, Some((stamp, length))) if !link.is_inbound() => self.on_answer(from, stamp, length),
             (LEAVE, Some((epoch, length))) => self.on_leave(from, Epoch(epoch), length),
+            (CANVASS, Some(_)) => self.on_canvass(turn, from),
+            (CANVASSED, Some(_)) => self.on_canvassed(from),
+            (RECALL, Some((stamp, _))) => self.on_recall(from, stamp),
+            (RECALLED, Some((stamp, _))) => self.on_recalled(from, stamp),
             _ => {}
         }
     }

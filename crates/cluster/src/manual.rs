@@ -1,6 +1,7 @@
 //! The manual failover (cluster-bus 8): a replica asks its primary to stand still, catches up to the last byte and then
 //! is elected, the old primary voting for it. Phases are named after what they wait for.
 
+use crate::canvass::For;
 use crate::cluster::{Cluster, Turn};
 use crate::command::FailoverMode;
 use crate::effect::{Effect, LogLevel};
@@ -42,6 +43,15 @@ impl Manual {
     /// Whether a replica may stand because of it.
     pub(crate) fn is_ready(self) -> bool {
         matches!(self, Manual::Ready { .. })
+    }
+
+    /// Whether a replica goes by what its primary says, or is about to.
+    pub(crate) fn is_by_consent(self) -> bool {
+        match self {
+            Manual::Requested { .. } | Manual::CatchingUp { .. } => true,
+            Manual::Ready { consent, .. } => consent != Consent::Forced,
+            Manual::Idle | Manual::Serving { .. } => false,
+        }
     }
 
     fn end(self) -> Option<Mono> {
@@ -111,7 +121,9 @@ impl Cluster {
                 self.log(LogLevel::Notice, format!("Manual failover {who} request accepted ({from})."));
                 self.manual = Manual::Requested { end };
                 self.note_told(Asked::User, primary);
-                self.send_to(turn, &primary, MsgFlags::empty(), Body::MfStart);
+                if !self.canvass(turn, For::User) {
+                    self.ask_for_pause(turn, &primary);
+                }
             }
         }
         Ok(ClusterReply::Ok)
@@ -146,10 +158,17 @@ impl Cluster {
         self.emit(Effect::PauseWrites { replica: sender, until: turn.now + self.manual_timeout() * 2 });
     }
 
+    /// Replica: asks the primary to stand still, if that is still wanted.
+    pub(crate) fn ask_for_pause(&mut self, turn: &Turn<'_>, primary: &NodeId) {
+        if matches!(self.manual, Manual::Requested { .. }) && self.myself().primary == Some(*primary) {
+            self.send_to(turn, primary, MsgFlags::empty(), Body::MfStart);
+        }
+    }
+
     /// Replica: the request may have left on a link whose other end had gone.
     pub(crate) fn repeat_mfstart(&mut self, turn: &Turn<'_>, id: &NodeId) {
-        if matches!(self.manual, Manual::Requested { .. }) && self.myself().primary == Some(*id) {
-            self.send_to(turn, id, MsgFlags::empty(), Body::MfStart);
+        if !self.canvasses_first() {
+            self.ask_for_pause(turn, id);
         }
     }
 
@@ -215,7 +234,7 @@ impl Cluster {
         }
     }
 
-    fn lose_consent(&mut self, why: &str) {
+    pub(crate) fn lose_consent(&mut self, why: &str) {
         self.log(LogLevel::Notice, format!("Manual failover given up: {why}."));
         self.note(Note::GivenUp);
         self.reset_manual();

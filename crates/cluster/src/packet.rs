@@ -286,6 +286,7 @@ impl Cluster {
             let state = self.links.get_mut(&link);
             if state.is_some_and(|link| !std::mem::replace(&mut link.confirmed, true)) {
                 self.give_leave(turn, &id);
+                self.repeat_recall(&id);
                 self.repeat_vote(turn, &id);
                 self.repeat_mfstart(turn, &id);
             }

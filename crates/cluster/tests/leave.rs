@@ -40,7 +40,7 @@ fn an_order_that_is_read_just_before_its_end_is_void() {
     world.hear_order(3);
     world.run(secs(8));
     assert!(world.is_primary(0) && !world.is_primary(3));
-    assert!(!world.peers[0].cluster.may_win(&world.id(3)), "it was given nothing");
+    assert!(!world.peers[0].cluster.may_win(&world.id(3), Epoch(0)), "it was given nothing");
 }
 
 /// The votes come late, and by then the primary may be about to go on.
@@ -52,7 +52,7 @@ fn a_leave_does_not_last_until_its_end() {
         world.hang(2);
         world.order(0, 3);
         world.run(votes_after);
-        assert!(world.peers[0].cluster.may_win(&world.id(3)));
+        assert!(world.peers[0].cluster.may_win(&world.id(3), Epoch(0)));
         world.resume(1);
         world.resume(2);
         world.run(secs(3));
@@ -125,6 +125,30 @@ fn a_leave_is_said_again_on_a_new_link() {
     assert_eq!(leaves(&lone), [(link, epoch)]);
 }
 
+/// With all the votes in hand, and leave.
+#[test]
+fn a_leave_that_is_taken_back_counts_no_more() {
+    let mut world = patient();
+    let replica = world.id(3);
+    world.hang(1);
+    world.order(0, 3);
+    world.hang(2);
+    world.run(Duration::from_millis(20));
+    assert!(world.peers[0].cluster.may_win(&replica, Epoch(0)));
+    world.give(0, Input::StandStill { heir: None });
+    world.give(0, Input::Recall { replica });
+    world.run(Duration::from_millis(20));
+    assert_eq!(world.peers[0].recalled, [replica]);
+    assert_eq!(world.logged(3, "Manual failover given up: the primary called it off."), 1);
+    world.give(0, Input::GoOn);
+    world.resume(1);
+    world.resume(2);
+    // Its order is read again, as if it had been late.
+    world.hear_order(3);
+    world.run(secs(8));
+    assert!(world.is_primary(0) && !world.is_primary(3));
+}
+
 #[test]
 fn an_operator_who_forces_asks_for_no_leave() {
     let mut world = patient();
@@ -139,7 +163,7 @@ fn neighbours_of_other_releases_give_no_leave_and_need_none() {
         world.peers[upstream].upstream = true;
         world.run(secs(5));
         world.hear_order(3);
-        assert!(world.peers[0].cluster.may_win(&world.id(3)), "who asks for no leave may win without");
+        assert!(world.peers[0].cluster.may_win(&world.id(3), Epoch(0)), "who asks for no leave may win without");
         world.until("the replica takes over", secs(2), |w| w.is_primary(3));
     }
 }

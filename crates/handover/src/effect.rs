@@ -20,6 +20,12 @@ pub enum Effect {
     Unfence,
     /// Append `REPLCONF GETACK *` to the stream and push it out at once.
     AskAck,
+    /// Have this replica collect its votes while writes still run, then say [`crate::Input::Canvassed`]; at once where that
+    /// isn't done.
+    Canvass {
+        /// Who will be ordered to be primary, unless something changes.
+        target: NodeId,
+    },
     /// Append `CLUSTER FAILOVER FORCE REPLICAID <target>` to the stream and push it out at once. Grant the election
     /// this node's vote.
     OrderPromotion {

@@ -130,6 +130,13 @@ pub enum Input {
         /// Epoch of its claim.
         epoch: Epoch,
     },
+    /// The replica has its votes, or does without them, as [`Effect::Canvass`] asked.
+    ///
+    /// [`Effect::Canvass`]: crate::Effect::Canvass
+    Canvassed {
+        /// The replica.
+        target: NodeId,
+    },
     /// The replica confirms [`Effect::WithdrawPromotion`], can't win any more because this node's vote, now refused, was
     /// needed, or refused to take over when it was asked.
     ///

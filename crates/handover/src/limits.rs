@@ -19,6 +19,8 @@ pub struct Limits {
     pub ask_min: Duration,
     /// A request for acknowledgement is repeated after this time.
     pub ask_again: Duration,
+    /// How long the fence waits for the votes of the candidate. Writes run meanwhile, so it only delays the end.
+    pub canvass_max: Duration,
     /// How long the gate may take to close.
     pub fence_max: Duration,
     /// How long the final offset may take to be acknowledged under the fence.
@@ -67,6 +69,7 @@ impl Default for Limits {
             silent_max: ms(500),
             ask_min: ms(1),
             ask_again: ms(100),
+            canvass_max: ms(30),
             fence_max: ms(500),
             drain_max: ms(500),
             promote_max: ms(1000),

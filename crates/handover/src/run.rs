@@ -129,6 +129,8 @@ pub(crate) struct Run {
     pub(crate) returns: u32,
     /// Reasons already in the log, so that each comes once.
     pub(crate) reasons_logged: Vec<(String, &'static str)>,
+    /// Who was asked to collect votes, and until when that is waited for.
+    pub(crate) canvass: Option<(NodeId, Mono)>,
     /// The lines about lagging replicas are in the log.
     pub(crate) lag_logged: bool,
 }
@@ -173,6 +175,7 @@ impl Run {
             failure: Failure::NoCandidate,
             returns: 0,
             reasons_logged: Vec::new(),
+            canvass: None,
             lag_logged: false,
         };
         run.observe_paces(cx);
@@ -202,6 +205,11 @@ impl Run {
                 // After the redirect a further change is the node's own affair, as for any replica.
                 if !matches!(self.step, Step::Redirect { .. } | Step::Linger { .. }) {
                     self.successor = Some((node, epoch));
+                }
+            }
+            Input::Canvassed { target } => {
+                if let Some((_, until)) = self.canvass.as_mut().filter(|(asked, _)| *asked == target) {
+                    *until = cx.now;
                 }
             }
             Input::Withdrawn { target } => self.may_win.retain(|id| *id != target),

@@ -50,18 +50,22 @@ impl Run {
         let patience = self.patience(cx, self.deadline, anybody || (self.found && !self.exit));
         let graced = self.started + facts.limits.prefer_grace;
 
+        let mut votes_due = Mono::NEVER;
         if facts.quorum_lost_at.is_none()
             && let Some(best) = choice::best(view.ready.iter().copied())
         {
             let preferred = view.eligible.iter().map(|r| choice::rank(r)).min();
             if preferred == Some(choice::rank(best)) || cx.now >= graced {
-                return Turn::Go(self.to_fence(cx));
+                votes_due = match self.await_votes(cx, best) {
+                    Some(until) => until,
+                    None => return Turn::Go(self.to_fence(cx)),
+                };
             }
         }
         if let Some(turn) = self.seek_turn(cx, &view, patience) {
             return turn;
         }
-        let mut wake = patience.min(wake_ask);
+        let mut wake = patience.min(wake_ask).min(votes_due);
         if cx.now < graced {
             wake = wake.min(graced);
         } else {
@@ -72,6 +76,17 @@ impl Run {
             wake = if caught > cx.now { wake.min(caught) } else { wake };
         }
         Turn::Wait(wake)
+    }
+
+    /// Has the candidate collect its votes before writes are held for it; gives until when to wait for that. Once in a
+    /// handover: if another one is better by then, it does without.
+    fn await_votes(&mut self, cx: &mut Cx<'_>, best: &Replica) -> Option<Mono> {
+        let target = best.id.filter(|_| self.promotion == Promotion::Order)?;
+        if self.canvass.is_none() {
+            self.canvass = Some((target, cx.now + cx.facts.limits.canvass_max));
+            cx.emit(Effect::Canvass { target });
+        }
+        self.canvass.filter(|(asked, until)| *asked == target && cx.now < *until).map(|(_, until)| until)
     }
 
     /// Changes between choose and catch-up, and what happens when their time is over.

@@ -209,6 +209,12 @@ impl Node {
         let out = match effect {
             C::PauseWrites { replica, until } => return self.serve_manual(at, replica, until),
             C::ResumeWrites => return self.manual_given_up(at),
+            C::Recalled { replica } => {
+                return self.handover.handle(at.now, handover::Input::Withdrawn { target: replica });
+            }
+            C::Canvassed { replica } => {
+                return self.handover.handle(at.now, handover::Input::Canvassed { target: replica });
+            }
             C::Reply { token, .. } if token.0 & OWN_TOKEN != 0 => return,
             C::PublishTopology(topology) => {
                 let primary = topology.myself().is_primary;
@@ -305,6 +311,10 @@ impl Node {
                 self.stand_still(at, Some((target, until)));
                 return self.tell_cluster(at, cluster::Input::WritesPaused { offset });
             }
+            H::Canvass { target } => {
+                self.grant_again(at, target);
+                return self.tell_cluster(at, cluster::Input::Canvass { replica: target });
+            }
             H::WithdrawPromotion { target } => return self.withdraw(at, target),
             H::Exit => return self.exit(at),
             H::Finished { token, outcome } if token.0 & OWN_TOKEN != 0 => {
@@ -397,9 +407,9 @@ impl Node {
         self.refuse_votes(at);
         self.stand_still(at, None);
         let Some(cluster) = &self.cluster else { return };
-        let voted = cluster.voted_for() == Some(target) && cluster.last_vote_epoch() > before;
-        let needed = !cluster.majority_without_me();
-        if !cluster.may_win(&target) || (needed && !voted) {
+        if cluster.may_win(&target, before) {
+            self.tell_cluster(at, cluster::Input::Recall { replica: target });
+        } else {
             self.handover.handle(at.now, handover::Input::Withdrawn { target });
         }
     }
@@ -410,6 +420,11 @@ impl Node {
         if !self.told.iter().any(|told| told.id == target) {
             self.told.push(Told { id: target, at: at.now, vote: cluster.last_vote_epoch() });
         }
+        self.grant_again(at, target);
+    }
+
+    /// Refuses this candidate no more.
+    fn grant_again(&mut self, at: &Moment<'_>, target: NodeId) {
         if self.withdrawn.iter().any(|(id, _)| *id == target) {
             self.withdrawn.retain(|(id, _)| *id != target);
             self.refuse_votes(at);

@@ -164,6 +164,7 @@ fn a_candidate_that_is_told_again_gets_the_vote() {
 fn a_vote_of_an_earlier_election_is_none_of_this_one() {
     let mut rig = Rig::settled(&one());
     assert!(rig.stands(id('4')), "forced by a user, and lost");
+    rig.wait(Duration::from_secs(1));
     rig.ordered(StopKind::Sigterm);
     rig.give(Input::Abort);
     assert_eq!(rig.node.phase(), Phase::Idle, "it can't win without a new vote");

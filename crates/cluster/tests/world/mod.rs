@@ -51,6 +51,8 @@ pub(crate) struct Peer {
     pub(crate) replies: BTreeMap<u64, Result<ClusterReply, String>>,
     pub(crate) effects: Vec<String>,
     pub(crate) delivered: Vec<(Vec<u8>, Vec<u8>, bool)>,
+    /// Who confirmed that its leave counts no more.
+    pub(crate) recalled: Vec<NodeId>,
     /// Other ends of this peer's links.
     ends: BTreeMap<LinkId, (usize, LinkId)>,
     held: Vec<Input>,
@@ -140,6 +142,7 @@ impl World {
             replies: BTreeMap::new(),
             effects: Vec::new(),
             delivered: Vec::new(),
+            recalled: Vec::new(),
             ends: BTreeMap::new(),
             held: Vec::new(),
         };
@@ -274,7 +277,11 @@ impl World {
                 }
                 Effect::Reply { token, result } => _ = self.peers[index].replies.insert(token.0, result),
                 Effect::Log { text, .. } => self.peers[index].log.push(text),
-                Effect::PublishTopology(_) | Effect::UnsubscribeSlots(_) | Effect::Note(_) => {}
+                Effect::PublishTopology(_)
+                | Effect::UnsubscribeSlots(_)
+                | Effect::Note(_)
+                | Effect::Canvassed { .. } => {}
+                Effect::Recalled { replica } => self.peers[index].recalled.push(replica),
             }
         }
     }

@@ -176,6 +176,10 @@ impl Watch {
             Effect::Timeline(Record { phase: Phase::Idle, .. }) => {
                 (self.saving, self.patience, self.regardless) = (false, Mono::ZERO, false);
             }
+            Effect::Canvass { target } => {
+                assert!(self.replicas.iter().any(|r| r.id == Some(target)), "only who is attached is to collect votes");
+                assert_eq!(self.fence_since, None, "votes are collected while writes run");
+            }
             Effect::AskAck | Effect::WithdrawPromotion { .. } | Effect::Log { .. } | Effect::Timeline(_) => {}
         }
     }
@@ -280,6 +284,7 @@ fn input(clustered: bool) -> impl Strategy<Value = Input> {
         1 => (target(), 1..9u64).prop_map(|(node, e)| Input::SuccessorSeen { node, epoch: Epoch(e) }),
         1 => target().prop_map(|target| Input::Withdrawn { target }),
         1 => target().prop_map(|target| Input::Gone { target }),
+        2 => target().prop_map(|target| Input::Canvassed { target }),
         1 => target().prop_map(|target| Input::Asked { target }),
         1 => Just(Input::Redirected),
         1 => (0..3usize).prop_map(Input::ClientsLeft),

@@ -12,11 +12,13 @@ use std::time::Duration;
 pub(crate) struct Rig {
     pub(crate) machine: Handover,
     pub(crate) now: Mono,
+    /// Votes are there as soon as they are asked for.
+    prompt_votes: bool,
 }
 
 impl Rig {
     pub(crate) fn new() -> Rig {
-        Rig { machine: Handover::new(Limits::default()), now: Mono::ZERO }
+        Rig { machine: Handover::new(Limits::default()), now: Mono::ZERO, prompt_votes: true }
     }
 
     /// Carries out one verb; gives the effects, one a line, and where the machine is then.
@@ -25,6 +27,10 @@ impl Rig {
         match verb {
             "at" => {
                 self.now = millis(rest);
+                return String::new();
+            }
+            "slow-votes" => {
+                self.prompt_votes = false;
                 return String::new();
             }
             "wait" => {
@@ -42,6 +48,11 @@ impl Rig {
         let mut out = String::new();
         while let Some(effect) = self.machine.poll_effect() {
             writeln!(out, "  {}", effect_text(&effect)).unwrap();
+            if let Effect::Canvass { target } = effect
+                && self.prompt_votes
+            {
+                self.machine.handle(self.now, Input::Canvassed { target });
+            }
         }
         let wake = self.machine.next_wake();
         assert!(wake > self.now, "the machine waits for a time that has come");
@@ -60,6 +71,7 @@ impl Rig {
                 Input::SuccessorSeen { node: node(words.next().unwrap()), epoch: Epoch(number(words.next().unwrap())) }
             }
             "withdrawn" => Input::Withdrawn { target: node(rest) },
+            "canvassed" => Input::Canvassed { target: node(rest) },
             "gone" => Input::Gone { target: node(rest) },
             "asked" => Input::Asked { target: node(rest) },
             "redirected" => Input::Redirected,
@@ -158,6 +170,7 @@ fn effect_text(effect: &Effect) -> String {
         Effect::ResumePrimary => "be primary again".into(),
         Effect::Unfence => "unfence".into(),
         Effect::AskAck => "ask-ack".into(),
+        Effect::Canvass { target } => format!("canvass {}", letter(target)),
         Effect::OrderPromotion { target, .. } => format!("order {}", letter(target)),
         Effect::AnnouncePaused { target, offset, .. } => format!("announce to {} at {offset}", letter(target)),
         Effect::WithdrawPromotion { target } => format!("withdraw {}", letter(target)),

@@ -33,6 +33,7 @@ macro_rules! transcripts {
 }
 
 transcripts! {
+    canvass
     sigterm
     sigterm_without_replica
     sigterm_waits
