@@ -359,7 +359,8 @@ impl Cluster {
     }
 
     /// A primary that hands over stands still, so what was promised to it doesn't count. Another candidate may have won with
-    /// my vote and acknowledge, unless what is known of the shard is newer than that vote (see `accession`).
+    /// my vote and acknowledge, unless what is known of the shard is newer than that vote (see `accession`), or it needed my
+    /// leave besides and did not get it.
     fn bound_by_ballots(&self, turn: &Turn<'_>, candidate: NodeId, primary: &Node) -> Option<Mono> {
         if self.majority_without(&primary.id) {
             // A winner needs a lease of the other voters then, and goes on only with that.
@@ -368,7 +369,8 @@ impl Cluster {
         let alive = |id: &NodeId| self.nodes.get(id).is_some_and(|n| !n.proven_dead);
         let rival = |id: &NodeId| *id != primary.id && *id != candidate && self.same_shard(id, &candidate) && alive(id);
         let counts = |epoch: &Epoch| *epoch > primary.config_epoch;
-        let ballots = self.lease.ballots.iter().filter(|(id, (epoch, _))| rival(id) && counts(epoch));
+        let let_go = |id: &NodeId| primary.id != self.me || self.has_given_leave(id);
+        let ballots = self.lease.ballots.iter().filter(|(id, (epoch, _))| rival(id) && counts(epoch) && let_go(id));
         ballots.map(|(_, (_, until))| *until).max().filter(|until| *until > turn.now)
     }
 

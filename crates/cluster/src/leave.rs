@@ -73,10 +73,19 @@ impl Cluster {
     /// Whether this replica could still win because this node let it: it has leave, where it needs that, and this node's
     /// vote, where it needs that. `before` is the epoch of the latest vote before it was told to take over.
     pub fn may_win(&self, id: &NodeId, before: Epoch) -> bool {
-        let asks = self.settings.lease && self.nodes.get(id).is_some_and(|n| n.capabilities.has(Capabilities::LEAVE));
-        let first = if asks { self.leave.given.get(id).copied() } else { Some(before.next()) };
+        let first = if self.asks_for_leave(id) { self.leave.given.get(id).copied() } else { Some(before.next()) };
         let voted = |first| self.voted_for() == Some(*id) && self.last_vote_epoch >= first;
         first.is_some_and(|first| self.majority_without_me() || voted(first))
+    }
+
+    /// Whether this peer takes over from a living primary only with leave.
+    fn asks_for_leave(&self, id: &NodeId) -> bool {
+        self.settings.lease && self.nodes.get(id).is_some_and(|n| n.capabilities.has(Capabilities::LEAVE))
+    }
+
+    /// Whether a replica of mine has my leave to take over, or needs none.
+    pub(crate) fn has_given_leave(&self, id: &NodeId) -> bool {
+        !self.asks_for_leave(id) || self.leave.given.contains_key(id)
     }
 
     /// A replica asks for votes: it gets leave if it is the one that writes are held for.

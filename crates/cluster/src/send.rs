@@ -163,13 +163,16 @@ impl Cluster {
         out
     }
 
-    /// Everybody a broadcast reaches: known nodes past their handshake, over open links of mine (cluster-bus 2.7).
+    /// Everybody a broadcast reaches: known nodes past their handshake, over open links of mine (cluster-bus 2.7). My own
+    /// shard comes first: its old primary holds clients until it hears of the new one.
     fn broadcast_links(&self) -> Vec<(NodeId, LinkId)> {
-        self.nodes
-            .values()
-            .filter(|n| !n.is_myself() && !n.in_handshake())
-            .filter_map(|n| Some((n.id, self.open_outbound(&n.id)?)))
-            .collect()
+        let shard = self.myself().shard;
+        let reached = |of_mine: bool| {
+            let others = self.nodes.values().filter(move |n| (n.shard == shard) == of_mine);
+            let others = others.filter(|n| !n.is_myself() && !n.in_handshake());
+            others.filter_map(|n| Some((n.id, self.open_outbound(&n.id)?)))
+        };
+        reached(true).chain(reached(false)).collect()
     }
 
     /// Sends the same packet to everybody.

@@ -7,11 +7,11 @@ use crate::effect::LogLevel;
 use crate::lease::VOTE_LASTS;
 use crate::node::Node;
 use crate::state::WRITABLE_DELAY;
-use baton_base::{Epoch, Mono, NodeId};
+use baton_base::{Epoch, Mono, NodeId, ShardId};
 use baton_wire::{Header, MsgFlags};
 use std::time::Duration;
 
-/// For so long after its start a primary lets others be replaced first; one of them may have nobody who can do it.
+/// For so long primaries that ask to be replaced keep to one order among themselves.
 const PRECEDENCE_LASTS: Duration = Duration::from_secs(20);
 
 /// Why a vote is refused.
@@ -61,12 +61,16 @@ impl Cluster {
     }
 
     /// Whether another primary that asks to be replaced comes first. If each of several voted for its own successor before
-    /// all else, none would be free to vote for another's.
+    /// all else, none would be free to vote for another's. The first may have nobody who can do it, so the order turns now
+    /// and then. A mark of failure says nothing here: candidates renew those of all that ask to be replaced.
     fn gives_precedence(&self, now: Mono) -> bool {
         let shard = self.myself().shard;
-        let first = |n: &Node| n.healthy() && n.capabilities.has(Capabilities::BEHIND) && n.shard < shard;
-        let young = now.since(self.myself().created) < PRECEDENCE_LASTS;
-        young && self.homecoming.is_behind() && self.voting_nodes().any(first)
+        let turns = now.since(self.myself().created).as_secs() / PRECEDENCE_LASTS.as_secs();
+        let before = |other: ShardId| if turns.is_multiple_of(2) { other < shard } else { other > shard };
+        let lately = self.settings.node_timeout().max(VOTE_LASTS);
+        let speaks = |n: &Node| n.data_received.is_some_and(|at| now.since(at) <= lately);
+        let first = |n: &Node| speaks(n) && n.capabilities.has(Capabilities::BEHIND) && before(n.shard);
+        self.homecoming.is_behind() && self.voting_nodes().any(first)
     }
 
     fn judge_request(&self, turn: &Turn<'_>, candidate: NodeId, header: &Header) -> Result<(), Denial> {

@@ -126,3 +126,16 @@ fn who_was_asked_and_not_ordered_stays_a_replica() {
     assert_ne!(world.peers[0].leased_until, Mono::ZERO, "it goes on serving");
     world.until_served("all slots");
 }
+
+/// The votes of one that hangs by then keep nobody from ordering another one.
+#[test]
+fn whom_a_primary_does_not_let_go_stands_in_nobodys_way() {
+    let mut world = settled(3, 1);
+    let replica = world.id(1);
+    world.give(0, Input::Canvass { replica });
+    step_until(&mut world, "it has its votes", |w| votes(w) == 1);
+    world.hang(1);
+    world.order(0, 2);
+    let held = step_until(&mut world, "the other one takes over", |w| w.is_primary(2));
+    assert!(held <= world::LATENCY * 4, "held for {held:?}");
+}

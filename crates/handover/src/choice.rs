@@ -62,8 +62,9 @@ pub(crate) fn rank(replica: &Replica) -> Rank {
     Rank { priority, other_zone: !replica.same_zone }
 }
 
-/// The best of those that are ready: by rank, then by what they acknowledged and how lately. The address breaks ties,
-/// so that equal facts give equal decisions.
-pub(crate) fn best<'a>(ready: impl Iterator<Item = &'a Replica>) -> Option<&'a Replica> {
-    ready.min_by_key(|r| (rank(r), Reverse(r.acked), Reverse(r.acked_at), &r.addr))
+/// The best of those that are ready: by rank, then whoever collects votes already, then by what they acknowledged and how
+/// lately. The address breaks ties, so that equal facts give equal decisions.
+pub(crate) fn best<'a>(ready: impl Iterator<Item = &'a Replica>, canvassed: Option<NodeId>) -> Option<&'a Replica> {
+    let has_votes = |r: &Replica| canvassed.is_some() && r.id == canvassed;
+    ready.min_by_key(|r| (rank(r), !has_votes(r), Reverse(r.acked), Reverse(r.acked_at), &r.addr))
 }

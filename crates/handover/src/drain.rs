@@ -97,12 +97,14 @@ impl Run {
         let limits = &cx.facts.limits;
         let anybody = self.candidates(cx).next().is_some();
         let patience = if self.takeover.regardless { until } else { self.patience(cx, until, anybody) };
-        let graced = since + limits.prefer_grace;
+        let mut graced = since + limits.prefer_grace;
         if cx.facts.quorum_lost_at.is_none()
-            && let Some((best, preferred)) = self.drained(cx, since)
-            && (preferred || cx.now >= graced)
+            && let Some((best, grace)) = self.drained(cx, since)
         {
-            return Turn::Go(self.to_promote(cx, best));
+            graced = since + grace;
+            if cx.now >= graced {
+                return Turn::Go(self.to_promote(cx, best));
+            }
         }
         if self.is_forsaken(cx, since, until) {
             return Turn::Go(self.serve_and_seek(cx));
@@ -152,13 +154,20 @@ impl Run {
         Step::Choose
     }
 
-    /// The best replica that has everything and is known to be alive, and whether nobody is preferred to it.
-    pub(crate) fn drained(&self, cx: &Cx<'_>, since: Mono) -> Option<(NodeId, bool)> {
+    /// The best replica that has everything and is known to be alive, and how long a better one is waited for: one that is
+    /// preferred, or has its votes already.
+    pub(crate) fn drained(&self, cx: &Cx<'_>, since: Mono) -> Option<(NodeId, Duration)> {
         let has_all = |r: &&Replica| r.acked >= self.final_offset() && self.is_alive_since(cx, r, since);
-        let best = choice::best(self.candidates(cx).filter(has_all))?;
+        let best = choice::best(self.candidates(cx).filter(has_all), self.canvassed())?;
         let rank = choice::rank(best);
-        let preferred = !self.candidates(cx).any(|r| choice::rank(r) < rank && self.is_lively(cx, r));
-        Some((best.id?, preferred))
+        let has_votes = |r: &Replica| r.id == self.canvassed() && r.id != best.id && choice::rank(r) == rank;
+        let lively = || self.candidates(cx).filter(|r| self.is_lively(cx, r));
+        let grace = match () {
+            () if lively().any(|r| choice::rank(r) < rank) => cx.facts.limits.prefer_grace,
+            () if lively().any(has_votes) => cx.facts.limits.votes_grace,
+            () => Duration::ZERO,
+        };
+        Some((best.id?, grace))
     }
 
     /// Who could take over and hasn't been told yet.

@@ -21,6 +21,9 @@ pub struct Limits {
     pub ask_again: Duration,
     /// How long the fence waits for the votes of the candidate. Writes run meanwhile, so it only delays the end.
     pub canvass_max: Duration,
+    /// How long the end of the fence waits for the candidate that has its votes, where another one has everything: as long
+    /// as that one would need for votes of its own.
+    pub votes_grace: Duration,
     /// How long the gate may take to close.
     pub fence_max: Duration,
     /// How long the final offset may take to be acknowledged under the fence.
@@ -70,6 +73,7 @@ impl Default for Limits {
             ask_min: ms(1),
             ask_again: ms(100),
             canvass_max: ms(30),
+            votes_grace: ms(2),
             fence_max: ms(500),
             drain_max: ms(500),
             promote_max: ms(1000),

@@ -4,6 +4,7 @@
 use crate::run::{Cx, Run, Step, Turn};
 use crate::{Effect, Failure, Level, Promotion, choice, texts};
 use baton_base::{Mono, NodeId};
+use std::time::Duration;
 
 /// How many replicas are ordered before the handover gives up.
 pub(crate) const ORDERS_MAX: usize = 2;
@@ -104,7 +105,7 @@ impl Run {
         Step::Promote { target, until: cx.now + if stays { limits.takeover_max } else { limits.promote_max } }
     }
 
-    fn next_to_order(&self, cx: &Cx<'_>) -> Option<(NodeId, bool)> {
+    fn next_to_order(&self, cx: &Cx<'_>) -> Option<(NodeId, Duration)> {
         let may = self.promotion == Promotion::Order
             && self.told.len() < ORDERS_MAX
             && cx.facts.quorum_lost_at.is_none()

@@ -4,7 +4,7 @@
 use crate::choice::{self, Hurdle};
 use crate::run::{Cx, FenceState, Run, Step, Turn, Waiter};
 use crate::{Effect, Failure, Level, Outcome, Promotion, Replica, Request, texts};
-use baton_base::Mono;
+use baton_base::{Mono, NodeId};
 
 /// Most reasons that go into the log in one handover.
 const REASONS_MAX: usize = 64;
@@ -52,7 +52,7 @@ impl Run {
 
         let mut votes_due = Mono::NEVER;
         if facts.quorum_lost_at.is_none()
-            && let Some(best) = choice::best(view.ready.iter().copied())
+            && let Some(best) = choice::best(view.ready.iter().copied(), self.canvassed())
         {
             let preferred = view.eligible.iter().map(|r| choice::rank(r)).min();
             if preferred == Some(choice::rank(best)) || cx.now >= graced {
@@ -76,6 +76,11 @@ impl Run {
             wake = if caught > cx.now { wake.min(caught) } else { wake };
         }
         Turn::Wait(wake)
+    }
+
+    /// Who has votes already, or is about to.
+    pub(crate) fn canvassed(&self) -> Option<NodeId> {
+        self.canvass.map(|(asked, _)| asked)
     }
 
     /// Has the candidate collect its votes before writes are held for it; gives until when to wait for that. Once in a
