@@ -76,8 +76,8 @@ class Cluster:
 
 @pytest.fixture
 def make_cluster(start):
-    def make(*kinds, timeout_ms=2000):
-        flags = ["--cluster-enabled", "yes", "--cluster-node-timeout", timeout_ms, "--repl-diskless-sync-delay", 0]
+    def make(*kinds, timeout_ms=2000, settings=()):
+        flags = ["--cluster-enabled", "yes", "--cluster-node-timeout", timeout_ms, "--repl-diskless-sync-delay", 0, *settings]
         nodes = [start(kind, *flags) for kind in kinds]
         places = [f"127.0.0.1:{node.port}" for node in nodes]
         replicas = len(nodes) // PRIMARIES - 1

@@ -352,6 +352,10 @@ class TestCluster:
                 connection("MGET", "{t}5", "{t}15")
             with pytest.raises(resp.ErrorReply, match="MOVED"):
                 connection("GET", "{t}5")
+            replies = [connection(*words) for words in [("ASKING",), ("MULTI",), ("GET", "{t}5"), ("INCR", "{t}5"), ("EXEC",)]]
+            assert replies[-1] == [b"5", 6] and connection("ASKING") == b"OK" and connection("DECR", "{t}5") == 5
+            with pytest.raises(resp.ErrorReply, match="MOVED"):
+                connection("GET", "{t}5")
         code, output = run_tool("--cluster", "fix", f"127.0.0.1:{source.port}")
         assert code == 0, output
         cluster.settled()

@@ -5,7 +5,7 @@ use crate::input::Origin;
 use crate::link::LinkId;
 use crate::show::ClusterReply;
 use crate::topology::Audience;
-use baton_base::{Epoch, Slot};
+use baton_base::{Epoch, NodeId, Slot};
 
 mod members;
 mod slot_admin;
@@ -62,6 +62,13 @@ pub enum ClusterCommand {
         slot: Slot,
         /// What becomes of it.
         action: SetSlot,
+    },
+    /// Slots whose keys are all here, with their owner's consent: the end of CLUSTER MIGRATESLOTS.
+    ClaimSlots {
+        /// Which.
+        slots: Vec<Slot>,
+        /// Who had them.
+        from: NodeId,
     },
     /// CLUSTER SET-CONFIG-EPOCH.
     SetConfigEpoch(Epoch),
@@ -138,6 +145,7 @@ impl Cluster {
             C::ReplicateNoOne => self.replicate_no_one(),
             C::AddSlots(slots) => self.add_slots(&slots),
             C::DelSlots(slots) => self.del_slots(&slots),
+            C::ClaimSlots { slots, from } => self.claim_slots(&slots, from),
             C::FlushSlots => self.flush_slots(turn),
             C::SetSlot { slot, action } => self.set_slot(turn, origin, slot, &action),
             C::SetConfigEpoch(epoch) => self.set_config_epoch(epoch),

@@ -362,6 +362,23 @@ fn a_migrated_slot_follows_setslot_node() {
 }
 
 #[test]
+fn slots_are_claimed_from_who_has_them_and_by_primaries_only() {
+    let mut world = World::new(4);
+    world.form(3);
+    let slots: Vec<Slot> = [0, 1].into_iter().filter_map(Slot::new).collect();
+    let claim = |from| ClusterCommand::ClaimSlots { slots: slots.clone(), from };
+    let (source, other) = (world.id(0), world.id(2));
+    let refused = world.command(1, claim(other)).unwrap_err();
+    assert!(refused.contains("not served by the source"), "{refused}");
+    let refused = world.command(3, claim(source)).unwrap_err();
+    assert!(refused.contains("only be used on primary nodes"), "{refused}");
+    world.ok(1, claim(source));
+    world.until("everybody sees the new owner", secs(5), |w| {
+        (0..4).all(|i| [0, 1].iter().all(|slot| w.owner_of(i, *slot) == Some(1)) && w.owner_of(i, 2) == Some(0))
+    });
+}
+
+#[test]
 fn the_last_slot_takes_its_owner_along() {
     let mut world = World::new(3);
     world.form(3);

@@ -1,6 +1,8 @@
 //! What a running command has in its hands.
 
-use baton_base::{Rng, WallMs};
+use std::sync::Arc;
+
+use baton_base::{Rng, Slot, SlotBitmap, WallMs};
 use baton_rdb::VersionPolicy;
 use baton_resp::{Args, Out};
 use baton_store::{DbIndex, Garbage, Key, Store, View};
@@ -118,10 +120,20 @@ pub struct Env {
     pub limits: Limits,
     /// Longest sparse HyperLogLog in bytes (`hll-sparse-max-bytes`).
     pub hll_sparse_bytes: usize,
+    /// Slots whose keys are not shown: they are on their way here from another node.
+    pub hidden: Option<Arc<SlotBitmap>>,
     /// Whether DUMP compresses long strings (`rdbcompression`).
     pub rdb_compress: bool,
     /// Which versions of payloads RESTORE takes (`rdb-version-check`).
     pub rdb_versions: VersionPolicy,
+}
+
+impl Env {
+    /// Whether a key is not shown to clients.
+    #[inline]
+    pub(crate) fn hides(&self, name: &[u8]) -> bool {
+        self.hidden.as_ref().is_some_and(|slots| slots.contains(Slot::of_key(name)))
+    }
 }
 
 impl Default for Env {
@@ -135,6 +147,7 @@ impl Default for Env {
             events: EventClass::empty(),
             limits: Limits::default(),
             hll_sparse_bytes: 3000,
+            hidden: None,
             rdb_compress: true,
             rdb_versions: VersionPolicy::default(),
         }

@@ -176,6 +176,14 @@ pub enum NodeCommand {
     ClusterCountFailureReports,
     /// CLUSTER COUNTKEYSINSLOT.
     ClusterCountkeysinslot,
+    /// CLUSTER CANCELSLOTMIGRATIONS.
+    ClusterCancelslotmigrations,
+    /// CLUSTER GETSLOTMIGRATIONS.
+    ClusterGetslotmigrations,
+    /// CLUSTER MIGRATESLOTS.
+    ClusterMigrateslots,
+    /// CLUSTER SYNCSLOTS.
+    ClusterSyncslots,
     /// CLUSTER DELSLOTS.
     ClusterDelslots,
     /// CLUSTER DELSLOTSRANGE.

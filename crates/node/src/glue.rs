@@ -132,6 +132,11 @@ impl Node {
             self.effects.push_back(Effect::Reply { token, result: Ok(cluster::ClusterReply::Ok) });
             return;
         }
+        if matches!(command, cluster::ClusterCommand::ClaimSlots { .. }) && self.handover.phase() != Phase::Idle {
+            // The successor would not know of them. Their source keeps them.
+            self.effects.push_back(Effect::Reply { token, result: Err("ERR A failover is in progress".to_owned()) });
+            return;
+        }
         self.tell_cluster(at, cluster::Input::Command { token, origin, command });
     }
 

@@ -57,6 +57,10 @@ bitflags! {
         const IMPORT_SOURCE = 1 << 17;
         /// Shown every command (MONITOR).
         const MONITOR = 1 << 18;
+        /// The source of slots that come here.
+        const SLOT_IMPORT = 1 << 20;
+        /// The target of slots that leave.
+        const SLOT_EXPORT = 1 << 21;
     }
 }
 
@@ -175,6 +179,10 @@ impl ClientMeta {
             "master"
         } else if f.contains(ClientFlags::REPLICA) {
             "replica"
+        } else if f.contains(ClientFlags::SLOT_IMPORT) {
+            "slot-import"
+        } else if f.contains(ClientFlags::SLOT_EXPORT) {
+            "slot-export"
         } else if f.contains(ClientFlags::PUBSUB) {
             "pubsub"
         } else {
@@ -202,6 +210,8 @@ impl ClientMeta {
             (ClientFlags::NO_EVICT, 'e'),
             (ClientFlags::NO_TOUCH, 'T'),
             (ClientFlags::IMPORT_SOURCE, 'I'),
+            (ClientFlags::SLOT_IMPORT, 'i'),
+            (ClientFlags::SLOT_EXPORT, 'E'),
         ];
         let out: String = table.iter().filter(|(flag, _)| f.contains(*flag)).map(|(_, c)| *c).collect();
         if out.is_empty() { "N".into() } else { out }

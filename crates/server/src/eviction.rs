@@ -128,7 +128,8 @@ impl Evictor {
         let time_max = world.hot.eviction.time_max;
         let mut evicted = 0u32;
         loop {
-            let Some(found) = shared.store.to_evict(rule, wall, &mut self.rng, &mut self.pool) else {
+            let spares = &|slot| world.spares(slot);
+            let Some(found) = shared.store.to_evict(rule, spares, wall, &mut self.rng, &mut self.pool) else {
                 return Room::Lacking;
             };
             self.evict(shared, world, lane, &found);

@@ -156,6 +156,7 @@ impl Keeper {
             crate::client_memory::evict(&self.shared, clients_max);
         }
         self.shared.journal.trim();
+        crate::slot_jobs::keep_time(&self.shared);
         crate::persist::automatic_save(&self.shared);
         crate::worker::transaction::end_left_watches(&self.shared);
         let lane = self.shared.keeper_lane().0;
@@ -237,7 +238,7 @@ impl Keeper {
             let wall = shared.clock.wall();
             for _ in 0..512 {
                 let Some(slot) = Slot::new(self.next_slot as u16) else { break };
-                let due = shared.store.may_be_due(slot, wall);
+                let due = shared.store.may_be_due(slot, wall) && !world.spares(slot);
                 if !(due && self.expire_slot(&shared, slot, wall, world.hot.lazy_expire)) {
                     self.next_slot = (self.next_slot + 1) % Slot::COUNT;
                     visited += 1;

@@ -41,6 +41,7 @@ pub mod running;
 pub mod scripts;
 pub mod seen;
 pub mod shared;
+pub mod slot_jobs;
 pub mod slot_stats;
 pub mod start;
 pub mod stats;

@@ -33,6 +33,7 @@ use crate::repl::{FeederMessage, LinkMessage, ReplState};
 use crate::running::{RUNS_MAX, Running};
 use crate::scripts::Scripts;
 use crate::seen::Seen;
+use crate::slot_jobs::SlotJobs;
 use crate::slot_stats;
 use crate::stats::Stats;
 use crate::tracking::Tracking;
@@ -120,6 +121,10 @@ pub struct Shared {
     pub written_here: WrittenHere,
     /// Connections that are carried on to another node.
     pub carried: AtomicUsize,
+    /// Slots that move at once.
+    pub slot_jobs: SlotJobs,
+    /// How many of them leave: the stream is needed meanwhile, with replicas or without.
+    pub exports: AtomicUsize,
     /// Who moves keys to other servers.
     pub movers: Movers,
     /// Where clients connect.

@@ -37,6 +37,7 @@ use crate::running::Running;
 use crate::scripts::Scripts;
 use crate::seen::Seen;
 use crate::shared::{Shared, Threads};
+use crate::slot_jobs::SlotJobs;
 use crate::stats::Stats;
 use crate::tracking::Tracking;
 use crate::worker::{self, Worker};
@@ -394,6 +395,8 @@ fn make_shared(
         written_here: WrittenHere::default(),
         carried: AtomicUsize::new(0),
         movers: Movers::default(),
+        slot_jobs: SlotJobs::default(),
+        exports: AtomicUsize::new(0),
         write_acks: WriteAcks::new(workers, settings.uint(Id::WriteAckReplicas)),
         blocked: Blocked::default(),
         run_id: ReplId::random(&mut rng).to_string(),

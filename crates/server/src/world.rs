@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use baton_acl::Users;
-use baton_base::{Mono, WallMs};
+use baton_base::{Mono, Slot, SlotBitmap, WallMs};
 use baton_cluster::Topology;
 use baton_commands::{Env, EventClass, LazyFree};
 use baton_config::{Id, MaxMemoryPolicy, Settings};
@@ -257,6 +257,8 @@ pub struct World {
     pub holds: Holds,
     /// Keys that are being moved to another server: who would change one of them waits.
     pub moving: Moving,
+    /// Slots on their way here: their keys are not shown.
+    pub hidden: Option<Arc<SlotBitmap>>,
     /// What clients that asked for it are told of changes of primaries; follows from the rest and from what it was before.
     pub notices: Notices,
     /// The dataset is being loaded.
@@ -297,6 +299,7 @@ impl World {
             leaving: false,
             holds: Holds::default(),
             moving: Moving::default(),
+            hidden: None,
             notices: Notices::default(),
             loading: None,
             active_expire: true,
@@ -340,6 +343,7 @@ impl World {
             events: EventClass::of_setting(hot.events),
             limits: crate::entries::limits(&self.settings, 0),
             hll_sparse_bytes: usize::try_from(self.settings.int(Id::HllSparseMaxBytes)).unwrap_or(0),
+            hidden: self.hidden.clone(),
             rdb_compress: self.settings.bool(Id::RdbCompression),
             rdb_versions: crate::entries::versions(&self.settings),
         });
@@ -370,6 +374,13 @@ impl World {
             (Some(before), Some(after)) => !Arc::ptr_eq(before, after),
             (before, after) => before.is_some() != after.is_some(),
         }
+    }
+
+    /// Whether this node expires and evicts no key of a slot: they are on their way here, and it is their source that does, or
+    /// they are about to leave, and the other node has them as they are.
+    #[inline]
+    pub fn spares(&self, slot: Slot) -> bool {
+        self.hidden.as_ref().is_some_and(|slots| slots.contains(slot)) || self.moving.has_slot(slot)
     }
 
     /// How a command of a client treats keys whose time has come (replication 3.3).

@@ -84,6 +84,7 @@ impl EvictionPool {
 /// One look for keys.
 struct Look<'a> {
     rule: EvictionRule,
+    spares: &'a dyn Fn(Slot) -> bool,
     db: DbIndex,
     now: WallMs,
     rng: &'a mut Rng,
@@ -94,10 +95,11 @@ struct Look<'a> {
 
 impl Store {
     /// A key that is best evicted now; none if there is no key that may be. It may be gone by the time that it is looked
-    /// for. Locks slots one by one.
+    /// for. Keys of slots that it `spares` stay. Locks slots one by one.
     pub fn to_evict(
         &self,
         rule: EvictionRule,
+        spares: &dyn Fn(Slot) -> bool,
         now: WallMs,
         rng: &mut Rng,
         pool: &mut EvictionPool,
@@ -112,15 +114,19 @@ impl Store {
             return None;
         }
         let mut nth = rng.below(total);
-        let db = (0..self.databases()).map(DbIndex).find(|db| {
-            let found = nth < keys(*db);
-            nth = nth.saturating_sub(keys(*db));
+        let drawn = (0..self.databases()).find(|db| {
+            let found = nth < keys(DbIndex(*db));
+            nth = nth.saturating_sub(keys(DbIndex(*db)));
             found
-        });
-        let mut look = Look { rule, db: db?, now, rng, pool, wanted: rule.samples.max(1) };
+        })?;
+        let mut look = Look { rule, spares, db: DbIndex(drawn), now, rng, pool, wanted: rule.samples.max(1) };
         self.look_around(&mut look, CHAINS_MAX);
-        if look.pool.seen.is_empty() {
-            // Few keys among many may be evicted: what was passed by at first is looked through now.
+        // Few keys among many may be evicted: what was passed by at first is looked through now, at last in all databases.
+        for db in (drawn..self.databases()).chain(0..drawn) {
+            if !look.pool.seen.is_empty() {
+                break;
+            }
+            look.db = DbIndex(db);
             self.look_around(&mut look, usize::MAX);
         }
         pool.seen.pop().map(|best| (best.db, best.key))
@@ -134,6 +140,9 @@ impl Store {
                 return;
             }
             let slot = Slot::new(slot as u16).expect("below the count");
+            if (look.spares)(slot) {
+                continue;
+            }
             // Whoever holds the slot may do so for long: another one has keys as well.
             if let Some(guard) = self.try_lock(slot)
                 && let Some(table) = guard.table(look.db)

@@ -3,7 +3,7 @@
 //! A cursor is the slot in the low 14 bits and above it a place in the scan order of the slot's table, which splits and
 //! merges of buckets leave as it is.
 
-use baton_base::{Rng, Slot, WallMs};
+use baton_base::{Rng, Slot, SlotBitmap, WallMs};
 
 use crate::key::DbIndex;
 use crate::raw::record::RecordRef;
@@ -131,6 +131,27 @@ impl Store {
         visited
     }
 
+    /// Visits every key of one slot in all databases at one instant, those that are due included, and calls `end` before the
+    /// slot is unlocked. `visit` and `end` must not use the store.
+    pub fn scan_whole_slot(
+        &self,
+        slot: Slot,
+        now: WallMs,
+        visit: &mut dyn FnMut(DbIndex, &[u8], Entry<'_>),
+        end: impl FnOnce(),
+    ) {
+        let guard = self.lock(slot);
+        for db in (0..self.databases()).map(DbIndex) {
+            if let Some(table) = guard.table(db) {
+                for_each_record(table, |record| {
+                    visit(db, record.key(), entry_of(record, now));
+                    true
+                });
+            }
+        }
+        end();
+    }
+
     /// Names of up to `max` keys of one slot, expired ones that nobody met yet included.
     pub fn keys_in_slot(&self, db: DbIndex, slot: Slot, max: usize) -> Vec<Vec<u8>> {
         let guard = self.lock(slot);
@@ -162,20 +183,46 @@ impl Store {
                 return Ok(Some(key));
             }
         }
-        self.random_by_rank(db, rng.below(total), rng, now)
+        self.random_by_rank(db, rng.below(total), rng, now, &SlotBitmap::new())
     }
 
-    /// A random key of the slot that holds the key with this rank, or of one behind it.
+    /// As [`Store::random_key`], but of other slots than these.
+    ///
+    /// # Errors
+    /// A slot that was looked at is held for long.
+    pub fn random_key_without(
+        &self,
+        db: DbIndex,
+        rng: &mut Rng,
+        now: WallMs,
+        hidden: &SlotBitmap,
+    ) -> Result<Option<Vec<u8>>, HeldForLong> {
+        match self.len(db).saturating_sub(self.keys_of_all(db, hidden)?) {
+            0 => Ok(None),
+            seen => self.random_by_rank(db, rng.below(seen), rng, now, hidden),
+        }
+    }
+
+    /// Keys of some slots in a database.
+    ///
+    /// # Errors
+    /// One of them is held for long.
+    pub fn keys_of_all(&self, db: DbIndex, slots: &SlotBitmap) -> Result<u64, HeldForLong> {
+        slots.iter().try_fold(0, |sum, slot| Ok(sum + self.keys_of(db, slot)?))
+    }
+
+    /// A random key of the slot that holds the key with this rank, or of one behind it; `hidden` slots are passed by.
     fn random_by_rank(
         &self,
         db: DbIndex,
         mut rank: u64,
         rng: &mut Rng,
         now: WallMs,
+        hidden: &SlotBitmap,
     ) -> Result<Option<Vec<u8>>, HeldForLong> {
         // Where the drawn slot holds only expired keys, the next ones are as good.
         let mut tries = RANDOM_TRIES;
-        for slot in Slot::all() {
+        for slot in Slot::all().filter(|slot| !hidden.contains(*slot)) {
             let keys = self.keys_of(db, slot)?;
             let hit = rank < keys;
             rank = rank.saturating_sub(keys);

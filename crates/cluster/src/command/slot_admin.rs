@@ -64,6 +64,22 @@ impl Cluster {
         Ok(ClusterReply::Ok)
     }
 
+    /// Takes slots over whose owner has agreed and holds its writes: under a newer epoch, so that everybody follows.
+    pub(crate) fn claim_slots(&mut self, slots: &[Slot], from: NodeId) -> Answer {
+        if !self.is_primary() {
+            return Err("ERR Slot migration can only be used on primary nodes.".to_owned());
+        }
+        if let Some(slot) = slots.iter().find(|slot| self.slots.owner(**slot) != Some(from)) {
+            return Err(format!("ERR Slot {slot} is not served by the source node any more"));
+        }
+        self.bump_epoch();
+        self.slots.assign_all(&slots.iter().copied().collect(), self.me);
+        self.note_slots_changed();
+        self.todo.save_durably();
+        self.todo.announce = true;
+        Ok(ClusterReply::Ok)
+    }
+
     pub(crate) fn set_slot(&mut self, turn: &Turn<'_>, origin: &Origin, slot: Slot, action: &SetSlot) -> Answer {
         if !self.is_primary() && *origin != Origin::PrimaryLink {
             return Err("ERR Please use SETSLOT only with masters.".to_owned());

@@ -55,6 +55,64 @@ pub(super) static SUBCOMMANDS: &[CommandSpec] = &[
         ..CommandSpec::BASE
     },
     CommandSpec {
+        name: "cluster|cancelslotmigrations",
+        arity: 2,
+        flags: flags!(ADMIN | STALE | NO_ASYNC_LOADING | ALL_DBS),
+        group: Group::Cluster,
+        summary: "Ends all moves of slots away from this node.",
+        since: "9.0.0",
+        complexity: "O(N), N being the number of moves that are going on",
+        args: &[],
+        run: Run::Node(NodeCommand::ClusterCancelslotmigrations),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "cluster|getslotmigrations",
+        arity: 2,
+        flags: flags!(ADMIN | STALE | NO_ASYNC_LOADING),
+        group: Group::Cluster,
+        summary: "Tells of the moves of slots that go on, and of the latest that are over.",
+        since: "9.0.0",
+        complexity: "O(N), N being the number of moves",
+        args: &[],
+        run: Run::Node(NodeCommand::ClusterGetslotmigrations),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "cluster|migrateslots",
+        arity: -4,
+        flags: flags!(ADMIN | STALE | NO_ASYNC_LOADING | ALL_DBS),
+        group: Group::Cluster,
+        summary: "Begins to move slots to other nodes.",
+        since: "9.0.0",
+        complexity: "O(N), N being the number of slots",
+        args: &[Arg::block(
+            "migration-group",
+            &[
+                Arg::word("slotsrange-token", "SLOTSRANGE"),
+                Arg::block("range", &[Arg::integer("start-slot"), Arg::integer("end-slot")]).multiple(),
+                Arg::word("node-token", "NODE"),
+                Arg::string("node-id"),
+            ],
+        )
+        .multiple()],
+        run: Run::Node(NodeCommand::ClusterMigrateslots),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
+        name: "cluster|syncslots",
+        arity: -3,
+        flags: flags!(ADMIN | STALE | NO_ASYNC_LOADING),
+        group: Group::Cluster,
+        summary: "What two nodes say to each other while slots move.",
+        since: "9.0.0",
+        complexity: "O(1), and O(N) for N slots that are named",
+        doc_flags: DocFlags::SYSCMD,
+        args: &[],
+        run: Run::Node(NodeCommand::ClusterSyncslots),
+        ..CommandSpec::BASE
+    },
+    CommandSpec {
         name: "cluster|countkeysinslot",
         arity: 3,
         flags: flags!(STALE),

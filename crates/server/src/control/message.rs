@@ -1,5 +1,6 @@
 //! What the other threads tell the control thread, and its answers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use baton_base::Offset;
@@ -9,6 +10,7 @@ use crossbeam_channel::Sender;
 
 use crate::clients::ClientId;
 use crate::shared::Shared;
+use crate::slot_jobs::{Job, import};
 use crate::worker::WorkerMessage;
 
 /// What SHUTDOWN or a signal asked for (replication 10).
@@ -132,6 +134,8 @@ pub enum ControlMessage {
     Saved(bool),
     /// The data plane saw a step of a change of primary.
     Seen(Sight),
+    /// A job of slots that should have come here has failed: what came of them goes.
+    DropImport(Arc<Job>),
     /// A peer asked, by PSYNC ... FAILOVER, to be followed instead: become primary.
     Promote {
         /// Who asks, for the log.
@@ -152,6 +156,8 @@ pub enum ReplyTo {
     },
     /// A thread that waits for it.
     Thread(Sender<Answer>),
+    /// A job of slots that come here.
+    Import(Arc<Job>),
     /// Nobody.
     Nobody,
 }
@@ -166,6 +172,7 @@ impl ReplyTo {
                 }
             }
             ReplyTo::Thread(to) => drop(to.send(answer)),
+            ReplyTo::Import(job) => import::on_claimed(shared, &job, &answer),
             ReplyTo::Nobody => {}
         }
     }

@@ -20,6 +20,7 @@ use crate::log::Level;
 use crate::repl::LinkMessage;
 use crate::repl::role::{self, Demotion};
 use crate::shared::Shared;
+use crate::slot_jobs::{Job, import};
 use crate::worker::WorkerMessage;
 use crate::world::{HoldReason, HoldScope};
 
@@ -160,6 +161,7 @@ impl Control {
                 shared.repl.foreign.store(true, Ordering::Release);
             }
         });
+        import::on_new_role(&shared, false);
         if full_sync {
             self.data_origin = DataOrigin::Foreign;
         }
@@ -175,10 +177,24 @@ impl Control {
         shared.seen.expect_write();
         // Whoever decided that this node takes over has decided that this is the shard's data.
         self.data_origin = DataOrigin::Own;
+        let published = topology.clone();
         role::promote(&shared, |w| {
             w.topology = topology;
             shared.repl.foreign.store(false, Ordering::Release);
         });
+        let left = import::on_new_role(&shared, true);
+        delete_slots(&shared, published.as_deref(), &left);
+    }
+
+    /// Deletes what came of slots that did not change hands.
+    pub(super) fn drop_import(&self, job: &Arc<Job>) {
+        let topology = self.node.topology();
+        let mine = |slot| topology.as_ref().is_some_and(|t| t.is_mine(slot));
+        let slots: SlotBitmap = job.slots.iter().filter(|slot| !mine(*slot)).collect();
+        if !self.shared.world.peek().role.is_replica() {
+            delete_slots(&self.shared, topology.as_deref(), &slots);
+        }
+        import::dropped(&self.shared, job);
     }
 
     fn save(&mut self, write: impl FnOnce(&mut Saver) -> std::io::Result<()>) {
@@ -259,6 +275,9 @@ fn log_level(level: LogLevel) -> Level {
     }
 }
 
+/// How long a fence waits between looks at slots that are changing hands.
+const CEDED_LOOK: Duration = Duration::from_millis(1);
+
 /// Holds writes; once what was in flight is done, the control thread is told the final offset. A thread of its own
 /// waits for that, because a slow command must not keep the bus from being answered.
 fn fence(shared: &Arc<Shared>, until: Mono, exits: bool, ask: bool) {
@@ -272,6 +291,11 @@ fn fence(shared: &Arc<Shared>, until: Mono, exits: bool, ask: bool) {
     });
     let waiter = Arc::clone(shared);
     let spawned = std::thread::Builder::new().name("baton-fence".into()).spawn(move || {
+        // Slots that another node was told it may take: the successor would claim them, too. That ends within moments, or
+        // this fence does.
+        while waiter.world.peek().moving.has_ceded() && waiter.clock.mono() < until {
+            std::thread::sleep(CEDED_LOOK);
+        }
         let still = waiter.gate.stop_world();
         let offset = waiter.journal.end();
         if closes && ask {

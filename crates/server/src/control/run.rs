@@ -387,6 +387,7 @@ impl Control {
             ControlMessage::Failover { request, reply } => self.begin_failover(&request, reply),
             ControlMessage::FailoverAbort(reply) => self.abort_failover(reply),
             ControlMessage::Takeover { news, epoch } => self.hear_takeover(news, epoch),
+            ControlMessage::DropImport(job) => self.drop_import(&job),
             ControlMessage::Promote { who, done } => self.promote_on_request(&who, &done),
         }
     }

@@ -1,9 +1,10 @@
-//! Keys that are being moved: part of the world that commands are judged by. Only changes of keys are held back, and what
-//! may change any key; a key is known by its name in whatever database.
+//! Keys, and whole slots, that are being moved: part of the world that commands are judged by. Only changes of keys are held
+//! back, and what may change any key; a key is known by its name in whatever database.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use baton_base::{Mono, Slot, SlotBitmap};
 use baton_commands::{CommandSpec, Flags, Group, KeyFlags, key_positions};
 use baton_resp::Args;
 
@@ -19,25 +20,54 @@ struct Held {
     names: HashSet<Box<[u8]>>,
 }
 
-/// All keys that are being moved. No key is in two transfers.
+/// Slots that change hands.
+#[derive(Clone, Debug)]
+struct Leaving {
+    slots: Arc<SlotBitmap>,
+    /// Until when INFO says that they will be held; whoever holds them ends it.
+    until: Mono,
+    /// Their new owner has been told that it may take them.
+    ceded: bool,
+}
+
+/// All that is being moved. No key is in two transfers.
 #[derive(Clone, Debug, Default)]
-pub struct Moving(Vec<Arc<Held>>);
+pub struct Moving {
+    keys: Vec<Arc<Held>>,
+    slots: Vec<Leaving>,
+}
 
 impl Moving {
     /// Whether none is.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty() && self.slots.is_empty()
     }
 
     /// How many transfers there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.keys.len() + self.slots.len()
     }
 
     /// Whether this key is being moved.
     pub fn has(&self, name: &[u8]) -> bool {
-        self.0.iter().any(|held| held.names.contains(name))
+        self.keys.iter().any(|held| held.names.contains(name))
+            || (!self.slots.is_empty() && self.has_slot(Slot::of_key(name)))
+    }
+
+    /// Whether this slot is about to change hands.
+    pub fn has_slot(&self, slot: Slot) -> bool {
+        self.slots.iter().any(|leaving| leaving.slots.contains(slot))
+    }
+
+    /// Until when slots are held that change hands, as far as is known; none if there are none.
+    pub fn slots_until(&self) -> Option<Mono> {
+        self.slots.iter().map(|leaving| leaving.until).max()
+    }
+
+    /// Whether somebody else may have slots already that are this node's as far as it knows.
+    pub fn has_ceded(&self) -> bool {
+        self.slots.iter().any(|leaving| leaving.ceded)
     }
 
     /// Whether a command of this client has to wait. The one that moves keys is not held back by itself.
@@ -45,8 +75,8 @@ impl Moving {
         if !spec.flags.intersects(Flags::WRITE.union(Flags::MAY_REPLICATE)) {
             return false;
         }
-        let mut others = self.0.iter().filter(|held| held.client != client).peekable();
-        if others.peek().is_none() {
+        let mut others = self.keys.iter().filter(|held| held.client != client).peekable();
+        if others.peek().is_none() && self.slots.is_empty() {
             return false;
         }
         // A script may reach more keys than it declares.
@@ -58,14 +88,15 @@ impl Moving {
         if keys.is_empty() {
             return spec.flags.contains(Flags::WRITE);
         }
-        let keys = || keys.iter().filter(|key| !key.flags.contains(KeyFlags::NOT_KEY));
-        others.any(|held| keys().any(|key| held.names.contains(args.at(key.index as usize))))
+        let names = || keys.iter().filter(|k| !k.flags.contains(KeyFlags::NOT_KEY)).map(|k| args.at(k.index as usize));
+        others.any(|held| names().any(|name| held.names.contains(name)))
+            || (!self.slots.is_empty() && names().any(|name| self.has_slot(Slot::of_key(name))))
     }
 
     fn add(&mut self, client: ClientId, names: HashSet<Box<[u8]>>) -> bool {
-        let free = self.0.iter().all(|held| held.client != client && held.names.is_disjoint(&names));
+        let free = self.keys.iter().all(|held| held.client != client && held.names.is_disjoint(&names));
         if free {
-            self.0.push(Arc::new(Held { client, names }));
+            self.keys.push(Arc::new(Held { client, names }));
         }
         free
     }
@@ -92,12 +123,60 @@ impl KeyHold {
 
 impl Drop for KeyHold {
     fn drop(&mut self) {
-        self.shared.change_world(|w| w.moving.0.retain(|held| held.client != self.client));
-        // A command in line for its keys is passed by while one of them is being moved.
-        if self.shared.blocked.any() {
-            for name in self.shared.blocked.names() {
-                self.shared.threads().workers[0].send(WorkerMessage::Ready(name));
+        self.shared.change_world(|w| w.moving.keys.retain(|held| held.client != self.client));
+        look_again(&self.shared);
+    }
+}
+
+/// The hold of slots that change hands; dropping it lets those run that waited.
+pub struct SlotHold {
+    shared: Arc<Shared>,
+    slots: Arc<SlotBitmap>,
+}
+
+impl SlotHold {
+    /// Holds slots; none if a planned change of the primary holds all writes. When this returns, no command is running any
+    /// more that was admitted before. The caller is not inside the gate.
+    pub fn begin(shared: &Arc<Shared>, slots: &SlotBitmap, until: Mono) -> Option<SlotHold> {
+        let slots = Arc::new(slots.clone());
+        let begun = shared.change_world(|w| {
+            let free = !w.holds.fenced();
+            if free {
+                w.moving.slots.push(Leaving { slots: Arc::clone(&slots), until, ceded: false });
             }
+            free
+        });
+        let hold = begun.then(|| SlotHold { shared: Arc::clone(shared), slots })?;
+        drop(shared.gate.stop_world());
+        Some(hold)
+    }
+
+    /// From now on somebody else may have the slots. Refused if a planned change of the primary has begun: the successor
+    /// knows nothing of it, and would serve them, too.
+    #[must_use]
+    pub fn cede(&self, until: Mono) -> bool {
+        self.shared.change_world(|w| {
+            let free = !w.holds.fenced();
+            for leaving in w.moving.slots.iter_mut().filter(|leaving| Arc::ptr_eq(&leaving.slots, &self.slots)) {
+                (leaving.ceded, leaving.until) = (free, until);
+            }
+            free
+        })
+    }
+}
+
+impl Drop for SlotHold {
+    fn drop(&mut self) {
+        self.shared.change_world(|w| w.moving.slots.retain(|leaving| !Arc::ptr_eq(&leaving.slots, &self.slots)));
+        look_again(&self.shared);
+    }
+}
+
+/// A command in line for its keys is passed by while one of them is being moved.
+fn look_again(shared: &Shared) {
+    if shared.blocked.any() {
+        for name in shared.blocked.names() {
+            shared.threads().workers[0].send(WorkerMessage::Ready(name));
         }
     }
 }
@@ -133,6 +212,20 @@ mod tests {
             assert!(!waits(&moving, 2, free), "{free}");
         }
         assert!(waits(&moving, 2, "MIGRATE h 1 a 0 1") && !waits(&moving, 1, "MIGRATE h 1 a 0 1"));
+    }
+
+    #[test]
+    fn slots_that_change_hands_are_held_and_others_are_not() {
+        let slots: Arc<SlotBitmap> = Arc::new([Slot::of_key(b"a")].into_iter().collect());
+        let leaving = Leaving { slots, until: Mono::ZERO, ceded: false };
+        let moving = Moving { slots: vec![leaving], ..Moving::default() };
+        for held in ["SET {a}1 1", "MSET x 1 {a} 2", "DEL x y {a}z", "FLUSHALL", "EVAL s 0", "PFCOUNT a"] {
+            assert!(waits(&moving, 2, held), "{held}");
+        }
+        for free in ["GET a", "SET b 1", "PUBLISH a b", "MGET a b", "KEYS *"] {
+            assert!(!waits(&moving, 2, free), "{free}");
+        }
+        assert!(moving.has(b"{a}x") && !moving.has(b"b"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use baton_store::DbIndex;
 
-pub use hold::{KeyHold, Moving};
+pub use hold::{KeyHold, Moving, SlotHold};
 pub use movers::Movers;
 
 /// What a request asks for.

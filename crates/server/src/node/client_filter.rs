@@ -175,6 +175,8 @@ fn class_of(word: &[u8]) -> Result<&'static str, Refusal> {
         b"slave" | b"replica" => Ok("replica"),
         b"pubsub" => Ok("pubsub"),
         b"master" | b"primary" => Ok("master"),
+        b"slot-import" => Ok("slot-import"),
+        b"slot-export" => Ok("slot-export"),
         _ => Err(format!("ERR Unknown client type '{}'", String::from_utf8_lossy(word)).into()),
     }
 }

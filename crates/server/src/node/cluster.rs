@@ -4,6 +4,7 @@
 mod render;
 mod scan;
 mod set_slot;
+mod slot_jobs;
 mod slot_stats;
 
 use baton_base::{Epoch, Slot, num};
@@ -14,11 +15,13 @@ use baton_resp::Args;
 use super::answer::await_answer;
 use super::{NOT_INTEGER, Outcome, Refusal, SYNTAX};
 use crate::control::ControlMessage;
+use crate::slot_jobs::import;
 use crate::worker::client::Client;
 use crate::worker::context::{Context, Flow};
 use crate::worker::routing;
 
 pub use render::write_structured;
+pub(crate) use slot_jobs::job_ranges;
 
 const DISABLED: &str = "ERR This instance has cluster support disabled";
 const BAD_SLOT: &str = "ERR Invalid or out of range slot";
@@ -40,6 +43,10 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, command: N, args: Args<'_>
         N::ClusterFailovers => super::failovers::run(cx, client, args.skip(2))?,
         N::ClusterSlotStats => slot_stats::run(cx, client, &topology, args)?,
         N::Clusterscan => scan::run(cx, client, &topology, args)?,
+        N::ClusterMigrateslots => return slot_jobs::migrate(cx, client, &topology, args),
+        N::ClusterGetslotmigrations => return slot_jobs::list(cx, client),
+        N::ClusterCancelslotmigrations => return slot_jobs::cancel(cx, client),
+        N::ClusterSyncslots => return import::outside(cx, client, &topology, args),
         N::ClusterSetslot => return set_slot::run(cx, client, &topology, args),
         _ => {
             let request = parse(command, args, routing::audience(client))?;

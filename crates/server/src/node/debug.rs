@@ -72,6 +72,8 @@ const HELP: &[&str] = &[
     "    Whether scripts may call commands that are not for scripts.",
     "SLEEP <seconds>",
     "    Let the data plane stand still.",
+    "SLOTMIGRATION <PREVENT-PAUSE|PREVENT-GRANT|PREVENT-FAILOVER> <0|1>",
+    "    Let moves of slots stand still before writes are held, before the target may take over, or before it does.",
     "HELP",
     "    Print this help.",
 ];
@@ -114,6 +116,16 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
             return Ok(Flow::Next);
         }
         (b"protect-client", 3) => protect_client(cx, args.at(2))?,
+        (b"slotmigration", 4) => {
+            let stops = &cx.shared.slot_jobs.stops;
+            let stop = match args.at(2).to_ascii_lowercase().as_slice() {
+                b"prevent-pause" => &stops.before_pause,
+                b"prevent-grant" => &stops.before_grant,
+                b"prevent-failover" => &stops.before_claim,
+                _ => return Err(super::SYNTAX.into()),
+            };
+            stop.store(is_on(args.at(3)), std::sync::atomic::Ordering::Relaxed);
+        }
         (b"change-repl-id", 2) => change_history(cx)?,
         (b"replicate", 3..) => {
             let words: Vec<&[u8]> = args.skip(2).iter().collect();
@@ -128,7 +140,6 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
         (inert, len) if INERT.contains(&(inert, len - 2)) => {}
         (b"quicklist-packed-threshold", 3) => packed_threshold(args.at(2))?,
         (b"replybuffer", 4) if [&b"resizing"[..], b"peak-reset-time"].contains(&&*args.at(2).to_ascii_lowercase()) => {}
-        (b"slotmigration", 4) if args.at(2).to_ascii_lowercase().starts_with(b"prevent-") => {}
         _ => return reading(cx, client, &name, args),
     }
     client.out.ok();

@@ -2,7 +2,7 @@
 //! hears their acknowledgements. The journal wakes it; nothing it sends waits for a timer.
 
 mod ack_rounds;
-mod full_sync;
+pub(super) mod full_sync;
 mod periodic;
 mod replica;
 

@@ -3,7 +3,7 @@
 
 mod execute;
 pub mod load;
-mod stream;
+pub(super) mod stream;
 mod wire;
 
 use std::io;

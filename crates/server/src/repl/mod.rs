@@ -10,6 +10,9 @@ pub mod link;
 pub mod role;
 pub mod snapshot;
 
+pub(crate) use feeder::full_sync::begin_history_still;
+pub(crate) use link::stream::Stream;
+
 pub use info::info_section;
 
 use std::sync::Arc;

@@ -17,6 +17,7 @@ use crate::migrate;
 use crate::node::notices::Listener;
 use crate::node::tracking::Tracked;
 use crate::repl::ReplicaHandshake;
+use crate::slot_jobs::Job;
 use crate::worker::held::HeldReplies;
 
 /// Commands of a transaction, in order.
@@ -31,6 +32,8 @@ pub struct Transaction {
     pub bytes: usize,
     /// The database that a queued SELECT will have chosen, if there is one.
     pub db: Option<DbIndex>,
+    /// ASKING was sent just before MULTI: it holds up to EXEC.
+    pub asking: bool,
     /// A command could not be queued: EXEC discards.
     pub broken: bool,
     /// Bytes of its requests so far, where slots are counted.
@@ -194,6 +197,8 @@ pub struct Client {
     pub blocked: Option<Arc<Waiter>>,
     /// What was moved for the request at the front of the buffer.
     pub moved: Option<Box<migrate::Moved>>,
+    /// The job whose source it is.
+    pub import: Option<Arc<Job>>,
     /// Close it once its replies are written.
     pub closing: bool,
     /// Since when it has been over its soft output limit.
@@ -242,6 +247,7 @@ impl Client {
             waiting: Waiting::No,
             blocked: None,
             moved: None,
+            import: None,
             closing: false,
             over_soft_since: None,
             last_write: Offset(0),
@@ -262,7 +268,7 @@ impl Client {
     /// [`World::plain`](crate::world::World::plain).
     #[inline]
     pub fn is_plain(&self) -> bool {
-        // One comparison for both flags.
+        // One comparison for the flags.
         self.transaction.is_none() && self.subscriptions.is_none() && !(self.asking | self.monitors)
     }
 
@@ -365,7 +371,8 @@ impl Client {
         m.set_flags(ClientFlags::DIRTY_CAS, self.watches.as_ref().is_some_and(|w| w.flag.is_set()));
         m.set_flags(ClientFlags::READONLY, self.readonly);
         m.set_flags(ClientFlags::NO_TOUCH, self.no_touch);
-        m.set_flags(ClientFlags::IMPORT_SOURCE, self.import_source);
+        m.set_flags(ClientFlags::IMPORT_SOURCE, self.import_source && self.import.is_none());
+        m.set_flags(ClientFlags::SLOT_IMPORT, self.import.is_some());
         m.set_flags(ClientFlags::CAPA_REDIRECT, self.capa_redirect);
         m.set_flags(ClientFlags::CLOSE_AFTER_REPLY, self.closing);
     }

@@ -13,6 +13,7 @@ use super::{exec, routing, script, transaction};
 use crate::acl;
 use crate::monitor::{self, Ran, Source};
 use crate::node::{self, Outcome, Refusal};
+use crate::slot_jobs::import;
 use crate::world::{HoldScope, Role};
 
 /// Runs one request; its reply, or its error, is in the client's output afterwards.
@@ -157,7 +158,10 @@ fn admit_permitted(
     if cx.plain && client.is_plain() {
         return execute(cx, client, spec, args, key);
     }
-    let asking = std::mem::take(&mut client.asking);
+    if client.import.is_some() {
+        return import::request(cx, client, spec, args);
+    }
+    let asking = std::mem::take(&mut client.asking) || client.transaction.as_ref().is_some_and(|t| t.asking);
     let asked = Asked::of(cx, client, spec, args);
     match route(cx, client, spec, args, asking, &asked) {
         Ok(open) => cx.open = open,
@@ -184,6 +188,9 @@ fn admit_permitted(
     if held(cx, spec, &asked) || awaits_move(cx, client, spec, args) {
         client.asking = asking;
         return Flow::Wait(Waiting::Hold);
+    }
+    if matches!(spec.run, Run::Node(NodeCommand::Multi)) {
+        client.asking = asking;
     }
     if client.transaction.is_some() && transaction::is_queued(spec) {
         return queue(cx, client, spec, args);
@@ -436,7 +443,7 @@ fn queue(cx: &mut Context<'_>, client: &mut Client, spec: &'static CommandSpec, 
 
 /// Runs a command that may run. Its reply or error is in the output afterwards.
 #[inline]
-pub(super) fn execute(
+pub(crate) fn execute(
     cx: &mut Context<'_>,
     client: &mut Client,
     spec: &'static CommandSpec,

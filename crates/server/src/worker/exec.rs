@@ -64,7 +64,11 @@ impl Context<'_> {
     /// How a command of this connection treats keys whose time has come. To who imports keys they are all there.
     #[inline]
     pub(super) fn expiry_rule(&self, client: &Client, writes: bool) -> Expiry {
-        if client.import_source && self.world.imports { Expiry::Ignore } else { self.world.expiry_rule_of(writes) }
+        if client.import_source && (self.world.imports || client.import.is_some()) {
+            Expiry::Ignore
+        } else {
+            self.world.expiry_rule_of(writes)
+        }
     }
 }
 
@@ -371,7 +375,7 @@ pub(crate) fn delete(cx: &mut Context<'_>, client: &mut Client, names: &[Box<[u8
     if cx.in_transaction {
         let keys = declared_keys(cx, spec, args.as_args());
         let shared = std::sync::Arc::clone(cx.shared);
-        let mut view = shared.store.view_all(client.db, cx.now.wall, cx.world.expiry_rule_of(true));
+        let mut view = shared.store.view_all(client.db, cx.now.wall, cx.expiry_rule(client, true));
         let mut caller = client.caller(false);
         on_view(cx, &mut caller, spec, &mut view, run, args.as_args(), &keys);
         finish(cx, &mut caller, spec, &mut view, args.as_args(), &keys, false);
@@ -409,6 +413,9 @@ pub(super) fn world(
         return cx.reject(client, Some(spec), text.as_bytes());
     }
     cx.serve_ready();
+    if matches!(spec.name, "flushall" | "flushdb" | "swapdb" | "cluster|flushslot") {
+        crate::slot_jobs::on_flush(cx.shared);
+    }
     if spec.name == "flushall" {
         // A transaction keeps the world standing still: it can't wait for a file, so the keeper sees to it.
         if cx.in_transaction {

@@ -351,6 +351,9 @@ impl Worker {
 
     fn end(&mut self, shared: &Arc<Shared>, index: usize, mut client: Box<Client>) {
         self.forget(&mut client, index);
+        if let Some(job) = client.import.take() {
+            crate::slot_jobs::import::on_lost(shared, &job);
+        }
         transaction::unwatch(shared, &mut client);
         crate::node::pubsub::leave_all(shared, &mut client, self.local.index);
         client.conn.shutdown();

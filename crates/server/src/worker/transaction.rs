@@ -10,7 +10,7 @@ use baton_commands::{CommandSpec, Flags, NodeCommand, Run};
 use baton_resp::{Args, OwnedArgs};
 use baton_store::{Expiry, View};
 
-use super::client::{Client, NAME_BYTES, Watches};
+use super::client::{Client, NAME_BYTES, Transaction, Watches};
 use super::context::{Context, Flow};
 use super::{count, dispatch, exec, routing};
 use crate::acl;
@@ -32,7 +32,8 @@ pub fn multi(client: &mut Client) -> Outcome {
     if client.transaction.is_some() {
         return Err("ERR MULTI calls can not be nested".into());
     }
-    client.transaction = Some(Box::default());
+    client.transaction =
+        Some(Box::new(Transaction { asking: std::mem::take(&mut client.asking), ..Transaction::default() }));
     client.publish_state();
     client.out.ok();
     Ok(Flow::Next)

@@ -17,6 +17,7 @@ use crate::node::answer::await_answer;
 use crate::node::{Outcome, Refusal};
 use crate::repl::FeederMessage;
 use crate::shared::Shared;
+use crate::slot_jobs::Side;
 use crate::worker::client::Client;
 use crate::worker::context::Context;
 
@@ -30,6 +31,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 pub(super) fn run(cx: &mut Context<'_>, client: &mut Client, topology: &Topology, args: Args<'_>) -> Outcome {
     if !topology.myself().is_primary {
         return Err("ERR Please use SETSLOT only with masters.".into());
+    }
+    if let Some(job) = cx.shared.slot_jobs.running().first() {
+        let text =
+            if job.side == Side::Export { "ERR Slot export in progress." } else { "ERR Slot import in progress." };
+        return Err(text.into());
     }
     let slot = super::slot(args.at(2))?;
     let (action, options) = action(args)?;

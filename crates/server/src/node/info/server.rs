@@ -103,7 +103,10 @@ pub(super) fn clients(view: &View<'_>, lines: &mut Lines) {
             let actions = if scope == HoldScope::All { "all" } else { "write" };
             (reason.word(), actions, until.ms_since(now))
         }
-        None => ("none", "none", 0),
+        None => match view.world.moving.slots_until() {
+            Some(until) => ("slot_migration_in_progress", "write", until.ms_since(now)),
+            None => ("none", "none", 0),
+        },
     };
     lines.put("paused_reason", reason);
     lines.put("paused_actions", actions);

@@ -267,7 +267,7 @@ impl Feeder {
 }
 
 /// Begins to record, under a new name where this node is the source of its history. The caller has stopped the world.
-fn begin_history_still(shared: &Shared) {
+pub(crate) fn begin_history_still(shared: &Shared) {
     if shared.journal.is_active() {
         return;
     }

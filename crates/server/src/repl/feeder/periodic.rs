@@ -112,7 +112,8 @@ impl Feeder {
     fn free_backlog(&mut self, now: Mono) {
         let shared = &self.shared;
         let _still = shared.gate.stop_world();
-        if shared.world.peek().role.is_replica() || !shared.journal.is_active() {
+        let exports = shared.exports.load(Ordering::SeqCst) > 0;
+        if exports || shared.world.peek().role.is_replica() || !shared.journal.is_active() {
             return;
         }
         *shared.repl.history.lock() = History::fresh(role::fresh_id());

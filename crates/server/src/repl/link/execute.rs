@@ -26,6 +26,7 @@ use crate::monitor;
 use crate::node::Refusal;
 use crate::scripts::Loader;
 use crate::shared::Shared;
+use crate::slot_jobs::import;
 use crate::slot_stats::SlotCost;
 use crate::worker::WorkerMessage;
 use crate::worker::count::nanos_since;
@@ -408,6 +409,7 @@ impl Turn<'_> {
             N::FunctionLoad | N::FunctionDelete | N::FunctionFlush | N::FunctionRestore => {
                 self.change_functions(spec, command, args);
             }
+            N::ClusterSyncslots => import::follow(shared, args),
             N::Ping | N::Multi | N::Exec | N::Discard => {}
             _ => {
                 let name = spec.name;

@@ -15,22 +15,22 @@ const COMMANDS_AHEAD: usize = 64;
 const KEPT_BYTES: usize = 1 << 20;
 
 /// One received command.
-pub(super) struct Command {
+pub(crate) struct Command {
     /// Where it lies in the buffer.
-    pub(super) bytes: Range<usize>,
+    pub(crate) bytes: Range<usize>,
     /// Which of the ranges are its arguments; none for an empty line.
     args: Range<usize>,
     /// What it is; none if this node does not know it.
-    pub(super) spec: Option<&'static CommandSpec>,
+    pub(crate) spec: Option<&'static CommandSpec>,
 }
 
 /// The stream broke the protocol: what it is about is not known any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Corrupt(pub(super) String);
+pub(crate) struct Corrupt(pub(crate) String);
 
 /// Received and not applied.
 #[derive(Default)]
-pub(super) struct Stream {
+pub(crate) struct Stream {
     /// Other names of commands: a primary that renames them, too, sends those.
     renames: Arc<Renames>,
     buf: Vec<u8>,
@@ -54,17 +54,17 @@ impl Stream {
     }
 
     /// Adds received bytes.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.buf.extend_from_slice(bytes);
     }
 
     /// Bytes received and not applied.
-    pub(super) fn waiting_bytes(&self) -> usize {
+    pub(crate) fn waiting_bytes(&self) -> usize {
         self.buf.len() - self.applied
     }
 
     /// Parses on until a handful of commands is whole, or bytes are missing. Tells whether there is something to apply.
-    pub(super) fn parse(&mut self) -> Result<bool, Corrupt> {
+    pub(crate) fn parse(&mut self) -> Result<bool, Corrupt> {
         while self.whole == 0 || self.commands.len() < COMMANDS_AHEAD {
             let first = self.ranges.len();
             match self.parser.next(&self.buf[self.parsed..], &Limits::primary_link(), &mut self.ranges) {
@@ -109,12 +109,12 @@ impl Stream {
     }
 
     /// The commands of whole units.
-    pub(super) fn commands(&self) -> &[Command] {
+    pub(crate) fn commands(&self) -> &[Command] {
         &self.commands[..self.whole]
     }
 
     /// The unit that begins with the `first` command.
-    pub(super) fn unit(&self, first: usize) -> Range<usize> {
+    pub(crate) fn unit(&self, first: usize) -> Range<usize> {
         let is = |i: usize, what: NodeCommand| matches!(self.commands[i].spec.map(|s| s.run), Some(Run::Node(command)) if command == what);
         if !is(first, NodeCommand::Multi) {
             return first..first + 1;
@@ -124,12 +124,12 @@ impl Stream {
     }
 
     /// The arguments of a command.
-    pub(super) fn args(&self, command: &Command) -> Args<'_> {
+    pub(crate) fn args(&self, command: &Command) -> Args<'_> {
         Args::new(&self.buf[command.bytes.start..], &self.ranges[command.args.clone()])
     }
 
     /// The bytes of some commands, as they were received.
-    pub(super) fn bytes(&self, commands: Range<usize>) -> &[u8] {
+    pub(crate) fn bytes(&self, commands: Range<usize>) -> &[u8] {
         match (self.commands.get(commands.start), self.commands[..commands.end].last()) {
             (Some(first), Some(last)) if !commands.is_empty() => &self.buf[first.bytes.start..last.bytes.end],
             _ => &[],
@@ -137,7 +137,7 @@ impl Stream {
     }
 
     /// Forgets the whole units: they are applied.
-    pub(super) fn drop_whole(&mut self) {
+    pub(crate) fn drop_whole(&mut self) {
         let Some(last) = self.commands[..self.whole].last() else { return };
         let ranges = last.args.end;
         self.applied = last.bytes.end;
