@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use baton_base::WallMs;
+use baton_base::{Slot, WallMs};
 use baton_values::{Collection, Limits, Str, Value};
 
 use crate::aux::SlotCounts;
@@ -15,7 +15,7 @@ use crate::error::{RdbError, RdbErrorKind};
 use crate::event::{Checksum, Event};
 use crate::format::{self, MAGIC_BYTES, VersionPolicy};
 use crate::lzf;
-use crate::record::{Record, read_record};
+use crate::record::{Record, SLOT_IMPORT_NAME_BYTES, read_record};
 
 /// Buffers that had to grow beyond this for a large value are given back when they are empty.
 const BUFFER_KEEP_BYTES: usize = 1 << 20;
@@ -79,6 +79,8 @@ pub struct Decoder {
     scratch: [Vec<u8>; 2],
     /// The collection that is being read, or was just read.
     building: Option<Building>,
+    /// The slots of the latest job.
+    slot_ranges: Vec<(Slot, Slot)>,
 }
 
 /// An entry whose value is read part by part, so that no more of it than one part has to be there at once.
@@ -110,6 +112,7 @@ enum Step {
     ResizeDb(u64, u64),
     SlotInfo(SlotCounts),
     Function(Span),
+    SlotImport(Span),
     Entry { key: Span, value: StrSpan },
     Collection,
     End(Checksum),
@@ -140,6 +143,7 @@ impl Decoder {
             frequency: None,
             scratch: [Vec::new(), Vec::new()],
             building: None,
+            slot_ranges: Vec::new(),
         }
     }
 
@@ -364,6 +368,14 @@ impl Decoder {
             Record::ResizeDb { keys, expires } => Step::ResizeDb(keys, expires),
             Record::SlotInfo(counts) => Step::SlotInfo(counts),
             Record::Function(source) => Step::Function(self.locate(0, &source, None)?),
+            Record::SlotImport { name, ranges } => {
+                let name = self.locate(0, &name, None)?;
+                if self.bytes(&name).len() as u64 != SLOT_IMPORT_NAME_BYTES {
+                    return Err(self.error_here(None, RdbErrorKind::Corrupt("Invalid slot import")));
+                }
+                self.slot_ranges = ranges;
+                Step::SlotImport(name)
+            }
             Record::String { key, value } => {
                 let key = self.locate(0, &key, None)?;
                 let value = match value {
@@ -455,6 +467,7 @@ impl Decoder {
             Step::ResizeDb(keys, expires) => Event::ResizeDb { keys, expires },
             Step::SlotInfo(counts) => Event::SlotInfo(counts),
             Step::Function(source) => Event::Function(self.bytes(&source)),
+            Step::SlotImport(name) => Event::SlotImport { name: self.bytes(&name), ranges: &self.slot_ranges },
             Step::Entry { key, value } => {
                 let (expire_at, idle_secs, frequency) =
                     (self.expire_at.take(), self.idle_secs.take(), self.frequency.take());

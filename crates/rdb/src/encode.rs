@@ -2,7 +2,7 @@
 //! entry and the checksum runs over whole chunks. The order of records is the caller's: preamble, functions, then
 //! databases and entries, then the end (rdb 1).
 
-use baton_base::WallMs;
+use baton_base::{Slot, WallMs};
 
 use crate::aux::{Preamble, SlotCounts};
 use crate::crc64::Crc64;
@@ -10,8 +10,9 @@ use baton_values::Str;
 
 use crate::collection;
 use crate::entry::Entry;
-use crate::format::{VersionTarget, opcode, string};
+use crate::format::{VERSION, VersionTarget, opcode, string};
 use crate::lzf::Compressor;
+use crate::record::SLOT_IMPORT_NAME_BYTES;
 
 /// A buffer that had to grow beyond this for a large value is given back once drained.
 const BUFFER_KEEP_BYTES: usize = 1 << 20;
@@ -96,6 +97,24 @@ impl Encoder {
     pub fn function(&mut self, source: &[u8]) {
         self.out.push(opcode::FUNCTION2);
         self.strings.bytes(&mut self.out, source);
+    }
+
+    /// Slots that another node is sending, by the name of the job. Left out in versions that have no form for it.
+    ///
+    /// # Panics
+    /// If the name has not forty bytes.
+    pub fn slot_import(&mut self, name: &[u8], ranges: &[(Slot, Slot)]) {
+        assert_eq!(name.len() as u64, SLOT_IMPORT_NAME_BYTES, "names of jobs have forty bytes");
+        if self.version.number() < VERSION {
+            return;
+        }
+        self.out.push(opcode::SLOT_IMPORT);
+        self.strings.bytes(&mut self.out, name);
+        push_length(&mut self.out, ranges.len() as u64);
+        for (first, last) in ranges {
+            push_length(&mut self.out, u64::from(first.number()));
+            push_length(&mut self.out, u64::from(last.number()));
+        }
     }
 
     /// Announces a database and how large it is. Optional, but it lets the reader size its tables.

@@ -1,5 +1,7 @@
 //! What a decoder reports, one thing at a time, borrowed from its buffer until the next call.
 
+use baton_base::Slot;
+
 use crate::aux::SlotCounts;
 use crate::entry::Entry;
 
@@ -32,6 +34,14 @@ pub enum Event<'a> {
     SlotInfo(SlotCounts),
     /// The source of a function library, to be kept or loaded as it is.
     Function(&'a [u8]),
+    /// Slots that another node was sending when the file was written: their keys are not to be shown before they are all
+    /// there.
+    SlotImport {
+        /// The name of the job, 40 bytes.
+        name: &'a [u8],
+        /// First and last slots.
+        ranges: &'a [(Slot, Slot)],
+    },
     /// An entry.
     Entry(Entry<'a>),
     /// An entry whose collection has no elements; keys never hold such (rdb 4.1).

@@ -8,6 +8,9 @@ use crate::cursor::{Cursor, RawStr, Stop};
 use crate::error::RdbErrorKind;
 use crate::format::{self, TYPE_STRING, opcode};
 
+/// Length of the name of a move of slots.
+pub(crate) const SLOT_IMPORT_NAME_BYTES: u64 = 40;
+
 /// A complete record.
 #[derive(Debug)]
 pub(crate) enum Record {
@@ -28,6 +31,11 @@ pub(crate) enum Record {
     },
     SlotInfo(SlotCounts),
     Function(RawStr),
+    /// Slots that another node sends.
+    SlotImport {
+        name: RawStr,
+        ranges: Vec<(Slot, Slot)>,
+    },
     /// An entry of type string.
     String {
         key: RawStr,
@@ -70,6 +78,7 @@ pub(crate) fn read_record(
         opcode::FUNCTION_PRE_GA => {
             return Err(Stop::Bad(RdbErrorKind::Corrupt("Pre-release function format not supported.")));
         }
+        opcode::SLOT_IMPORT if version >= format::VERSION => slot_import(cursor)?,
         opcode::SLOT_IMPORT => {
             return Err(Stop::Bad(RdbErrorKind::UnsupportedOpcode { number, name: "SLOT_IMPORT" }));
         }
@@ -91,6 +100,25 @@ fn slot_info(cursor: &mut Cursor<'_>) -> Result<Record, Stop> {
     let slot = u16::try_from(slot).ok().and_then(Slot::new);
     let slot = slot.ok_or(Stop::Bad(RdbErrorKind::Corrupt("Invalid slot-info")))?;
     Ok(Record::SlotInfo(SlotCounts { slot, keys, expires, volatile: 0 }))
+}
+
+fn slot_import(cursor: &mut Cursor<'_>) -> Result<Record, Stop> {
+    let bad = || Stop::Bad(RdbErrorKind::Corrupt("Invalid slot import"));
+    let slot = |number| u16::try_from(number).ok().and_then(Slot::new).ok_or_else(bad);
+    let name = cursor.string(SLOT_IMPORT_NAME_BYTES)?;
+    let count = cursor.length()?;
+    if count == 0 || count > Slot::COUNT as u64 {
+        return Err(bad());
+    }
+    let mut ranges = Vec::new();
+    for _ in 0..count {
+        let (first, last) = (slot(cursor.length()?)?, slot(cursor.length()?)?);
+        if first > last {
+            return Err(bad());
+        }
+        ranges.push((first, last));
+    }
+    Ok(Record::SlotImport { name, ranges })
 }
 
 /// The nine characters in the upper 54 bits of a module's id (rdb 4, type 7).

@@ -202,7 +202,7 @@ fn what_is_wrong_is_said_with_place_and_key() {
             "FATAL: Data file was created with a Valkey server configured to handle more than 16 databases. Exiting (at byte 9)",
         ),
         (b"\xf6", "Pre-release function format not supported. (at byte 9)"),
-        (b"\xf3\x01k\0", "Unsupported opcode 243 (SLOT_IMPORT) (at byte 9)"),
+        (b"\xf3\x01k\x01\0\0", "Invalid slot import (at byte 9)"),
         (
             b"\xf7\x81\0\x01\x02\x03\x04\x05\x06\x07\x02\x01\x02\0\0",
             "The RDB file contains AUX module data I can't load: no matching module 'AAECAwQFB' (at byte 9)",
@@ -222,6 +222,23 @@ fn what_is_wrong_is_said_with_place_and_key() {
     }
     let foreign = load(&sealed(b"REDIS0011", b"\x16\x01k\0")).expect_err("foreign");
     assert_eq!(foreign.kind.to_string(), "Can't handle foreign type or opcode 22 in RDB with version 11");
+}
+
+#[test]
+fn slots_on_their_way_are_named_with_their_job() {
+    let slots = |a, b| (Slot::new(a).expect("a slot"), Slot::new(b).expect("a slot"));
+    let (name, ranges) = (*b"8f1c0d9e2b7a4653f0e1d2c3b4a596870213acbd", [slots(5, 5), slots(100, 16383)]);
+    let record = [b"\xf3\x28", &name[..], b"\x02\x05\x05\x40\x64\x7f\xff"].concat();
+    assert_eq!(body(|e| e.slot_import(&name, &ranges)), record);
+    let loaded = current(&record).expect("good");
+    assert_eq!(loaded.slot_imports, [(name.to_vec(), ranges.to_vec())]);
+    let older = written(VersionTarget::Legacy, |e| e.slot_import(&name, &ranges));
+    assert_eq!(older, written(VersionTarget::Legacy, |_| {}));
+    assert!(load(&sealed(b"REDIS0011", &record)).is_err());
+    for wrong in [&b"\0"[..], b"\x01\x06\x05", b"\x01\0\x80\0\0\x40\0", b"\x80\0\0\x40\x01"] {
+        let record = [b"\xf3\x28", &name[..], wrong].concat();
+        assert_eq!(current(&record).expect_err("wrong"), "Invalid slot import (at byte 9)", "{wrong:?}");
+    }
 }
 
 #[test]

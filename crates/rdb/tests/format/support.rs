@@ -1,6 +1,6 @@
 //! What the tests of this crate share: entries that own their bytes, and reading a whole file in pieces.
 
-use baton_base::WallMs;
+use baton_base::{Slot, WallMs};
 use baton_rdb::{AuxFacts, Checksum, Decoder, DecoderOptions, Encoder, Entry, Event, RdbError, SlotCounts, Str, Value};
 
 /// An entry with bytes of its own; integers are given as text.
@@ -53,6 +53,9 @@ impl OwnedEntry {
     }
 }
 
+/// A job's name and its slots.
+type SlotImport = (Vec<u8>, Vec<(Slot, Slot)>);
+
 /// Everything a file held.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Loaded {
@@ -63,6 +66,7 @@ pub(crate) struct Loaded {
     pub(crate) resizes: Vec<(u64, u64)>,
     pub(crate) slots: Vec<SlotCounts>,
     pub(crate) functions: Vec<Vec<u8>>,
+    pub(crate) slot_imports: Vec<SlotImport>,
     pub(crate) checksum: Option<Checksum>,
     pub(crate) rest: Vec<u8>,
 }
@@ -79,6 +83,7 @@ impl Loaded {
             Event::ResizeDb { keys, expires } => self.resizes.push((keys, expires)),
             Event::SlotInfo(counts) => self.slots.push(counts),
             Event::Function(source) => self.functions.push(source.to_vec()),
+            Event::SlotImport { name, ranges } => self.slot_imports.push((name.to_vec(), ranges.to_vec())),
             Event::Entry(entry) => self.entries.push(OwnedEntry::of(&entry)),
             Event::End(checksum) => self.checksum = Some(checksum),
             other => panic!("unexpected event {other:?}"),

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use baton_base::WallMs;
 use baton_base::quote::quoted;
+use baton_base::{Slot, WallMs};
 use baton_config::{Id, Settings};
 use baton_rdb::{AuxFacts, Checksum, Decoder, Entry, Event, RdbError, RdbErrorKind, ReplicationPoint};
 use baton_replication::History;
@@ -19,6 +19,7 @@ use crate::log::Log;
 use crate::persist::snapshot::SHARD_FACT;
 use crate::repl::role::{self, Demotion};
 use crate::shared::Shared;
+use crate::slot_jobs::{Coming, import};
 use crate::start::StartError;
 use crate::world::{Role, World};
 
@@ -128,6 +129,8 @@ pub trait Listener {
     fn fields_due(&mut self, _db: u32, _key: &[u8], _fields: &[Vec<u8>]) {}
     /// Whose data it says to be, in a cluster.
     fn shard(&mut self, _shard: &[u8]) {}
+    /// Slots that were on their way when the file was written.
+    fn slots_coming(&mut self, _name: &[u8], _ranges: &[(Slot, Slot)]) {}
     /// A library of functions.
     ///
     /// # Errors
@@ -250,6 +253,7 @@ impl Reading {
                     listener.line("RDB file was saved with checksum disabled: no check performed.");
                 }
                 Event::EmptyEntry { key } => listener.line(&entries::empty_key_line(key)),
+                Event::SlotImport { name, ranges } => listener.slots_coming(name, ranges),
                 Event::Function(code) => listener.function(code).map_err(Bad::Function)?,
                 _ => {}
             }
@@ -308,11 +312,12 @@ pub fn load_at_start(shared: &Arc<Shared>) -> Result<(), StartError> {
     }
     let is_replica = starts_as_replica(&world);
     let began = shared.clock.mono();
-    let mut start = AtStart { shared, is_replica, point: None };
+    let mut start = AtStart { shared, is_replica, point: None, coming: Vec::new() };
     let rules = Rules { drop_due: !is_replica, replace: false };
     match read_file(path, settings, &shared.store, shared.clock.wall(), rules, &mut start) {
         Ok(loaded) => {
             let restored = start.point.is_some();
+            import::adopt(shared, start.coming, is_replica);
             let seconds = shared.clock.mono().since(began).as_secs_f64();
             note(shared, loaded);
             shared.log.notice(&format!("DB loaded from disk: {seconds:.3} seconds"));
@@ -364,9 +369,14 @@ struct AtStart<'a> {
     shared: &'a Arc<Shared>,
     is_replica: bool,
     point: Option<ReplicationPoint>,
+    coming: Vec<Coming>,
 }
 
 impl Listener for AtStart<'_> {
+    fn slots_coming(&mut self, name: &[u8], ranges: &[(Slot, Slot)]) {
+        self.coming.push((String::from_utf8_lossy(name).into_owned(), ranges.to_vec()));
+    }
+
     fn begins(&mut self, point: Option<ReplicationPoint>) {
         let Some(at) = point else { return };
         self.point = point;

@@ -48,6 +48,7 @@ impl Job {
         let mut plan = Plan::of(&shared.store, settings, replication_point(shared));
         plan.functions = shared.scripts.functions();
         plan.shard = shard(shared);
+        plan.coming = shared.slot_jobs.coming();
         shared.persist.keys_done.store(0, Ordering::Relaxed);
         shared.persist.keys_total.store(plan.keys(), Ordering::Relaxed);
         Job { turn, plan, source, dirty: dirty(shared) }

@@ -15,6 +15,7 @@ use super::file::{FileError, SnapshotFile};
 use crate::clock::Clock;
 use crate::entries::{self, AccessKept};
 use crate::node::connection::COMPATIBLE_VERSION;
+use crate::slot_jobs::Coming;
 
 /// Bytes are handed to the file in pieces of about this size.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -44,6 +45,8 @@ pub struct Plan {
     pub sizes: Vec<(DbIndex, u64, u64)>,
     /// The libraries of functions.
     pub functions: Arc<Libraries>,
+    /// Slots that are on their way here.
+    pub coming: Vec<Coming>,
     /// The settings.
     pub settings: Arc<Settings>,
 }
@@ -53,7 +56,7 @@ impl Plan {
     pub fn of(store: &Store, settings: Arc<Settings>, point: Option<ReplicationPoint>) -> Plan {
         let sizes = (0..store.databases()).map(DbIndex).map(|db| (db, store.len(db), store.expires_len(db)));
         let sizes = sizes.filter(|(_, keys, _)| *keys > 0).collect();
-        Plan { point, shard: None, sizes, functions: Arc::default(), settings }
+        Plan { point, shard: None, sizes, functions: Arc::default(), coming: Vec::new(), settings }
     }
 
     /// Keys in all databases.
@@ -97,6 +100,7 @@ pub fn write(plan: &Plan, source: Source, file: &mut SnapshotFile, watch: &Watch
         encoder.aux(SHARD_FACT, shard.as_bytes());
     }
     plan.functions.iter().for_each(|library| encoder.function(&library.code));
+    plan.coming.iter().for_each(|(name, ranges)| encoder.slot_import(name.as_bytes(), ranges));
     for (db, keys, expires) in &plan.sizes {
         encoder.resize_db(db.0, *keys, *expires);
     }

@@ -24,6 +24,7 @@ use crate::conn::Moved;
 use crate::control::{ControlMessage, ReplyTo, TakeoverNews};
 use crate::mailbox::{Inbox, Mailbox, mailbox};
 use crate::shared::Shared;
+use crate::slot_jobs::import;
 use crate::world::World;
 use execute::{Applier, Stale};
 use load::{Load, Loaded, Progress};
@@ -424,7 +425,7 @@ impl Link {
 
     /// The snapshot takes over: dataset, history and offset change at one moment.
     fn adopt_history(&mut self, position: Option<Position>) {
-        let Some(Loaded { store, facts, open_slots, functions }) = self.loaded.take() else { return };
+        let Some(Loaded { store, facts, open_slots, coming, functions }) = self.loaded.take() else { return };
         let log = &self.shared.log;
         log.notice("PRIMARY <-> REPLICA sync: Swapping active DB with loaded DB");
         let position = position.unwrap_or(Position { replid: role::fresh_id(), offset: Offset(0) });
@@ -437,6 +438,7 @@ impl Link {
             let garbage = self.shared.store.replace_contents(store);
             crate::worker::changes::announce_all_from_aside(&self.shared);
             self.shared.scripts.set_functions(functions);
+            import::adopt(&self.shared, coming, true);
             self.shared.repl.foreign.store(false, Ordering::Release);
             self.shared.repl.history.lock().adopt(position.replid);
             journal.activate();

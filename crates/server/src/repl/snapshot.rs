@@ -20,6 +20,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::entries::{self, AccessKept};
 use crate::persist::snapshot::Pace;
 use crate::shared::Shared;
+use crate::slot_jobs::Coming;
 
 /// A piece is handed on when it has grown to this size.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -52,6 +53,8 @@ pub(super) struct Job {
     pub(super) target: SnapshotTarget,
     /// The libraries of functions; none if a filter excludes them.
     pub(super) functions: Option<Arc<Libraries>>,
+    /// Slots that are on their way here.
+    pub(super) coming: Vec<Coming>,
     /// Nothing but the preamble: a filter excluded all data.
     pub(super) without_data: bool,
 }
@@ -139,6 +142,9 @@ fn produce(shared: &Arc<Shared>, mut job: Job, sink: &mut Sink<'_>) -> Result<()
     }
     for library in job.functions.iter().flat_map(|all| all.iter()) {
         encoder.function(&library.code);
+    }
+    for (name, ranges) in &job.coming {
+        encoder.slot_import(name.as_bytes(), ranges);
     }
     let kept = AccessKept::of(&world.settings);
     let mut more = !job.without_data;

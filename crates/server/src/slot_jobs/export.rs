@@ -153,7 +153,7 @@ fn open(shared: &Arc<Shared>, job: &Arc<Job>) -> Result<(Wire, Reader, Option<u3
 /// Connects to the target and has it agree.
 fn agree(shared: &Arc<Shared>, job: &Arc<Job>) -> Result<Wire, End> {
     let patience = Duration::from_secs(shared.world.peek().settings.uint(Id::ReplTimeout));
-    let source = job.source.to_string();
+    let source = job.source.map(|id| id.to_string()).unwrap_or_default();
     let mut words: Vec<Vec<u8>> =
         ["CLUSTER", "SYNCSLOTS", "ESTABLISH", "SOURCE", &source, "NAME", &job.name, "SLOTSRANGE"]
             .iter()

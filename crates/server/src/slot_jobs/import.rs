@@ -11,7 +11,7 @@ use baton_config::Id;
 use baton_replication::command;
 use baton_resp::Args;
 
-use super::{Job, Side, State, publish_hidden};
+use super::{Coming, Job, Side, State, publish_hidden};
 use crate::control::{Answer, ControlMessage, ReplyTo};
 use crate::node::{Outcome, Refusal, SYNTAX};
 use crate::shared::Shared;
@@ -95,7 +95,7 @@ fn establish(cx: &mut Context<'_>, client: &mut Client, topology: &Arc<Topology>
     if !slots.iter().all(|slot| topology.owner(slot).is_some_and(|node| node.id == wish.source)) {
         return Err("ERR Target node does not agree about current slot ownership".into());
     }
-    let ids = (wish.source, Some(topology.myself().id));
+    let ids = (Some(wish.source), Some(topology.myself().id));
     let job = Job::new(wish.name, Side::Import, wish.ranges, ids, State::WaitingForAck, cx.shared.clock);
     if cx.shared.slot_jobs.add(&[Arc::clone(&job)]).is_err() {
         return Err("ERR Slot is already being imported on the target by a different migration".into());
@@ -128,6 +128,10 @@ pub(crate) fn request(cx: &mut Context<'_>, client: &mut Client, spec: &'static 
     job.heard(cx.shared.clock);
     if matches!(spec.run, Run::Node(NodeCommand::ClusterSyncslots)) {
         return on_word(cx, client, &job, args);
+    }
+    if cx.is_outside() {
+        // A script holds the server up for so long that nothing may touch keys beside it.
+        return end(cx, client, &job, BAD_COMMAND);
     }
     if cx.world.hot.memory_max > 0 {
         cx.make_room(client);
@@ -185,11 +189,12 @@ fn on_word(cx: &mut Context<'_>, client: &mut Client, job: &Arc<Job>, args: Args
 
 /// Has the control thread take the slots over.
 fn claim(shared: &Shared, job: &Arc<Job>) {
+    let Some(from) = job.source else { return };
     if shared.slot_jobs.stops.before_claim.load(Ordering::Relaxed) || !job.begin_settling() {
         return;
     }
     let slots: Vec<Slot> = job.slots.iter().collect();
-    let command = ClusterCommand::ClaimSlots { slots, from: job.source };
+    let command = ClusterCommand::ClaimSlots { slots, from };
     let (origin, reply) = (Origin::Client(String::new()), ReplyTo::Import(Arc::clone(job)));
     shared.threads().control.send(ControlMessage::Cluster { command, origin, reply });
 }
@@ -205,7 +210,7 @@ pub(super) fn keep_time(shared: &Shared, job: &Arc<Job>) {
     let owner = |slot| topology.owner(slot).map(|node| node.id);
     if job.slots.iter().any(|slot| topology.is_mine(slot)) {
         fail(shared, job, "Slots were unexpectedly assigned to myself during import");
-    } else if job.slots.iter().any(|slot| owner(slot) != Some(job.source)) {
+    } else if job.slots.iter().any(|slot| owner(slot) != job.source) {
         fail(shared, job, "Slots are no longer owned by source node");
     } else if quiet > world.settings.uint(Id::ReplTimeout) {
         fail(shared, job, "Timed out after too long with no interaction");
@@ -281,7 +286,7 @@ pub(crate) fn follow(shared: &Shared, args: Args<'_>) {
     let word = args.get(2).unwrap_or_default();
     if word.eq_ignore_ascii_case(b"ESTABLISH") {
         if let Ok(wish) = Wish::parse(args) {
-            let ids = (wish.source, None);
+            let ids = (Some(wish.source), None);
             let job = Job::new(wish.name, Side::Follow, wish.ranges, ids, State::OccurringOnPrimary, shared.clock);
             // One that is in the way belongs to a former primary.
             while let Err(old) = shared.slot_jobs.add(&[Arc::clone(&job)]) {
@@ -303,11 +308,29 @@ pub(crate) fn follow(shared: &Shared, args: Args<'_>) {
     }
 }
 
+/// The data of this node is another's now, which had these jobs when it was written: `follows` where that is its primary, and
+/// else they ended with the process. The caller has stopped the world, or nobody is served yet.
+pub(crate) fn adopt(shared: &Shared, coming: Vec<Coming>, follows: bool) {
+    for job in shared.slot_jobs.running().iter().filter(|job| job.side != Side::Export) {
+        job.enter(shared, State::Failed, "Full resynchronization occurred");
+    }
+    for (name, ranges) in coming.into_iter().filter(|(name, _)| name.len() == NAME_CHARS) {
+        // Files don't say where the slots come from, and nobody is shown it.
+        let ids = (None, None);
+        let job = Job::new(name, Side::Follow, ranges, ids, State::OccurringOnPrimary, shared.clock);
+        if shared.slot_jobs.add(&[Arc::clone(&job)]).is_ok() && !follows {
+            job.enter(shared, State::Failed, "Process restarted");
+        }
+    }
+    publish_hidden(shared);
+}
+
 /// This node has another role now: what its former primary imported, or it did itself, is not whole.
 pub(crate) fn on_new_role(shared: &Shared, is_primary: bool) -> SlotBitmap {
     let mut left = SlotBitmap::new();
     for job in shared.slot_jobs.running() {
-        if job.side == Side::Export {
+        // Who goes on as a replica hears from its primary what becomes of what that imports.
+        if job.side == Side::Export || (job.side == Side::Follow && !is_primary) {
             continue;
         }
         // A claim that is on its way finds another role, and gives up what came.

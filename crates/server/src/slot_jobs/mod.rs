@@ -130,8 +130,8 @@ pub struct Job {
     pub ranges: Vec<(Slot, Slot)>,
     /// The same.
     pub slots: SlotBitmap,
-    /// Where they come from.
-    pub source: NodeId,
+    /// Where they come from; none if that is not known.
+    pub source: Option<NodeId>,
     /// Where they go; none on replicas.
     pub target: Option<NodeId>,
     /// When it began.
@@ -149,7 +149,7 @@ impl Job {
         name: String,
         side: Side,
         ranges: Vec<(Slot, Slot)>,
-        (source, target): (NodeId, Option<NodeId>),
+        (source, target): (Option<NodeId>, Option<NodeId>),
         state: State,
         clock: Clock,
     ) -> Arc<Job> {
@@ -241,8 +241,9 @@ impl Job {
 
     /// It in a log line.
     pub fn line(&self) -> String {
-        let target = self.target.map_or_else(|| "-".to_owned(), |id| id.to_string());
-        format!("{{name={} source={} target={target} slots={}}}", self.name, self.source, self.shown_ranges())
+        let shown = |id: Option<NodeId>| id.map_or_else(|| "-".to_owned(), |id| id.to_string());
+        let (source, target) = (shown(self.source), shown(self.target));
+        format!("{{name={} source={source} target={target} slots={}}}", self.name, self.shown_ranges())
     }
 
     /// `a-b c-d`.
@@ -251,6 +252,9 @@ impl Job {
         shown.join(" ")
     }
 }
+
+/// A job as snapshots have it: slots that were on their way when they were written.
+pub type Coming = (String, Vec<(Slot, Slot)>);
 
 /// The slots of some ranges.
 pub fn slots_of(ranges: &[(Slot, Slot)]) -> SlotBitmap {
@@ -323,6 +327,12 @@ impl SlotJobs {
         let running: Vec<Arc<Job>> = list.iter().filter(|job| !job.state().is_over()).cloned().collect();
         self.running.store(running.len(), Ordering::Release);
         running
+    }
+
+    /// Those that bring slots to this node or its primary, for a snapshot. The caller has stopped the world.
+    pub fn coming(&self) -> Vec<Coming> {
+        let coming = |job: &Arc<Job>| (job.name.clone(), job.ranges.clone());
+        self.running().iter().filter(|job| job.side != Side::Export).map(coming).collect()
     }
 
     /// The job with this name.

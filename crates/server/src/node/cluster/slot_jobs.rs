@@ -66,7 +66,7 @@ pub(super) fn migrate(cx: &mut Context<'_>, client: &mut Client, topology: &Topo
             return Err(SYNTAX.into());
         }
         let target = target(topology, args.get(next + 1).ok_or(SYNTAX)?)?;
-        let ids = (topology.myself().id, Some(target));
+        let ids = (Some(topology.myself().id), Some(target));
         let name = NodeId::random(&mut cx.local.rng).to_string();
         jobs.push(Job::new(name, Side::Export, ranges, ids, State::Connecting, cx.shared.clock));
         at = next + 2;
@@ -138,9 +138,9 @@ pub(super) fn list(cx: &mut Context<'_>, client: &mut Client) -> Outcome {
         text("name", &job.name);
         text("operation", if job.side == Side::Export { "EXPORT" } else { "IMPORT" });
         text("slot_ranges", &job.shown_ranges());
-        if let Some(target) = job.target {
+        if let (Some(target), Some(source)) = (job.target, job.source) {
             text("target_node", &target.to_string());
-            text("source_node", &job.source.to_string());
+            text("source_node", &source.to_string());
         }
         let mut number = |name: &str, value: i64| {
             out.bulk(name.as_bytes());

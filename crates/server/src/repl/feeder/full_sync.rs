@@ -151,6 +151,7 @@ impl Feeder {
             version: plan.rdb_version,
             target: plan.target,
             functions: plan.request.filter.is_none_or(|filter| filter.functions).then(|| shared.scripts.functions()),
+            coming: shared.slot_jobs.coming(),
             without_data: plan.request.filter.is_some(),
         };
         let readers = plan.members.iter().map(|_| shared.journal.reader(cut).ok()).collect();

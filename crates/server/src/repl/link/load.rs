@@ -19,6 +19,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::entries;
 use crate::scripts::Loader;
 use crate::shared::Shared;
+use crate::slot_jobs::Coming;
 
 /// What a snapshot brought.
 pub(super) struct Loaded {
@@ -28,6 +29,8 @@ pub(super) struct Loaded {
     pub(super) facts: AuxFacts,
     /// Slots on their way.
     pub(super) open_slots: Vec<ClusterCommand>,
+    /// Slots that were on their way to the primary.
+    pub(super) coming: Vec<Coming>,
     /// Its libraries of functions.
     pub(super) functions: Libraries,
 }
@@ -112,6 +115,7 @@ impl Loading {
             store: shared.store.sibling(),
             facts: AuxFacts::default(),
             open_slots: Vec::new(),
+            coming: Vec::new(),
             functions: Libraries::default(),
         };
         let delay = Duration::from_micros(u64::try_from(world.settings.int(Id::KeyLoadDelay)).unwrap_or(0));
@@ -178,6 +182,10 @@ fn note(loaded: &mut Loaded, keys: &mut u64, event: &Event<'_>, now: WallMs) -> 
         Event::EmptyEntry { key } => Some(entries::empty_key_line(key)),
         Event::Aux { name: b"cluster-slot-states", value } => {
             loaded.open_slots = open_slots(value);
+            None
+        }
+        Event::SlotImport { name, ranges } => {
+            loaded.coming.push((String::from_utf8_lossy(name).into_owned(), ranges.to_vec()));
             None
         }
         Event::Aux { name, value } => {
