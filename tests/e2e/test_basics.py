@@ -1,6 +1,7 @@
 """Strings, keys, expiry, transactions, pipelines and publishing through the client libraries that people use."""
 
 import threading
+import time
 
 import pytest
 import redis
@@ -309,3 +310,19 @@ def test_passwords(start):
         assert connection("GET", "k") is None
     with server.connect() as connection:
         assert connection("HELLO", 3, "AUTH", "default", "secret")[b"proto"] == 3
+
+
+def test_a_key_whose_time_has_come_is_no_change_when_databases_are_swapped(start):
+    server = start("baton", "--enable-debug-command", "yes")
+    with server.connect() as connection:
+        connection("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+        connection("SET", "x", "v", "PX", 1)
+        time.sleep(0.01)
+        for words in (["SELECT", 1], ["WATCH", "x"], ["SWAPDB", 0, 1], ["MULTI"], ["PING"]):
+            connection(*words)
+        assert connection("EXEC") == [b"PONG"]
+        connection("WATCH", "x")
+        connection("SET", "x", "v")
+        for words in (["MULTI"], ["PING"]):
+            connection(*words)
+        assert connection("EXEC") is None

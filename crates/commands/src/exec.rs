@@ -126,6 +126,8 @@ pub struct Env {
     pub rdb_compress: bool,
     /// Which versions of payloads RESTORE takes (`rdb-version-check`).
     pub rdb_versions: VersionPolicy,
+    /// RESTORE takes any checksum (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
+    pub any_checksum: bool,
 }
 
 impl Env {
@@ -150,6 +152,7 @@ impl Default for Env {
             hidden: None,
             rdb_compress: true,
             rdb_versions: VersionPolicy::default(),
+            any_checksum: false,
         }
     }
 }

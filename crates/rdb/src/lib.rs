@@ -25,7 +25,7 @@ pub use aux::{AuxFacts, Preamble, ReplicationPoint, SlotCounts};
 pub use baton_values::{Str, Value};
 pub use crc64::{Crc64, checksum};
 pub use decode::{Decoder, DecoderOptions};
-pub use dump::{DumpEncoder, RestoreError, RestoreScratch, restore};
+pub use dump::{DumpEncoder, RestoreError, RestoreScratch, resealed, restore};
 pub use encode::{Encoder, EncoderOptions};
 pub use entry::Entry;
 pub use error::{RdbError, RdbErrorKind};

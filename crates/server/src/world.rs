@@ -267,6 +267,8 @@ pub struct World {
     pub active_expire: bool,
     /// Scripts may call commands that are not for scripts (DEBUG SET-DISABLE-DENY-SCRIPTS).
     pub scripts_call_all: bool,
+    /// RESTORE takes any checksum (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
+    pub any_checksum: bool,
     /// Replies to clients that have to authenticate count from the first byte (DEBUG CLIENT-ENFORCE-REPLY-LIST).
     pub no_free_output: bool,
     /// What commands on keys depend on; follows from the rest.
@@ -304,6 +306,7 @@ impl World {
             loading: None,
             active_expire: true,
             scripts_call_all: false,
+            any_checksum: false,
             no_free_output: false,
             env: Arc::new(Env::default()),
             imports: false,
@@ -346,6 +349,7 @@ impl World {
             hidden: self.hidden.clone(),
             rdb_compress: self.settings.bool(Id::RdbCompression),
             rdb_versions: crate::entries::versions(&self.settings),
+            any_checksum: self.any_checksum,
         });
         self.imports = self.role == Role::Primary && self.settings.bool(Id::ImportMode);
         self.plain = self.role == Role::Primary

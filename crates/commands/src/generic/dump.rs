@@ -71,7 +71,9 @@ pub(crate) fn restore(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     }
     let ttl = u64::try_from(int(&x.args[2])?).map_err(|_| Fail::Text("ERR Invalid TTL value, must be >= 0"))?;
     let mut scratch = RestoreScratch::default();
-    let value = baton_rdb::restore(x.args.at(3), x.env.rdb_versions, &x.limits(), &mut scratch)
+    let resealed = x.env.any_checksum.then(|| baton_rdb::resealed(x.args.at(3)));
+    let payload = resealed.as_deref().unwrap_or(x.args.at(3));
+    let value = baton_rdb::restore(payload, x.env.rdb_versions, &x.limits(), &mut scratch)
         .map_err(|error| Fail::Bytes(format!("ERR {error}").into_bytes()))?;
     let at = match ttl {
         0 => None,

@@ -85,7 +85,6 @@ const INERT: &[(&[u8], usize)] = &[
     (b"hashtable-can-abort-shrink", 1),
     (b"pause-cron", 1),
     (b"set-disable-deny-scripts", 1),
-    (b"set-skip-checksum-validation", 1),
 ];
 
 /// DEBUG subcommand ...
@@ -104,6 +103,10 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
         (b"set-disable-deny-scripts", 3) => {
             let on = is_on(args.at(2));
             cx.shared.change_world(|w| w.scripts_call_all = on);
+        }
+        (b"set-skip-checksum-validation", 3) => {
+            let on = is_on(args.at(2));
+            cx.shared.change_world(|w| w.any_checksum = on);
         }
         (b"client-enforce-reply-list", 3) => {
             let on = is_on(args.at(2));

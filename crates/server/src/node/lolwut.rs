@@ -2,9 +2,10 @@
 
 use baton_base::Rng;
 use baton_base::num::parse_i64;
+use baton_config::Id;
 use baton_resp::Args;
 
-use super::connection::COMPATIBLE_VERSION;
+use super::connection::{COMPATIBLE_VERSION, REDIS_VERSION};
 use super::{NOT_INTEGER, Outcome, SYNTAX};
 use crate::worker::client::Client;
 use crate::worker::context::{Context, Flow};
@@ -24,10 +25,12 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
         }
     }
     let version = env!("CARGO_PKG_VERSION");
-    let text = format!(
-        "{}\nA relay, run once. Baton ver. {version}, Valkey ver. {COMPATIBLE_VERSION}\n",
-        relay(&mut cx.local.rng)
-    );
+    let compatible = if cx.world.settings.bool(Id::ExtendedRedisCompatibility) {
+        format!("Redis ver. {REDIS_VERSION}")
+    } else {
+        format!("Valkey ver. {COMPATIBLE_VERSION}")
+    };
+    let text = format!("{}\nA relay, run once. Baton ver. {version}, {compatible}\n", relay(&mut cx.local.rng));
     client.out.verbatim(b"txt", text.as_bytes());
     Ok(Flow::Next)
 }

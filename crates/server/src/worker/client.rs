@@ -48,11 +48,22 @@ impl Transaction {
     }
 }
 
+/// A watched key.
+#[derive(Clone)]
+pub struct Watched {
+    /// Its database.
+    pub db: DbIndex,
+    /// Its name.
+    pub name: Box<[u8]>,
+    /// It existed when the watch began.
+    pub was_there: bool,
+}
+
 /// Watched keys and the flag that their slots set.
 #[derive(Clone, Default)]
 pub struct Watches {
-    /// Database and key.
-    pub keys: Vec<(DbIndex, Box<[u8]>)>,
+    /// In the order in which they were named.
+    pub keys: Vec<Watched>,
     /// Memory of their names.
     pub bytes: usize,
     /// Set when one of them changed.

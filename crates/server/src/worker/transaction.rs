@@ -10,7 +10,7 @@ use baton_commands::{CommandSpec, Flags, NodeCommand, Run};
 use baton_resp::{Args, OwnedArgs};
 use baton_store::{Expiry, View};
 
-use super::client::{Client, NAME_BYTES, Transaction, Watches};
+use super::client::{Client, NAME_BYTES, Transaction, Watched, Watches};
 use super::context::{Context, Flow};
 use super::{count, dispatch, exec, routing};
 use crate::acl;
@@ -64,18 +64,18 @@ pub fn watch(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outco
     let (db, me) = (client.db, client.meta.id);
     let watches = client.watches.get_or_insert_default();
     for name in args.skip(1).iter() {
-        if watches.keys.iter().any(|(d, k)| *d == db && **k == *name) {
+        if watches.keys.iter().any(|w| w.db == db && *w.name == *name) {
             continue;
         }
         let key = cx.shared.store.key(name);
         let view = cx.shared.store.view_or_give_up(key.slot, db, cx.now.wall, cx.world.expiry_rule());
         let mut view = view.map_err(|held| cx.busy(held))?;
         // A key whose time has come already is missing from the start: its removal later is no change.
-        view.exists(&key);
+        let was_there = view.exists(&key);
         view.watch(&key, &watches.flag);
         exec::propagate_expired(cx, me, &mut view);
         watches.bytes += name.len() + NAME_BYTES;
-        watches.keys.push((db, name.into()));
+        watches.keys.push(Watched { db, name: name.into(), was_there });
     }
     client.publish_state();
     client.out.ok();
@@ -100,9 +100,9 @@ pub fn unwatch(shared: &Shared, client: &mut Client) {
 /// Ends watches; those of slots that a script holds for long, when that is over.
 fn end(shared: &Shared, mut watches: Watches) {
     let flag = watches.flag.clone();
-    watches.keys.retain(|(db, name)| {
-        let key = shared.store.key(name);
-        let view = shared.store.view_or_give_up(key.slot, *db, shared.clock.wall(), Expiry::Ignore);
+    watches.keys.retain(|watched| {
+        let key = shared.store.key(&watched.name);
+        let view = shared.store.view_or_give_up(key.slot, watched.db, shared.clock.wall(), Expiry::Ignore);
         view.map(|mut view| view.unwatch(&key, &flag)).is_err()
     });
     if !watches.keys.is_empty() {
@@ -117,14 +117,17 @@ pub fn end_left_watches(shared: &Shared) {
 }
 
 /// Ends watches whose slots the view holds; tells whether a watched key changed. One whose time came since counts as
-/// changed: looking at it makes it expire, and that touches its watchers. The answer holds for as long as the view does,
+/// changed: looking at it makes it expire, and that touches its watchers. One that was missing is not looked at: whoever made
+/// it touched them already, but for SWAPDB with a key whose time had come. The answer holds for as long as the view does,
 /// because whoever changes a key needs its slot.
 fn end_watches(cx: &mut Context<'_>, me: ClientId, view: &mut View<'_>, watches: Option<&Watches>) -> bool {
     let Some(watches) = watches else { return false };
-    for (db, name) in &watches.keys {
-        let key = cx.shared.store.key(name);
-        view.select(*db);
-        view.exists(&key);
+    for watched in &watches.keys {
+        let key = cx.shared.store.key(&watched.name);
+        view.select(watched.db);
+        if watched.was_there {
+            view.exists(&key);
+        }
         view.unwatch(&key, &watches.flag);
     }
     exec::propagate_expired(cx, me, view);
@@ -152,7 +155,7 @@ pub fn exec_command(cx: &mut Context<'_>, client: &mut Client) -> Outcome {
 
 /// The slots of all queued and all watched keys, ascending; none if the transaction needs the world to stand still.
 fn slots_of(cx: &Context<'_>, queue: &Queued, watches: Option<&Watches>) -> Option<Vec<Slot>> {
-    let mut slots: Vec<Slot> = watches.iter().flat_map(|w| &w.keys).map(|(_, name)| Slot::of_key(name)).collect();
+    let mut slots: Vec<Slot> = watches.iter().flat_map(|w| &w.keys).map(|w| Slot::of_key(&w.name)).collect();
     for (spec, args) in queue {
         if !runs_on_view(spec) || (spec.reaches_all(args.as_args()) && !cx.world.env.cluster) {
             return None;

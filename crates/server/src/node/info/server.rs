@@ -20,7 +20,9 @@ pub(super) fn server(view: &View<'_>, lines: &mut Lines) {
     lines.put("redis_git_sha1", "00000000");
     lines.put("redis_git_dirty", 0);
     lines.put("redis_build_id", "0");
-    lines.put("server_mode", if view.world.hot.cluster { "cluster" } else { "standalone" });
+    let compatible = settings.bool(Id::ExtendedRedisCompatibility);
+    let mode = if compatible { "redis_mode" } else { "server_mode" };
+    lines.put(mode, if view.world.hot.cluster { "cluster" } else { "standalone" });
     lines.put("os", os_name());
     lines.put("arch_bits", usize::BITS);
     lines.put("monotonic_clock", "POSIX clock_gettime");
