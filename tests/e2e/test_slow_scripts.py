@@ -241,3 +241,17 @@ def test_a_crowd_beside_scripts_is_served_to_the_last(start):
     tasks = pathlib.Path(f"/proc/{server.process.pid}/task")
     if tasks.exists():
         assert sum((task / "comm").read_text().startswith("baton-worker") for task in tasks.iterdir()) == 2
+
+
+def test_what_was_published_before_a_script_is_heard_beside_it(start):
+    """By a connection of the same worker, in one batch with the script; and in order."""
+    server = start("baton", "--worker-threads", 1, "--busy-reply-threshold", 20)
+    with server.connect() as listener, server.connect() as busy:
+        listener("SUBSCRIBE", "news")
+        busy.send(encode("PUBLISH", "news", "before") + encode("EVAL", SPIN, 1, "held") + encode("PUBLISH", "news", "after"))
+        assert listener.read()[2] == b"before"
+        assert server("SCRIPT", "KILL") == b"OK"
+        assert busy.read() == 1
+        assert "killed by user" in str(busy.read())
+        assert busy.read() == 1
+        assert listener.read()[2] == b"after"

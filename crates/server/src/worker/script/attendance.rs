@@ -8,10 +8,14 @@ use std::sync::Arc;
 use baton_config::Id;
 
 use crate::clients::ClientId;
+use crate::pubsub::{Push, Subscriber};
 use crate::running::Run;
 use crate::shared::Shared;
 use crate::worker::seat::Seat;
 use crate::worker::{STACK_BYTES, Worker};
+
+/// Messages to connections of one worker.
+type Deliveries = Vec<(ClientId, Push)>;
 
 /// The script that a thread runs.
 pub struct Attendance {
@@ -26,6 +30,8 @@ struct Present {
     client: ClientId,
     /// None once it is left to a stand-in.
     seat: Option<Box<Seat>>,
+    /// Messages of earlier commands of the batch to connections of this worker.
+    deliveries: Deliveries,
     /// It is known to take long.
     is_slow: bool,
 }
@@ -36,21 +42,22 @@ impl Attendance {
         Attendance { shared, worker, present: RefCell::new(None) }
     }
 
-    /// A script of this connection begins on a thread that has this seat, if it has not left it yet.
-    pub(super) fn begin(&self, run: &Arc<Run>, client: ClientId, seat: Option<Box<Seat>>) {
+    /// A script of this connection begins on a thread that has this seat, if it has not left it yet, and these messages to
+    /// hand out behind the batch.
+    pub(super) fn begin(&self, run: &Arc<Run>, client: ClientId, seat: Option<Box<Seat>>, deliveries: Deliveries) {
         let run = Arc::clone(run);
-        *self.present.borrow_mut() = Some(Present { run, client, seat, is_slow: false });
+        *self.present.borrow_mut() = Some(Present { run, client, seat, deliveries, is_slow: false });
     }
 
-    /// It is over. Gives the seat, if it was not left.
-    pub(super) fn finish(&self) -> Option<Box<Seat>> {
-        let present = self.present.take()?;
+    /// It is over. Gives the seat, if it was not left, and the messages that were not handed out.
+    pub(super) fn finish(&self) -> (Option<Box<Seat>>, Deliveries) {
+        let Some(present) = self.present.take() else { return (None, Vec::new()) };
         if present.is_slow {
             self.shared.running.leave(&present.run);
             // What nobody could serve because of this script is tried again.
             self.shared.threads().workers.iter().for_each(crate::mailbox::Mailbox::ring);
         }
-        present.seat
+        (present.seat, present.deliveries)
     }
 
     /// Why the running script is to end, if it is.
@@ -66,6 +73,9 @@ impl Attendance {
                 "Slow script detected: still in execution after {millis} milliseconds. You can try killing the script using \
                  the {command} command. Script name is: {name}."
             ));
+            for (client, push) in std::mem::take(&mut present.deliveries) {
+                self.shared.deliver(Subscriber { client, worker: self.worker }, push);
+            }
             if let Some(seat) = present.seat.take() {
                 present.seat = self.leave(seat, present.client);
             }

@@ -144,15 +144,19 @@ impl Running<'_> {
         };
         let run = Arc::new(Run::new(text, cx.shared.clock.mono(), slots));
         let seat = cx.seat.as_mut().and_then(|place| place.leave());
-        cx.local.attendance.begin(&run, client.meta.id, seat);
+        let deliveries = std::mem::take(&mut cx.local.deliveries);
+        cx.local.attendance.begin(&run, client.meta.id, seat, deliveries);
         run
     }
 
     /// It is over.
     fn finish(cx: &mut Context<'_>) {
-        if let (Some(place), Some(seat)) = (&mut cx.seat, cx.local.attendance.finish()) {
+        let (seat, mut earlier) = cx.local.attendance.finish();
+        if let (Some(place), Some(seat)) = (&mut cx.seat, seat) {
             place.take(seat);
         }
+        earlier.append(&mut cx.local.deliveries);
+        cx.local.deliveries = earlier;
     }
 
     /// Runs it on its slots; none if it needs more than that, and has done nothing.
