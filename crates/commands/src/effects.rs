@@ -5,6 +5,7 @@ use baton_resp::{ArgRange, Args};
 use baton_store::DbIndex;
 
 use crate::event::Event;
+use crate::long_reply::LongReply;
 use crate::wait::WaitFor;
 
 /// The effects of one command. A worker keeps one and reuses it: its buffers keep their memory.
@@ -18,7 +19,16 @@ pub struct Effects {
     events: Vec<Event>,
     passed: u64,
     elements_ended: u64,
-    wait: Option<Box<WaitFor>>,
+    left: Option<Left>,
+}
+
+/// What a command left for later.
+#[derive(Debug)]
+pub enum Left {
+    /// It asks to be run again when a key changed: it has neither replied nor changed anything.
+    Wait(Box<WaitFor>),
+    /// The rest of its reply.
+    Reply(Box<LongReply>),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,19 +85,25 @@ impl Effects {
             (self.passed, self.elements_ended) = (0, 0);
             self.events.clear();
         }
-        self.wait = None;
+        self.left = None;
     }
 
     /// Asks to be run again when a key changed.
     #[cold]
     pub(crate) fn wait_for(&mut self, wait: WaitFor) {
-        self.wait = Some(Box::new(wait));
+        self.left = Some(Left::Wait(Box::new(wait)));
     }
 
-    /// What the command waits for, if it does: it has neither replied nor changed anything.
+    /// Leaves the rest of a reply.
+    #[cold]
+    pub(crate) fn leave_reply(&mut self, reply: LongReply) {
+        self.left = Some(Left::Reply(Box::new(reply)));
+    }
+
+    /// What the command left for later, if it did. Only one that may ([`Waits::May`](crate::Waits::May)) does.
     #[inline]
-    pub fn take_wait(&mut self) -> Option<Box<WaitFor>> {
-        self.wait.take()
+    pub fn take_left(&mut self) -> Option<Left> {
+        self.left.take()
     }
 
     /// Adds a keyspace event.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use baton_base::{Rng, Slot, SlotBitmap, WallMs};
+use baton_base::{Rng, SlotBitmap, WallMs};
 use baton_rdb::VersionPolicy;
 use baton_resp::{Args, Out};
 use baton_store::{DbIndex, Garbage, Key, Store, View};
@@ -10,6 +10,7 @@ use baton_values::Limits;
 
 use crate::effects::Effects;
 use crate::event::EventClass;
+use crate::long_reply::LongReply;
 use crate::wait::Waits;
 
 /// Everything a command that runs on keys may use. Nothing else reaches it: no lock, no clock, no configuration object.
@@ -75,6 +76,10 @@ pub struct StoreExec<'a> {
     /// Names of keys that were met although their time had come. Where keys that are due are deleted when reached, the
     /// caller deletes these behind the command, each in a unit of its own (replication 3.1).
     pub due: Vec<Box<[u8]>>,
+    /// Whether it may leave a part of its reply.
+    pub waits: Waits,
+    /// What it left of its reply.
+    pub left: Option<Box<LongReply>>,
 }
 
 /// What a command that needs the world to stand still may use. The caller holds the gate exclusively, and no slot.
@@ -128,14 +133,6 @@ pub struct Env {
     pub rdb_versions: VersionPolicy,
     /// RESTORE takes any checksum (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
     pub any_checksum: bool,
-}
-
-impl Env {
-    /// Whether a key is not shown to clients.
-    #[inline]
-    pub(crate) fn hides(&self, name: &[u8]) -> bool {
-        self.hidden.as_ref().is_some_and(|slots| slots.contains(Slot::of_key(name)))
-    }
 }
 
 impl Default for Env {

@@ -5,7 +5,8 @@
 //! given, know the time only from it, and never lock, log, or look at a socket.
 //!
 //! Reading order: [`CommandSpec`] and [`Run`] (the record), [`lookup`] (finding one), [`key_positions`] (its keys),
-//! [`Exec`] (what a running command has), [`Effects`] (what it leaves for the journal), [`Event`] (what it tells listeners), [`Fail`] (how it refuses), then the
+//! [`Exec`] (what a running command has), [`Effects`] (what it leaves for the journal),
+//! [`LongReply`] (what it leaves of its reply), [`Event`] (what it tells listeners), [`Fail`] (how it refuses), then the
 //! families under `string`, `list` and `generic`, whose records are under `table`.
 //!
 //! [`View`]: baton_store::View
@@ -28,6 +29,7 @@ mod hyperloglog;
 mod key_spec;
 mod keys;
 mod list;
+mod long_reply;
 mod node;
 mod number;
 mod options;
@@ -43,7 +45,7 @@ mod wait;
 mod zset;
 
 pub use arg::{Arg, ArgFlags, ArgKind};
-pub use effects::{Effects, Propagate};
+pub use effects::{Effects, Left, Propagate};
 pub use event::{Event, EventClass};
 pub use exec::{Env, Exec, LazyFree, StoreExec, WorldExec};
 pub use fail::Fail;
@@ -51,6 +53,7 @@ pub use flags::{Categories, Flags};
 pub use generic::sort_option_of_other_keys;
 pub use key_spec::{BeginSearch, FindKeys, KeyFlags, KeySpec};
 pub use keys::{KeyPosition, KeyPositions, KeysError, key_positions};
+pub use long_reply::LongReply;
 pub use node::NodeCommand;
 pub use number::db_index;
 pub use registry::{CommandId, Found, all, by_id, count, find, lookup};

@@ -110,14 +110,34 @@ impl KeyNames {
         self.ends.push(self.bytes.len());
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Bytes of memory that they take.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()
+    }
+
     /// Replies them as an array.
     pub fn write(&self, out: &mut Out) {
         out.array(self.ends.len());
-        let mut from = 0;
-        for &end in &self.ends {
+        self.write_from(0, out, usize::MAX);
+    }
+
+    /// Replies names from one on until so many bytes are written; gives the number of the next one.
+    pub(crate) fn write_from(&self, first: usize, out: &mut Out, bytes_max: usize) -> usize {
+        let until = out.buf.len().saturating_add(bytes_max);
+        let mut from = first.checked_sub(1).map_or(0, |before| self.ends[before]);
+        for (number, &end) in self.ends.iter().enumerate().skip(first) {
+            if out.buf.len() >= until {
+                return number;
+            }
             out.bulk(&self.bytes[from..end]);
             from = end;
         }
+        self.ends.len()
     }
 }
 

@@ -10,12 +10,13 @@ use baton_store::ValueKind;
 use crate::exec::Exec;
 use crate::fail::Fail;
 
-/// Whether a command may wait.
+/// Whether a command may wait, or have others wait for the rest of its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waits {
-    /// It answers at once, as if its time had run out: in transactions and scripts, and where nobody waits for the reply.
+    /// It answers at once and whole, as if its time had run out: in transactions and scripts, and where nobody waits for the
+    /// reply.
     Never,
-    /// It may ask to be run again.
+    /// It may ask to be run again, or leave a part of its reply ([`Left`](crate::Left)).
     May,
 }
 

@@ -82,6 +82,11 @@ impl Out {
         self.buf.extend_from_slice(b"\r\n");
     }
 
+    /// The head of a byte string of `n` bytes, which follow with a line end behind them.
+    pub fn bulk_head(&mut self, n: usize) {
+        self.header(b'$', n);
+    }
+
     /// An integer as a byte string.
     #[inline]
     pub fn bulk_int(&mut self, n: i64) {

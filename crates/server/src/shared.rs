@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use baton_base::{Mono, SlotTags};
+use baton_commands::LongReply;
 use baton_journal::Journal;
 use baton_store::{Garbage, Store};
 use parking_lot::Mutex;
@@ -234,12 +235,23 @@ impl Shared {
     /// Frees what was taken out of the store, away from the data plane.
     pub fn free_later(&self, garbage: Garbage) {
         let freed = self.memory.begin_freeing(&garbage);
-        let free = move || {
-            drop(garbage);
-            drop(freed);
-        };
-        let spawned = std::thread::Builder::new().name("baton-free".into()).spawn(free);
-        // Without another thread the memory was freed right here, when the closure was dropped.
-        drop(spawned);
+        drop_elsewhere((garbage, freed));
+    }
+
+    /// Drops what a reply holds, which may be all that is left of a large value.
+    pub fn free_reply(&self, reply: Box<LongReply>) {
+        if reply.held_bytes() >= HELD_BYTES_FREED_HERE {
+            drop_elsewhere(reply);
+        }
     }
 }
+
+/// Drops something on a thread of its own, its parts in order.
+fn drop_elsewhere(what: impl Send + 'static) {
+    let spawned = std::thread::Builder::new().name("baton-free".into()).spawn(move || drop(what));
+    // Without another thread it was dropped right here, with the closure.
+    drop(spawned);
+}
+
+/// Values below this size are freed in less time than another thread takes to begin.
+const HELD_BYTES_FREED_HERE: usize = 1 << 20;

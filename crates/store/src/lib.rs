@@ -36,6 +36,6 @@ pub use key::{DbIndex, Key, KeyHash};
 pub use scanning::Scanned;
 pub use snapshot::{SnapshotItem, SnapshotWalker};
 pub use store::{HeldForLong, Store, StoreSettings};
-pub use value::{Entry, Expire};
+pub use value::{Entry, Expire, SharedText};
 pub use view::{ChangedKey, ChangedKeys, Expiry, View, ViewOutcome, WatchFlag};
 pub use wholesale::Garbage;

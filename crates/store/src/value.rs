@@ -4,6 +4,7 @@ use baton_base::WallMs;
 use baton_values::Value;
 
 use crate::clock;
+use crate::raw::block::Block;
 
 /// A found entry: its value and what is stored beside it.
 #[derive(Clone, Copy, Debug)]
@@ -42,4 +43,25 @@ pub enum Expire {
     Never,
     /// The key expires at this time.
     At(WallMs),
+}
+
+/// The text of a large string, shared with the key that holds it: it stays as it is, whatever becomes of the key.
+pub struct SharedText(pub(crate) Block);
+
+impl SharedText {
+    /// The text.
+    pub fn bytes(&self) -> &[u8] {
+        self.0.bytes()
+    }
+
+    /// Bytes of memory behind it.
+    pub fn heap_bytes(&self) -> usize {
+        self.0.footprint()
+    }
+}
+
+impl std::fmt::Debug for SharedText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "a text of {} bytes", self.bytes().len())
+    }
 }

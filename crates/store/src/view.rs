@@ -17,7 +17,7 @@ use crate::raw::table::Spot;
 use crate::slot_data::Watcher;
 use crate::store::Store;
 use crate::undo::Undo;
-use crate::value::Entry;
+use crate::value::{Entry, SharedText};
 use crate::wholesale::Garbage;
 
 /// What happens to a key whose time has come, when it is reached (replication 3.3).
@@ -290,6 +290,16 @@ impl<'s> View<'s> {
         let spot = self.locate(key)?;
         let (db, now) = (self.db, self.now);
         Some(entry_of(self.held.slot(key.slot).table(db)?.record(spot), now))
+    }
+
+    /// The text of a key, shared; none if it holds no string, or one too small to be worth it.
+    pub fn shared_text(&mut self, key: &Key<'_>) -> Option<SharedText> {
+        let spot = self.locate(key)?;
+        let record = self.record(key, spot);
+        match record.value() {
+            Value::Str(_) => record.shared_block().map(SharedText),
+            _ => None,
+        }
     }
 
     /// Whether the key is there.

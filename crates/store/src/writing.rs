@@ -115,6 +115,14 @@ impl View<'_> {
         is_there
     }
 
+    /// Removes a key with all that it holds, which counts as so many changes; tells whether it was there. Nothing of a large
+    /// value is freed on the way.
+    pub fn remove_whole(&mut self, key: &Key<'_>, changes: u64) -> bool {
+        let is_there = self.remove_found(key);
+        self.count_changes(if is_there { changes } else { 0 });
+        is_there
+    }
+
     /// Removes a key without counting it as a change; tells whether it was there.
     pub(crate) fn remove_found(&mut self, key: &Key<'_>) -> bool {
         let Some(spot) = self.locate(key) else { return false };

@@ -1,11 +1,14 @@
 //! Commands that go over a whole database. They hold no slot while another is visited.
 
-use baton_base::{Slot, SlotBitmap, WallMs, glob};
+use baton_base::{Slot, SlotBitmap, WallMs};
 use baton_store::{DbIndex, Entry, Expiry, HeldForLong, Store};
 
+use super::KeySearch;
 use crate::exec::StoreExec;
 use crate::fail::Fail;
-use crate::scan_filter::{KeyNames, ScanFilter, only_slot, parse_cursor};
+use crate::long_reply::{LongReply, Room};
+use crate::scan_filter::{KeyNames, ScanFilter, parse_cursor};
+use crate::wait::Waits;
 
 /// DBSIZE.
 pub(crate) fn dbsize(x: &mut StoreExec<'_>) -> Result<(), Fail> {
@@ -50,30 +53,14 @@ const EVERYTHING: WallMs = ScanFilter::EVERYTHING;
 
 /// KEYS pattern.
 pub(crate) fn keys(x: &mut StoreExec<'_>) -> Result<(), Fail> {
-    let pattern = x.args.at(1);
-    let mut names = KeyNames::default();
-    let mut visit = |name: &[u8]| {
-        if x.env.hides(name) {
-            return;
-        }
-        if pattern == b"*" || glob::matches(pattern, name, false) {
-            names.push(name);
-        }
-    };
-    let (first, last) = match only_slot(pattern) {
-        Some(slot) => (slot, slot),
-        None => (Slot::default(), Slot::all().next_back().unwrap_or_default()),
-    };
-    let mut next = Some(u64::from(first.number()));
-    while let Some(cursor) = next {
-        next = x.store.scan_through(x.db, cursor, last, SCAN_STEP, x.now, &mut |name, _| visit(name))?;
+    let room = if x.waits == Waits::May { Room::FIRST } else { Room::ENDLESS };
+    let mut search = KeySearch::new(x.db, x.now, x.args.at(1), x.env.hidden.clone());
+    search.write(x.store, x.out, room)?;
+    if !search.is_over() {
+        x.left = Some(Box::new(LongReply::of_keys(search)));
     }
-    names.write(x.out);
     Ok(())
 }
-
-/// Keys visited between two looks at the cursor.
-const SCAN_STEP: usize = 1024;
 
 /// SCAN cursor [MATCH pattern] [COUNT count] [TYPE type].
 pub(crate) fn scan(x: &mut StoreExec<'_>) -> Result<(), Fail> {

@@ -7,6 +7,7 @@ use super::hash_of;
 use crate::chosen;
 use crate::exec::Exec;
 use crate::fail::Fail;
+use crate::long_reply::{Elements, Shown};
 use crate::reply::ReplyText as _;
 
 /// HRANDFIELD key [count [WITHVALUES]].
@@ -23,7 +24,21 @@ pub(crate) fn hrandfield(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     }
     let seen_at = x.view.elements_seen_at();
     let entry = x.view.read(&key, x.touch);
-    let hash = entry.map(|entry| hash_of(&entry)).transpose()?.map(|hash| Choice::new(hash.live(seen_at)));
+    let hash = entry.map(|entry| hash_of(&entry)).transpose()?;
+    if let (Some(hash), Some(wanted)) = (hash, wanted)
+        && u64::try_from(wanted).is_ok_and(|wanted| wanted >= hash.len())
+        && hash.live(seen_at).is_whole()
+    {
+        Reply { out: x.out, with_values }.head(hash.len());
+        let shown = match (with_values, x.out.proto) {
+            (false, _) => Shown::Names,
+            (true, Proto::V2) => Shown::Pairs,
+            (true, Proto::V3) => Shown::Nested,
+        };
+        Elements::forwards(shown, 0..hash.len()).reply(hash.into(), x.out, x.effects, x.waits);
+        return Ok(());
+    }
+    let hash = hash.map(|hash| Choice::new(hash.live(seen_at)));
     let Some(hash) = hash.filter(|hash| hash.len() > 0) else {
         match wanted {
             Some(_) => x.out.array(0),
@@ -74,11 +89,7 @@ type Pair<'a> = (Str<'a>, Str<'a>);
 
 fn choose(hash: &Choice<'_>, wanted: u64, rng: &mut baton_base::Rng, reply: &mut Reply<'_>) {
     reply.head(wanted.min(hash.len()));
-    if wanted >= hash.hash.len() && hash.seen.is_none() {
-        hash.hash.iter().for_each(|(field, value)| reply.field(Some((field, value.text))));
-    } else {
-        chosen::ranks(wanted, hash.len(), rng).into_iter().for_each(|nth| reply.field(hash.at(nth)));
-    }
+    chosen::ranks(wanted, hash.len(), rng).into_iter().for_each(|nth| reply.field(hash.at(nth)));
 }
 
 struct Reply<'o> {

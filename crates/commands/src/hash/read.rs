@@ -6,6 +6,7 @@ use super::hash_of;
 use crate::element_scan::{self, ElementScan};
 use crate::exec::Exec;
 use crate::fail::Fail;
+use crate::long_reply::{Elements, Shown};
 use crate::reply::ReplyText as _;
 
 /// What a look at a hash, none where the key is missing, leads to.
@@ -60,29 +61,33 @@ pub(crate) fn hmget(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 
 /// HGETALL key.
 pub(crate) fn hgetall(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
-    with_hash(x, |hash, out| {
-        out.map(hash.map_or(0, LiveHash::len) as usize);
-        for (field, value) in hash.into_iter().flat_map(LiveHash::iter) {
-            out.text(field);
-            out.text(value.text);
-        }
-    })
+    reply_all(x, Shown::Pairs)
 }
 
 /// HKEYS key.
 pub(crate) fn hkeys(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
-    with_hash(x, |hash, out| {
-        out.array(hash.map_or(0, LiveHash::len) as usize);
-        hash.into_iter().flat_map(LiveHash::iter).for_each(|(field, _)| out.text(field));
-    })
+    reply_all(x, Shown::Names)
 }
 
 /// HVALS key.
 pub(crate) fn hvals(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
-    with_hash(x, |hash, out| {
-        out.array(hash.map_or(0, LiveHash::len) as usize);
-        hash.into_iter().flat_map(LiveHash::iter).for_each(|(_, value)| out.text(value.text));
-    })
+    reply_all(x, Shown::Values)
+}
+
+fn reply_all(x: &mut Exec<'_, '_>, shown: Shown) -> Result<(), Fail> {
+    let (key, seen_at) = (x.key(0, 1), x.view.elements_seen_at());
+    let entry = x.view.read(&key, x.touch);
+    let hash = entry.as_ref().map(hash_of).transpose()?;
+    let count = hash.map_or(0, |hash| hash.live(seen_at).len()) as usize;
+    match shown {
+        Shown::Pairs => x.out.map(count),
+        _ => x.out.array(count),
+    }
+    if let (Some(entry), Some(hash)) = (&entry, hash) {
+        let elements = Elements { seen_at, ..Elements::forwards(shown, 0..hash.len()) };
+        elements.reply(entry.value, x.out, x.effects, x.waits);
+    }
+    Ok(())
 }
 
 /// HSCAN key cursor [MATCH pattern] [COUNT count] [NOVALUES].

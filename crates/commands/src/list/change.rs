@@ -1,7 +1,7 @@
 //! Changing lists in the middle.
 
 use baton_store::{Key, Missing};
-use baton_values::List;
+use baton_values::{List, ListRef};
 
 use super::list_of;
 use crate::event::EventClass;
@@ -81,6 +81,15 @@ pub(crate) fn lrem(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 pub(crate) fn ltrim(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let (start, stop) = (int(&x.args[2])?, int(&x.args[3])?);
     let (key, limits) = (x.key(0, 1), x.limits());
+    let len = x.view.peek(&key).map(|entry| list_of(&entry).map(ListRef::len)).transpose()?;
+    if let Some(len) = len
+        && ranks(start, stop, len).is_empty()
+    {
+        x.view.remove_whole(&key, len);
+        notify_removal(x, "ltrim", &key, true);
+        x.out.ok();
+        return Ok(());
+    }
     let changed = x.view.edit(&key, Missing::Skip, |list: &mut List| {
         let len = list.len();
         let kept = ranks(start, stop, len);

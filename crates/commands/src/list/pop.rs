@@ -1,14 +1,14 @@
 //! Taking elements from the ends of lists.
 
 use baton_store::{Key, Missing};
-use baton_values::{Limits, List};
+use baton_values::{Limits, List, ListRef};
 
 use super::change::notify_removal;
 use super::{End, list_of};
 use crate::exec::Exec;
 use crate::fail::Fail;
+use crate::long_reply::{Elements, Shown};
 use crate::number::{count, count_or};
-use crate::reply::ReplyText as _;
 
 /// LPOP key [count].
 pub(crate) fn lpop(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
@@ -47,17 +47,26 @@ fn pop(x: &mut Exec<'_, '_>, end: End) -> Result<(), Fail> {
 /// Replies elements from an end of a list inwards, without a header.
 pub(super) fn reply_ends(x: &mut Exec<'_, '_>, key: &Key<'_>, end: End, count: u64) -> Result<(), Fail> {
     let Some(entry) = x.view.peek(key) else { return Ok(()) };
-    let list = list_of(&entry)?;
-    let count = usize::try_from(count).unwrap_or(usize::MAX);
-    match end {
-        End::Left => list.iter_from(0).take(count).for_each(|text| x.out.text(text)),
-        End::Right => list.iter_back_from(list.len()).take(count).for_each(|text| x.out.text(text)),
-    }
+    let len = list_of(&entry)?.len();
+    let count = count.min(len);
+    let elements = match end {
+        End::Left => Elements::forwards(Shown::Elements, 0..count),
+        End::Right => Elements { backwards: true, ..Elements::forwards(Shown::Elements, len - count..len) },
+    };
+    elements.reply(entry.value, x.out, x.effects, x.waits);
     Ok(())
 }
 
 /// Removes elements from an end of a list, and tells listeners.
 pub(super) fn take(x: &mut Exec<'_, '_>, key: &Key<'_>, end: End, count: u64) -> Result<(), Fail> {
+    let len = x.view.peek(key).map(|entry| list_of(&entry).map(ListRef::len)).transpose()?;
+    if let Some(len) = len
+        && count >= len
+    {
+        x.view.remove_whole(key, len);
+        notify_removal(x, end.pop_name(), key, true);
+        return Ok(());
+    }
     let limits: Limits = x.limits();
     let left = x.view.edit(key, Missing::Skip, |list: &mut List| {
         let len = list.len();

@@ -3,8 +3,8 @@
 use super::list_of;
 use crate::exec::Exec;
 use crate::fail::Fail;
+use crate::long_reply::{Elements, Shown};
 use crate::number::{int, ranks};
-use crate::reply::ReplyText as _;
 
 /// LLEN key.
 pub(crate) fn llen(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
@@ -25,10 +25,8 @@ pub(crate) fn lrange(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         x.out.array(0);
         return Ok(());
     };
-    let list = list_of(&entry)?;
-    let range = ranks(start, stop, list.len());
-    let count = (range.end - range.start) as usize;
-    x.out.array(count);
-    list.iter_from(range.start).take(count).for_each(|text| x.out.text(text));
+    let ranks = ranks(start, stop, list_of(&entry)?.len());
+    x.out.array((ranks.end - ranks.start) as usize);
+    Elements::forwards(Shown::Elements, ranks).reply(entry.value, x.out, x.effects, x.waits);
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::set_of;
 use crate::element_scan::{self, ElementScan};
 use crate::exec::Exec;
 use crate::fail::Fail;
-use crate::reply::ReplyText as _;
+use crate::long_reply::{Elements, Shown};
 
 /// SCARD key.
 pub(crate) fn scard(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
@@ -48,9 +48,9 @@ pub(crate) fn smembers(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         x.out.set(0);
         return Ok(());
     };
-    let set = set_of(&entry)?;
-    x.out.set(set.len() as usize);
-    set.iter().for_each(|member| x.out.text(member));
+    let len = set_of(&entry)?.len();
+    x.out.set(len as usize);
+    Elements::forwards(Shown::Elements, 0..len).reply(entry.value, x.out, x.effects, x.waits);
     Ok(())
 }
 

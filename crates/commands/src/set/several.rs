@@ -8,6 +8,7 @@ use baton_values::{Limits, Set, SetRef, Str};
 use crate::event::EventClass;
 use crate::exec::Exec;
 use crate::fail::Fail;
+use crate::long_reply::{Elements, Shown};
 use crate::number::count;
 use crate::reply::ReplyText as _;
 
@@ -16,7 +17,8 @@ pub(crate) fn sinter(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let sets = sets(x, 1, x.args.len() - 1, 0)?;
     let sets = all_there(&sets);
     let members: Vec<Str<'_>> = intersection(&sets).collect();
-    reply(x, members.len(), members.into_iter());
+    x.out.set(members.len());
+    members.into_iter().for_each(|member| x.out.text(member));
     Ok(())
 }
 
@@ -53,7 +55,7 @@ pub(crate) fn sintercard(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 /// SUNION key [key ...].
 pub(crate) fn sunion(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let (limits, sets) = (x.limits(), sets(x, 1, x.args.len() - 1, 0)?);
-    reply_set(x, &union(&sets, &limits));
+    reply_set(x, union(&sets, &limits));
     Ok(())
 }
 
@@ -66,7 +68,7 @@ pub(crate) fn sunionstore(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 /// SDIFF key [key ...].
 pub(crate) fn sdiff(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let (limits, sets) = (x.limits(), sets(x, 1, x.args.len() - 1, 0)?);
-    reply_set(x, &difference(&sets, &limits));
+    reply_set(x, difference(&sets, &limits));
     Ok(())
 }
 
@@ -150,13 +152,10 @@ fn difference(sets: &[Option<Set>], limits: &Limits) -> Set {
     result
 }
 
-fn reply_set(x: &mut Exec<'_, '_>, set: &Set) {
-    reply(x, set.len() as usize, set.as_ref().iter());
-}
-
-fn reply<'m>(x: &mut Exec<'_, '_>, count: usize, members: impl Iterator<Item = Str<'m>>) {
-    x.out.set(count);
-    members.for_each(|member| x.out.text(member));
+fn reply_set(x: &mut Exec<'_, '_>, set: Set) {
+    x.out.set(set.len() as usize);
+    let elements = Elements::forwards(Shown::Elements, 0..set.len());
+    elements.reply_own(set.into_collection(), x.out, x.effects, x.waits);
 }
 
 /// Writes the result over the destination, or removes that if the result is empty, and replies its size.

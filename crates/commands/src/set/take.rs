@@ -8,6 +8,7 @@ use crate::chosen;
 use crate::event::EventClass;
 use crate::exec::{Exec, LazyFree};
 use crate::fail::Fail;
+use crate::long_reply::{Elements, Shown};
 use crate::number::count;
 use crate::reply::ReplyText as _;
 
@@ -39,7 +40,7 @@ pub(crate) fn srandmember(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         }
         Some(wanted) if wanted as u64 >= set.len() => {
             x.out.array(set.len() as usize);
-            set.iter().for_each(|member| x.out.text(member));
+            Elements::forwards(Shown::Elements, 0..set.len()).reply(entry.value, x.out, x.effects, x.waits);
         }
         Some(wanted) => {
             let ranks = chosen::ranks(wanted as u64, set.len(), x.rng);
@@ -117,9 +118,9 @@ fn pop_many(x: &mut Exec<'_, '_>, key: &Key<'_>) -> Result<(), Fail> {
 
 fn pop_all(x: &mut Exec<'_, '_>, key: &Key<'_>) -> Result<(), Fail> {
     if let Some(entry) = x.view.peek(key) {
-        let set = set_of(&entry)?;
-        x.out.set(set.len() as usize);
-        set.iter().for_each(|member| x.out.text(member));
+        let len = set_of(&entry)?.len();
+        x.out.set(len as usize);
+        Elements::forwards(Shown::Elements, 0..len).reply(entry.value, x.out, x.effects, x.waits);
     }
     x.view.remove(key);
     x.notify(EventClass::SET, "spop", key);

@@ -24,6 +24,7 @@ pub(crate) use info::{xinfo_consumers, xinfo_groups, xinfo_stream};
 pub(crate) use pending::{xack, xpending};
 pub(crate) use range::{xlen, xrange, xrevrange};
 pub(crate) use read::{keys_of_xread, keys_of_xreadgroup, xread, xreadgroup};
+pub(crate) use reply::entry as reply_entry;
 pub(crate) use trim::xtrim;
 
 use baton_store::{Entry, Value};

@@ -23,7 +23,7 @@ pub(super) fn id(out: &mut Out, id: StreamId) {
 }
 
 /// An id with the names and values.
-pub(super) fn entry(out: &mut Out, entry: &StreamEntry<'_>) {
+pub(crate) fn entry(out: &mut Out, entry: &StreamEntry<'_>) {
     out.array(2);
     id(out, entry.id);
     out.array(2 * entry.len());

@@ -7,6 +7,7 @@ use crate::deadline;
 use crate::event::EventClass;
 use crate::exec::Exec;
 use crate::fail::Fail;
+use crate::long_reply::LONG_TEXT_BYTES;
 use crate::number::int;
 use crate::options::{Dialect, ExpiryOption, Options};
 use crate::reply::ReplyText as _;
@@ -25,7 +26,10 @@ fn reply_string(x: &mut Exec<'_, '_>) -> Result<bool, Fail> {
         x.out.null();
         return Ok(false);
     };
-    x.out.text(string_of(&entry)?);
+    match string_of(&entry)? {
+        Str::Bytes(bytes) if bytes.len() >= LONG_TEXT_BYTES => x.reply_long_text(&key),
+        text => x.out.text(text),
+    }
     Ok(true)
 }
 

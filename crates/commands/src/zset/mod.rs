@@ -75,7 +75,7 @@ fn reply_head(out: &mut Out, count: usize, with_scores: bool) {
 }
 
 /// One element of such a list: RESP3 has each with its score as a pair.
-fn reply_scored(out: &mut Out, element: Scored<'_>, with_scores: bool) {
+pub(crate) fn reply_scored(out: &mut Out, element: Scored<'_>, with_scores: bool) {
     if with_scores && out.proto == Proto::V3 {
         out.array(2);
     }

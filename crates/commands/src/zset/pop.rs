@@ -7,8 +7,8 @@ use baton_values::ZSet;
 use super::{End, notify_removal, zset_of};
 use crate::exec::Exec;
 use crate::fail::Fail;
+use crate::long_reply::{Elements, Shown};
 use crate::number::{count, count_or};
-use crate::reply::ReplyText as _;
 
 /// ZPOPMIN key [count].
 pub(crate) fn zpopmin(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
@@ -83,23 +83,25 @@ pub(super) fn take(x: &mut Exec<'_, '_>, key: &Key<'_>, end: End, taken: u64, as
     if taken == 0 {
         return Ok(());
     }
-    let out = &mut *x.out;
-    let done = x.view.edit(key, Missing::Skip, |zset: &mut ZSet| {
-        let len = zset.len();
-        let mut reply = |element: baton_values::Scored<'_>| {
-            if as_pairs {
-                out.array(2);
-            }
-            out.text(element.member);
-            out.double(element.score);
+    let len = {
+        let Some(entry) = x.view.peek(key) else { return Ok(()) };
+        let len = zset_of(&entry)?.len();
+        let shown = if as_pairs { Shown::Nested } else { Shown::Flat };
+        let elements = match end {
+            End::Low => Elements::forwards(shown, 0..taken),
+            End::High => Elements { backwards: true, ..Elements::forwards(shown, len - taken..len) },
         };
-        match end {
-            End::Low => zset.as_ref().iter_from(0).take(taken as usize).for_each(&mut reply),
-            End::High => zset.as_ref().iter_back_from(len).take(taken as usize).for_each(&mut reply),
-        }
-        zset.remove_ranks(if end == End::Low { 0..taken } else { len - taken..len });
-        (taken, zset.is_empty())
-    })?;
-    notify_removal(x, key, if end == End::Low { "zpopmin" } else { "zpopmax" }, done.unwrap_or(false));
+        elements.reply(entry.value, x.out, x.effects, x.waits);
+        len
+    };
+    if taken == len {
+        x.view.remove_whole(key, len);
+    } else {
+        x.view.edit(key, Missing::Skip, |zset: &mut ZSet| {
+            zset.remove_ranks(if end == End::Low { 0..taken } else { len - taken..len });
+            (taken, ())
+        })?;
+    }
+    notify_removal(x, key, if end == End::Low { "zpopmin" } else { "zpopmax" }, taken == len);
     Ok(())
 }

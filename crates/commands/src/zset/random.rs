@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{reply_head, reply_scored, zset_of};
 use crate::exec::Exec;
 use crate::fail::Fail;
+use crate::long_reply::{Elements, Shown};
 use crate::number::int_from;
 use crate::reply::ReplyText as _;
 
@@ -50,7 +51,9 @@ pub(crate) fn zrandmember(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     }
     if count >= len {
         reply_head(x.out, len as usize, with_scores);
-        zset.iter_back_from(len).for_each(|element| reply_scored(x.out, element, with_scores));
+        let shown = if with_scores { Shown::Pairs } else { Shown::Names };
+        let elements = Elements { backwards: true, ..Elements::forwards(shown, 0..len) };
+        elements.reply(entry.value, x.out, x.effects, x.waits);
         return Ok(());
     }
     // Each step takes a rank that was not taken, all with the same chance (Floyd).

@@ -3,12 +3,13 @@
 use std::ops::Range;
 
 use baton_resp::Args;
-use baton_values::{Scored, ZSet, ZSetRef};
+use baton_values::{ZSet, ZSetRef};
 
 use super::bounds::{LexRange, ScoreRange};
-use super::{End, reply_head, reply_scored, store, zset_of};
+use super::{End, reply_head, store, zset_of};
 use crate::exec::Exec;
 use crate::fail::Fail;
+use crate::long_reply::{Elements, Shown};
 use crate::number::{int, ranks};
 
 /// By what a range is bounded.
@@ -83,13 +84,20 @@ pub(crate) fn zrangestore(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let (to, from, limits) = (x.key(0, 1), x.key(1, 2), x.limits());
     let mut result = ZSet::default();
     if let Some(entry) = x.view.read(&from, x.touch) {
-        wanted.visit(
-            zset_of(&entry)?,
-            |_| {},
-            |element| {
+        let zset = zset_of(&entry)?;
+        let ranks = wanted.ranks(zset);
+        let count = ranks.end - ranks.start;
+        let is_large = matches!(zset, ZSetRef::Large(_)) && count > limits.zset_entries as u64;
+        if is_large && count > zset.len() / 2 {
+            // A copy costs nothing, so taking off the few that are not wanted is less work.
+            result = zset.to_zset();
+            result.remove_ranks(ranks.end..zset.len());
+            result.remove_ranks(0..ranks.start);
+        } else {
+            for element in zset.iter_from(ranks.start).take(count as usize) {
                 result.put(element.member.bytes(&mut itoa::Buffer::new()), element.score, &limits);
-            },
-        );
+            }
+        }
     }
     store(x, &to, result, "zrangestore");
     Ok(())
@@ -102,12 +110,11 @@ fn reply_range(x: &mut Exec<'_, '_>, fixed: Fixed) -> Result<(), Fail> {
         x.out.array(0);
         return Ok(());
     };
-    let (zset, out) = (zset_of(&entry)?, std::cell::RefCell::new(&mut *x.out));
-    wanted.visit(
-        zset,
-        |count| reply_head(&mut out.borrow_mut(), count, wanted.with_scores),
-        |element| reply_scored(&mut out.borrow_mut(), element, wanted.with_scores),
-    );
+    let ranks = wanted.ranks(zset_of(&entry)?);
+    reply_head(x.out, (ranks.end - ranks.start) as usize, wanted.with_scores);
+    let shown = if wanted.with_scores { Shown::Pairs } else { Shown::Names };
+    let elements = Elements { backwards: wanted.from == End::High, ..Elements::forwards(shown, ranks) };
+    elements.reply(entry.value, x.out, x.effects, x.waits);
     Ok(())
 }
 
@@ -148,18 +155,6 @@ impl<'a> Wanted<'a> {
             By::Lex => Bounds::Members(LexRange::parse(low, high)?),
         };
         Ok(Wanted { bounds, from, offset, limit, with_scores })
-    }
-
-    /// Tells how many elements there are, and visits them in order.
-    fn visit(&self, zset: ZSetRef<'_>, head: impl FnOnce(usize), mut element: impl FnMut(Scored<'_>)) {
-        let range = self.ranks(zset);
-        let count = (range.end - range.start) as usize;
-        head(count);
-        match self.from {
-            _ if count == 0 => {}
-            End::Low => zset.iter_from(range.start).take(count).for_each(&mut element),
-            End::High => zset.iter_back_from(range.end - 1).take(count).for_each(&mut element),
-        }
     }
 
     /// The ranks of the elements that are wanted.

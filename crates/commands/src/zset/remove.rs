@@ -6,7 +6,7 @@ use baton_store::Missing;
 use baton_values::{ZSet, ZSetRef};
 
 use super::bounds::{LexRange, ScoreRange};
-use super::notify_removal;
+use super::{notify_removal, zset_of};
 use crate::exec::Exec;
 use crate::fail::Fail;
 use crate::number::{int, ranks};
@@ -20,27 +20,43 @@ pub(crate) fn zrem(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 /// ZREMRANGEBYRANK key start stop; both ends count, negative ones from the highest rank.
 pub(crate) fn zremrangebyrank(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let (start, stop) = (int(&x.args[2])?, int(&x.args[3])?);
-    remove(x, "zremrangebyrank", |zset| remove_ranks(zset, |zset| ranks(start, stop, zset.len())))
+    remove_ranks(x, "zremrangebyrank", |zset| ranks(start, stop, zset.len()))
 }
 
 /// ZREMRANGEBYSCORE key min max.
 pub(crate) fn zremrangebyscore(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let range = ScoreRange::parse(&x.args[2], &x.args[3])?;
-    remove(x, "zremrangebyscore", |zset| remove_ranks(zset, |zset| range.ranks(zset)))
+    remove_ranks(x, "zremrangebyscore", |zset| range.ranks(zset))
 }
 
 /// ZREMRANGEBYLEX key min max.
 pub(crate) fn zremrangebylex(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let args = x.args;
     let range = LexRange::parse(args.at(2), args.at(3))?;
-    remove(x, "zremrangebylex", |zset| remove_ranks(zset, |zset| range.ranks(zset)))
+    remove_ranks(x, "zremrangebylex", |zset| range.ranks(zset))
 }
 
-fn remove_ranks(zset: &mut ZSet, ranks: impl FnOnce(ZSetRef<'_>) -> Range<u64>) -> u64 {
-    let ranks = ranks(zset.as_ref());
-    let removed = ranks.end - ranks.start;
-    zset.remove_ranks(ranks);
-    removed
+/// Removes the elements of ranks that follow from what there is. Where all go, the key does with them.
+fn remove_ranks(
+    x: &mut Exec<'_, '_>,
+    event: &'static str,
+    ranks: impl FnOnce(ZSetRef<'_>) -> Range<u64>,
+) -> Result<(), Fail> {
+    let key = x.key(0, 1);
+    let found = x.view.peek(&key).map(|entry| zset_of(&entry).map(|zset| (ranks(zset), zset.len()))).transpose()?;
+    match found {
+        Some((ranks, len)) if ranks.end - ranks.start == len => {
+            x.view.remove_whole(&key, len);
+            notify_removal(x, &key, event, true);
+            x.out.int(len as i64);
+            Ok(())
+        }
+        found => remove(x, event, |zset| {
+            let ranks = found.map_or(0..0, |(ranks, _)| ranks);
+            zset.remove_ranks(ranks.clone());
+            ranks.end - ranks.start
+        }),
+    }
 }
 
 /// Removes by a function that tells how many elements it removed, which is the reply.

@@ -136,6 +136,8 @@ impl Client {
             rng: &mut self.rng,
             env: &self.env,
             due: Vec::new(),
+            waits: Waits::Never,
+            left: None,
         };
         let result = run(&mut x);
         for name in std::mem::take(&mut x.due) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use baton_base::Offset;
-use baton_commands::{CommandSpec, Flags, Run, WaitFor};
+use baton_commands::{CommandSpec, Flags, Left, Run, WaitFor};
 use baton_resp::{Args, Out, OwnedArgs};
 use baton_store::{Key, View};
 
@@ -136,6 +136,18 @@ impl Context<'_> {
         }
     }
 
+    /// Whether a command that was run again waits on; whatever else it left is written.
+    fn waits_on(&mut self, out: &mut Out) -> bool {
+        match self.local.effects.take_left() {
+            None => false,
+            Some(Left::Wait(_)) => true,
+            Some(Left::Reply(mut rest)) => {
+                rest.write_whole(&self.shared.store, out);
+                false
+            }
+        }
+    }
+
     /// Runs a command again that was claimed, if one of its keys has what it waits for; none if it has to wait on.
     ///
     /// Whoever changes another of its keys meanwhile can't claim it, and passes it by. So all keys are looked at, and the
@@ -185,7 +197,7 @@ impl Context<'_> {
             last_write: &mut last_write,
         };
         exec::on_view(self, &mut caller, waiter.spec, &mut view, run, args, &keys);
-        let waits_on = self.local.effects.take_wait().is_some();
+        let waits_on = self.waits_on(caller.out);
         exec::finish(self, &mut caller, waiter.spec, &mut view, args, &keys, true);
         let pushes = std::mem::replace(&mut self.local.own_pushes, others);
         if waits_on {

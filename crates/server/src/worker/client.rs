@@ -19,6 +19,7 @@ use crate::node::tracking::Tracked;
 use crate::repl::ReplicaHandshake;
 use crate::slot_jobs::Job;
 use crate::worker::held::HeldReplies;
+use crate::worker::unfinished::Unfinished;
 
 /// Commands of a transaction, in order.
 pub type Queued = Vec<(&'static CommandSpec, OwnedArgs)>;
@@ -129,6 +130,8 @@ pub enum Waiting {
     Acks,
     /// Its keys to be moved to another server; the request at the front of the buffer runs again then.
     Move,
+    /// Its reply to be written to the end ([`Client::unfinished`]).
+    Reply,
     /// Keys to change ([`Client::blocked`]).
     Keys {
         /// When to answer anyway; none is never.
@@ -137,6 +140,11 @@ pub enum Waiting {
 }
 
 impl Waiting {
+    /// Whether it is told to others as waiting: whoever reads his reply is not.
+    pub fn blocks(&self) -> bool {
+        !matches!(self, Waiting::No | Waiting::Reply)
+    }
+
     /// Whether it ends with what replicas acknowledge.
     pub fn is_for_replicas(&self) -> bool {
         matches!(self, Waiting::Replicas { .. } | Waiting::Synced { .. })
@@ -204,6 +212,8 @@ pub struct Client {
     pub tracking: Option<Box<Tracked>>,
     /// What it waits for.
     pub waiting: Waiting,
+    /// Its reply that is written piece by piece; what stands in `out` meanwhile comes behind it.
+    pub unfinished: Option<Box<Unfinished>>,
     /// Its command that waits for keys.
     pub blocked: Option<Arc<Waiter>>,
     /// What was moved for the request at the front of the buffer.
@@ -256,6 +266,7 @@ impl Client {
             subscriptions: None,
             tracking: None,
             waiting: Waiting::No,
+            unfinished: None,
             blocked: None,
             moved: None,
             import: None,
@@ -303,6 +314,9 @@ impl Client {
 
     /// Writes what fits of the waiting replies, as far as they may go. An error if the peer is gone.
     pub fn flush(&mut self) -> Result<usize, PeerGone> {
+        if let Some(reply) = &mut self.unfinished {
+            return reply.flush(&mut self.conn);
+        }
         let mut total = 0;
         let sendable = self.held.sendable(self.out.buf.len());
         while self.written < sendable {
@@ -342,7 +356,7 @@ impl Client {
 
     /// Bytes of replies that wait.
     pub fn output_bytes(&self) -> usize {
-        self.out.buf.len() - self.written
+        self.out.buf.len() - self.written + self.unfinished.as_ref().map_or(0, |reply| reply.bytes())
     }
 
     /// Mirrors how much waits in its buffers.
@@ -377,7 +391,7 @@ impl Client {
         m.set_flags(ClientFlags::PUBSUB, c + p + s > 0);
         m.set_flags(ClientFlags::MULTI, self.transaction.is_some());
         m.multi_bytes.store(self.transaction.as_ref().map_or(0, |t| t.bytes as u64), Relaxed);
-        m.set_flags(ClientFlags::BLOCKED, self.waiting != Waiting::No);
+        m.set_flags(ClientFlags::BLOCKED, self.waiting.blocks());
         m.set_flags(ClientFlags::HELD, self.waiting == Waiting::Hold);
         m.set_flags(ClientFlags::DIRTY_CAS, self.watches.as_ref().is_some_and(|w| w.flag.is_set()));
         m.set_flags(ClientFlags::READONLY, self.readonly);

@@ -32,10 +32,10 @@ pub struct Oddity {
     spec: Option<&'static CommandSpec>,
     /// It did not run: it was refused, or queued for EXEC.
     uncounted: bool,
-    /// It waits for keys: it counts when it is answered.
+    /// It is answered later, or in pieces: it counts when it is answered.
     waits: bool,
     /// Its own time.
-    nanos: Option<u64>,
+    pub(super) nanos: Option<u64>,
     /// Bytes of its reply, if they are many.
     reply_bytes: Option<u64>,
 }
@@ -72,7 +72,7 @@ impl Local {
         self.oddities.last().is_some_and(|o| o.request == self.request && o.uncounted)
     }
 
-    /// The running request waits for keys.
+    /// The running request is answered later, or in pieces.
     pub(super) fn waits(&mut self) {
         self.oddity().waits = true;
     }
@@ -318,17 +318,29 @@ impl Worker {
     /// Counts a command that waited, now that it is answered.
     pub(super) fn count_answered(&self, shared: &Shared, client: &Client, nanos: u64, reply_bytes: u64) {
         let Some(waiter) = &client.blocked else { return };
+        let args = waiter.args.as_args();
+        let cost = Cost { nanos, request_bytes: request_bytes(args), reply_bytes };
+        self.count_late(shared, client, waiter.spec, args, cost);
+    }
+
+    /// Counts a command that is done after its batch was.
+    pub(super) fn count_late(
+        &self,
+        shared: &Shared,
+        client: &Client,
+        spec: &'static CommandSpec,
+        args: Args<'_>,
+        cost: Cost,
+    ) {
         let (world, lane) = (shared.world.peek(), &shared.stats.lanes[self.local.lane.0]);
-        let (spec, args) = (waiter.spec, waiter.args.as_args());
         let counts = &lane.by_command[spec.id().index()];
         lane.commands.add(1);
         client.meta.commands.fetch_add(1, Ordering::Relaxed);
         counts.calls.add(1);
-        counts.nanos.add(nanos);
+        counts.nanos.add(cost.nanos);
         if world.hot.latency_tracking {
-            counts.times().add(nanos, 1);
+            counts.times().add(cost.nanos, 1);
         }
-        let cost = Cost { nanos, request_bytes: request_bytes(args), reply_bytes };
         if cost.is_notable(&world.hot) {
             log(shared, &client.meta, spec, args, cost);
         }

@@ -54,8 +54,11 @@ fn after_reply(
     {
         cx.show(client, Source::Client(&client.meta), args);
     }
-    for push in std::mem::take(&mut cx.local.own_pushes) {
-        node::tracking::write_own_push(cx.shared, client, &push);
+    let pushes = std::mem::take(&mut cx.local.own_pushes);
+    if client.unfinished.is_some() {
+        cx.local.deliveries.extend(pushes.into_iter().map(|push| (client.meta.id, push)));
+    } else {
+        pushes.iter().for_each(|push| node::tracking::write_own_push(cx.shared, client, push));
     }
     if let Some(tracked) = &mut client.tracking
         && client.transaction.is_none()

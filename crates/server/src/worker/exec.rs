@@ -2,7 +2,9 @@
 //! the journal before the locks are given back. That order makes the journal a history that every replica can follow.
 
 use baton_base::{Offset, Slot, WallMs};
-use baton_commands::{CommandSpec, Exec, Fail, Flags, Propagate, Run, StoreExec, Waits, WorldExec, key_positions};
+use baton_commands::{
+    CommandSpec, Exec, Fail, Flags, Left, Propagate, Run, StoreExec, Waits, WorldExec, key_positions,
+};
 use baton_resp::{Args, Out, OwnedArgs};
 use baton_store::{DbIndex, Expiry, Key, Store, View, ViewOutcome};
 use smallvec::SmallVec;
@@ -10,7 +12,7 @@ use std::sync::atomic::Ordering;
 
 use super::client::Client;
 use super::context::{Context, Flow};
-use super::{blocking, routing};
+use super::{blocking, routing, unfinished};
 use crate::clients::ClientId;
 use crate::node::Refusal;
 
@@ -160,11 +162,12 @@ fn on_keys(
     }
     let mut caller = client.caller(true);
     on_view(cx, &mut caller, spec, view, run, args, keys);
-    let wait = cx.local.effects.take_wait();
+    let left = cx.local.effects.take_left();
     finish(cx, &mut caller, spec, view, args, keys, true);
-    match wait {
+    match left {
         None => Flow::Next,
-        Some(wait) => blocking::enter(cx, client, spec, args, keys, *wait),
+        Some(Left::Wait(wait)) => blocking::enter(cx, client, spec, args, keys, *wait),
+        Some(Left::Reply(rest)) => unfinished::leave(cx, client, spec, args, keys, rest),
     }
 }
 
@@ -333,9 +336,11 @@ pub(super) fn store(
         rng: &mut cx.local.rng,
         env: &cx.world.env,
         due: Vec::new(),
+        waits: if cx.in_transaction { Waits::Never } else { Waits::May },
+        left: None,
     };
     let result = run(&mut exec);
-    let due = exec.due;
+    let StoreExec { due, left, .. } = exec;
     if let Err(fail) = result {
         client.out.buf.truncate(before);
         match fail {
@@ -347,7 +352,10 @@ pub(super) fn store(
     if cx.holds_replies {
         cx.reveals_all();
     }
-    Flow::Next
+    match left {
+        None => Flow::Next,
+        Some(rest) => unfinished::leave(cx, client, spec, args, &[], rest),
+    }
 }
 
 /// Leaves of these names those of keys that exist.

@@ -259,7 +259,7 @@ impl Worker {
         let mut cx = Context::enter(shared, &mut self.local, now);
         cx.seat = Some(&mut self.seat);
         client.who.follow(&cx.world);
-        let (many, metered) = (batch.requests.len() > 1, cx.world.hot.slot_stats);
+        let many = batch.requests.len() > 1;
         let reply_logged = cx.world.hot.reply_bytes_logged;
         let all_timed = many && cx.world.hot.slow_nanos < TIMED_ALL_BELOW_NANOS;
         let dirty = shared.stats.lanes[cx.local.lane.0].dirty.value();
@@ -272,13 +272,8 @@ impl Worker {
             crate::node::notices::catch_up(client, &cx.world);
             let (start, last_write) = (client.out.buf.len(), client.last_write);
             let args = request.args(data, batch);
-            let flow = if metered {
-                meter::run(&mut cx, client, request.spec, args, *key, request.bytes())
-            } else if all_timed || (many && request.spec.is_some_and(is_timed_alone)) {
-                run_timed(&mut cx, client, request.spec, args, *key)
-            } else {
-                dispatch::run(&mut cx, client, request.spec, args, *key)
-            };
+            let timed = all_timed || (many && request.spec.is_some_and(is_timed_alone));
+            let flow = run(&mut cx, client, request, args, *key, timed);
             let replied = client.out.buf.len().saturating_sub(start) as u64;
             if replied >= reply_logged {
                 cx.local.replied(replied);
@@ -293,6 +288,9 @@ impl Worker {
             count += 1;
             // What large replies take has to be sent, and held against the limits, before more are made.
             if flow != Flow::Next || client.out.buf.len() >= OUTPUT_BYTES_OF_BATCH {
+                if let Some(reply) = &mut client.unfinished {
+                    reply.set_first_bytes(replied);
+                }
                 outcome = (Some(request.end), flow);
                 break;
             }
@@ -309,6 +307,9 @@ impl Worker {
             let took = Duration::from_nanos(nanos);
             self.hold_unleased(shared, client, &Told { start: told_from, began, took });
         }
+        if outcome.1 == Flow::Wait(Waiting::Reply) && !self.begin_reply(shared, client, nanos) {
+            outcome.1 = Flow::Next;
+        }
         self.count_batch(shared, client, &Ran { data, batch, count, nanos });
         outcome
     }
@@ -317,6 +318,25 @@ impl Worker {
 /// How much of a large argument is to come, as far as room for it is made at once.
 fn wanted_bytes(client: &Client) -> usize {
     client.parser.bytes_wanted().saturating_sub(client.input.len()).min(ROOM_BYTES_MAX)
+}
+
+/// Runs one request.
+#[inline]
+fn run(
+    cx: &mut Context<'_>,
+    client: &mut Client,
+    request: &Request,
+    args: Args<'_>,
+    key: Option<Key<'_>>,
+    timed: bool,
+) -> Flow {
+    if cx.world.hot.slot_stats {
+        meter::run(cx, client, request.spec, args, key, request.bytes())
+    } else if timed {
+        run_timed(cx, client, request.spec, args, key)
+    } else {
+        dispatch::run(cx, client, request.spec, args, key)
+    }
 }
 
 /// Runs one request of several, timed by itself.

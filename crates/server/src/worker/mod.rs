@@ -3,7 +3,8 @@
 //!
 //! Reading order: [`client`] (a connection), [`input`] (bytes to requests), [`dispatch`] (may this command run now),
 //! [`exec`] (keyspace commands on a view), [`transaction`], [`count`], [`meter`] (what slots cost), [`waiting`] (commands that wait), [`held`] and [`hold`]
-//! (replies that wait), then the loop below, and [`seat`] (who runs it while a script takes long).
+//! (replies that wait), [`unfinished`] (long replies, piece by piece), then the loop below, and [`seat`] (who runs it while a script
+//! takes long).
 
 mod asked;
 mod blocking;
@@ -22,6 +23,7 @@ pub mod routing;
 pub mod script;
 mod seat;
 pub mod transaction;
+mod unfinished;
 mod unleased;
 pub mod waiting;
 
@@ -245,6 +247,7 @@ impl Worker {
                 return;
             }
             self.release_held(&shared, now);
+            self.write_replies(&shared, now);
             self.check_deadlines(&shared, now);
             self.keep_unserved();
             shared.stats.lanes[self.local.lane.0].count_turn(shared.clock.mono().since(now.mono));
@@ -252,6 +255,9 @@ impl Worker {
     }
 
     fn tick(&self, shared: &Shared) -> Duration {
+        if !self.seat.replies.is_empty() {
+            return Duration::ZERO;
+        }
         let idle_limit = shared.world.peek().settings.int(baton_config::Id::Timeout);
         let tick = if self.seat.waiting + self.seat.over_soft + self.seat.releases.len() > 0 || idle_limit > 0 {
             TICK
@@ -345,6 +351,7 @@ impl Worker {
         crate::node::connection::end_monitor(&shared, client, self.local.index);
         self.seat.by_id.remove(&client.meta.id);
         self.seat.free.push(index);
+        self.give_up_reply(&shared, client);
         self.set_waiting(client, Waiting::No);
         self.forget_soft_limit(client);
     }
@@ -362,7 +369,7 @@ impl Worker {
 
     /// Changes what a client waits for, keeping count.
     fn set_waiting(&mut self, client: &mut Client, next: Waiting) {
-        let (was, is) = (client.waiting != Waiting::No, next != Waiting::No);
+        let (was, is) = (client.waiting.blocks(), next.blocks());
         self.seat.waiting = self.seat.waiting + usize::from(is) - usize::from(was);
         self.shared.stats.blocked.fetch_add(i64::from(is) - i64::from(was), Ordering::Relaxed);
         if !matches!(next, Waiting::Keys { .. })
@@ -394,6 +401,9 @@ impl Worker {
         stats.writes.add(1);
         client.meta.net_out.store(client.meta.net_out.load(Ordering::Relaxed) + bytes as u64, Ordering::Relaxed);
         client.meta.output_bytes.store(client.output_bytes() as u64, Ordering::Relaxed);
+        if client.unfinished.is_some() {
+            self.queue_reply(client);
+        }
         true
     }
 
@@ -509,7 +519,7 @@ impl Worker {
                 lagging.push(client.meta.id);
             }
             let idle = now.mono.since(client.last_active).as_secs();
-            let exempt = client.waiting != Waiting::No || client.subscriptions.is_some() || client.monitors;
+            let exempt = client.waiting.blocks() || client.subscriptions.is_some() || client.monitors;
             if idle_limit > 0 && !exempt && idle > idle_limit as u64 {
                 ended.push(client.meta.id);
             }

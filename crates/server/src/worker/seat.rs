@@ -38,6 +38,8 @@ pub struct Seat {
     pub(super) releases: ReleaseQueue,
     /// Connections with replies that wait for the lease to be back.
     pub(super) unleased: Vec<ClientId>,
+    /// Connections whose long replies are in line for their next piece.
+    pub(super) replies: VecDeque<ClientId>,
     pub(super) last_idle_check: Mono,
     /// When the first of those that wait for keys may have waited long enough.
     pub(super) next_deadline: Option<Mono>,
@@ -61,6 +63,7 @@ impl Seat {
             over_soft: 0,
             releases: ReleaseQueue::new(),
             unleased: Vec::new(),
+            replies: VecDeque::new(),
             last_idle_check: now,
             next_deadline: None,
             away: Vec::new(),

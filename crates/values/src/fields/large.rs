@@ -38,8 +38,8 @@ impl LargeHash {
         self.fields.at(rank)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Element<'_, Text>> {
-        self.fields.iter_from(0)
+    pub(super) fn iter_from(&self, rank: u64) -> impl Iterator<Item = Element<'_, Text>> {
+        self.fields.iter_from(rank)
     }
 
     pub(super) fn scan<'s>(&'s self, cursor: u64, count: usize, visit: impl FnMut(Element<'s, Text>)) -> u64 {

@@ -285,15 +285,21 @@ impl<'a> HashRef<'a> {
 
     /// All fields with their values, in the order of ranks.
     pub fn iter(self) -> impl Iterator<Item = (Str<'a>, FieldValue<'a>)> {
+        self.iter_from(0)
+    }
+
+    /// The fields from a rank on, with their values.
+    pub fn iter_from(self, rank: u64) -> impl Iterator<Item = (Str<'a>, FieldValue<'a>)> {
+        let skipped = usize::try_from(rank).unwrap_or(usize::MAX).saturating_mul(PAIR);
         let (mut pack, large) = match self {
-            HashRef::Packed(pack) => (Some(pack.iter()), None),
+            HashRef::Packed(pack) => (Some(pack.iter().skip(skipped)), None),
             HashRef::Large(large) => (None, Some(large)),
         };
         let small = std::iter::from_fn(move || {
             let elements = pack.as_mut()?;
             Some((elements.next()?, elements.next()?.into()))
         });
-        small.chain(large.into_iter().flat_map(LargeHash::iter))
+        small.chain(large.into_iter().flat_map(move |large| large.iter_from(rank)))
     }
 
     /// Visits fields from a cursor on, about `count` of a large hash and all of a small one. Gives the cursor to go on with, 0

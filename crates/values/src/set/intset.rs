@@ -90,7 +90,12 @@ impl<'a> IntsetRef<'a> {
 
     /// All integers, in ascending order.
     pub fn iter(self) -> impl Iterator<Item = i64> + use<'a> {
-        (0..self.len()).map(move |i| self.get(i))
+        self.iter_from(0)
+    }
+
+    /// The integers from the `index`th one on, in ascending order.
+    pub fn iter_from(self, index: usize) -> impl Iterator<Item = i64> + use<'a> {
+        (index..self.len()).map(move |i| self.get(i))
     }
 }
 

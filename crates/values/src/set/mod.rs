@@ -298,14 +298,20 @@ impl<'a> SetRef<'a> {
 
     /// All members, in the order of ranks.
     pub fn iter(self) -> impl Iterator<Item = Str<'a>> {
+        self.iter_from(0)
+    }
+
+    /// The members from a rank on.
+    pub fn iter_from(self, rank: u64) -> impl Iterator<Item = Str<'a>> {
+        let skipped = usize::try_from(rank).unwrap_or(usize::MAX);
         let (ints, pack, large) = match self {
             SetRef::Ints(ints) => (Some(ints), None, None),
             SetRef::Packed(pack) => (None, Some(pack), None),
             SetRef::Large(large) => (None, None, Some(large)),
         };
-        let ints = ints.into_iter().flat_map(IntsetRef::iter).map(Str::Int);
-        let pack = pack.into_iter().flat_map(ListpackRef::iter);
-        let large = large.into_iter().flat_map(|large| large.0.iter_from(0)).map(|(member, ())| member);
+        let ints = ints.into_iter().flat_map(move |ints| ints.iter_from(skipped)).map(Str::Int);
+        let pack = pack.into_iter().flat_map(move |pack| pack.iter().skip(skipped));
+        let large = large.into_iter().flat_map(move |large| large.0.iter_from(rank)).map(|(member, ())| member);
         ints.chain(pack).chain(large)
     }
 

@@ -138,6 +138,27 @@ impl Stream {
         entries.skip_while(move |entry| entry.id > from).take_while(move |entry| entry.id >= to)
     }
 
+    /// How many entries have an id below this one: the rank of the first that hasn't.
+    pub fn len_below(&self, id: StreamId) -> u64 {
+        let found = self.nodes.find_ranked(|base| *base <= id);
+        found.start + found.leaf.entries().take_while(|entry| entry.id < id).count() as u64
+    }
+
+    /// The entries from a rank on.
+    pub fn iter_from(&self, rank: u64) -> impl Iterator<Item = StreamEntry<'_>> {
+        self.nodes.leaves_from(rank).flat_map(move |found| {
+            found.leaf.entries().skip(usize::try_from(rank.saturating_sub(found.start)).unwrap_or(usize::MAX))
+        })
+    }
+
+    /// The entries from a rank back to the first; from the last one if there are fewer.
+    pub fn iter_back_from(&self, rank: u64) -> impl Iterator<Item = StreamEntry<'_>> {
+        self.nodes.leaves_back_from(rank).flat_map(move |found| {
+            let last = found.start + crate::tree::Leaf::len(found.leaf) as u64 - 1;
+            found.leaf.entries_back().skip(usize::try_from(last.saturating_sub(rank)).unwrap_or(usize::MAX))
+        })
+    }
+
     /// Adds an entry, whose id is higher than the last one; `fields` are names and values in turn.
     pub fn append(&mut self, id: StreamId, fields: &[&[u8]], limits: &Limits) {
         debug_assert!(id > self.last_id, "ids only grow");

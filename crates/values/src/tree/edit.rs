@@ -86,12 +86,20 @@ impl<L: Leaf> Tree<L> {
 
     /// Removes the elements of these ranks; ranks beyond the end are ignored.
     pub(crate) fn remove_range(&mut self, range: Range<u64>) {
+        if range.start == 0 && range.end >= self.len {
+            *self = Tree::default();
+            return;
+        }
         let mut left = range.end.min(self.len).saturating_sub(range.start);
         while left > 0 {
             left -= self.edit_at(range.start, |leaf, start| {
                 let from = (range.start - start) as usize;
                 let to = leaf.len().min(from.saturating_add(left as usize));
-                leaf.remove(from..to);
+                if (from, to) == (0, leaf.len()) {
+                    *leaf = L::default();
+                } else {
+                    leaf.remove(from..to);
+                }
                 (to - from) as u64
             });
         }

@@ -63,6 +63,29 @@ impl HashLeaf {
         }
     }
 
+    /// Removes the entries that such a list, in the order of hashes, begins with, as far as they are here; gives how many of
+    /// the list are done with.
+    pub(super) fn remove_first_of(&mut self, list: &[(u32, f64)]) -> usize {
+        let last = self.0.last().map_or(0, |entry| entry.hash);
+        // Whoever looks in the right leaf finds its first one here.
+        let here = list.partition_point(|(hash, _)| *hash <= last).max(1);
+        if here == 1 {
+            self.change(list[0].0, list[0].1, None);
+            return here;
+        }
+        let mut left: std::collections::VecDeque<(u32, f64)> = list[..here].iter().copied().collect();
+        self.0.retain(|entry| {
+            while left.front().is_some_and(|(hash, _)| *hash < entry.hash) {
+                left.pop_front();
+            }
+            let same =
+                left.iter().take_while(|(hash, _)| *hash == entry.hash).position(|(_, score)| *score == entry.score());
+            same.map(|at| left.remove(at)).is_none()
+        });
+        self.remove(0..0);
+        here
+    }
+
     fn first(&self, hash: u32) -> usize {
         self.0.partition_point(|entry| entry.hash < hash)
     }

@@ -100,12 +100,20 @@ impl LargeZSet {
 
     /// Removes the elements of these ranks.
     pub(super) fn remove_ranks(&mut self, ranks: Range<u64>) {
+        if ranks.start == 0 && ranks.end >= self.len() {
+            (self.by_score, self.by_hash) = (Tree::default(), Tree::default());
+            return;
+        }
         let count = ranks.end.saturating_sub(ranks.start) as usize;
-        let going: Vec<(u32, f64)> =
+        let mut going: Vec<(u32, f64)> =
             self.iter_from(ranks.start).take(count).map(|(score, member)| (self.hasher.hash(member), score)).collect();
         self.by_score.remove_range(ranks);
-        for (hash, score) in going {
-            self.by_hash.edit_found(|border| *border <= hash, |leaf| leaf.change(hash, score, None));
+        // In the order of hashes, so that each leaf is changed once.
+        going.sort_unstable_by_key(|(hash, _)| *hash);
+        let mut left = &going[..];
+        while let Some((hash, _)) = left.first() {
+            let removed = self.by_hash.edit_found(|border| *border <= *hash, |leaf| leaf.remove_first_of(left));
+            left = &left[removed..];
         }
     }
 

@@ -268,8 +268,8 @@ impl Turn<'_> {
             Run::Store(run) => {
                 let (out, rng) = (&mut self.applier.out, &mut self.applier.rng);
                 let store = &shared.store;
-                let (now, env, due) = (self.now, &self.env, Vec::new());
-                let failed = run(&mut StoreExec { store, db, now, args, out, rng, env, due }).err();
+                let (now, env, due, waits, left) = (self.now, &self.env, Vec::new(), Waits::Never, None);
+                let failed = run(&mut StoreExec { store, db, now, args, out, rng, env, due, waits, left }).err();
                 self.finish(spec, failed, 0);
             }
             run => self.other(spec, run, args),

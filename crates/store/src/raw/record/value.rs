@@ -159,6 +159,11 @@ impl<'a> RecordRef<'a> {
         (self.encoding() == BLOCK).then(|| unsafe { self.block_at(self.value_at()) })
     }
 
+    /// The block of the value, shared, if it lies in one.
+    pub(crate) fn shared_block(self) -> Option<Block> {
+        self.block().map(|block| block.share())
+    }
+
     /// The same value for another record, without copying a large one.
     pub(crate) fn new_value(self) -> NewValue<'a> {
         if let Some(block) = self.block() {
