@@ -68,7 +68,7 @@ impl Cluster {
 
     /// Whether all voters, and this peer, know that such votes count only with leave.
     fn may_be_canvassed_for(&self, peer: &NodeId) -> bool {
-        self.all_keep_promises() && self.nodes.get(peer).is_some_and(|n| n.capabilities.has(Capabilities::LEAVE))
+        self.all_keep_promises() && self.goes_by_leave(peer)
     }
 
     /// Asks for votes in an epoch of its own. Tells whether there is anything to wait for.
@@ -103,7 +103,7 @@ impl Cluster {
         true
     }
 
-    /// My primary gives leave for an election; tells whether it is the one that I canvassed for.
+    /// My primary gives leave for an election, which may be the one that I canvassed for.
     pub(crate) fn note_early_leave(&mut self, epoch: Epoch, length: Duration) {
         if let Some(canvass) = self.canvass.as_mut().filter(|c| c.epoch == epoch) {
             canvass.leave_until = canvass.leave_until.max(Some(canvass.asked_at + leave::counted(length)));
@@ -130,7 +130,7 @@ impl Cluster {
         let primary = canvass.primary;
         match self.canvass.as_mut().and_then(|c| c.waiting.take()) {
             Some(For::User) => self.ask_for_pause(turn, &primary),
-            Some(For::Primary) => self.send_canvassed(&primary),
+            Some(For::Primary) => _ = self.send_canvassed(&primary),
             None => {}
         }
     }

@@ -23,6 +23,7 @@ const NO_DATA_DELAY: Duration = Duration::from_millis(500);
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 /// How often that wait is doubled at the most: one that finds no majority for a minute is not short of time.
 const RETRY_DOUBLINGS_MAX: u32 = 7;
+
 /// One attempt: scheduled for an instant, then sent, then won or expired.
 #[derive(Debug, Default)]
 pub(crate) struct Election {

@@ -213,41 +213,42 @@ impl Cluster {
         let kind = if self.holds_lease(turn.now) { ASK } else { ASK_ANEW };
         let voters: Vec<NodeId> = self.voting_nodes().filter(|n| !n.is_myself()).map(|n| n.id).collect();
         for id in voters {
-            if self.keeps_promises(&id)
-                && let Some(link) = self.light_link(&id)
-            {
-                self.send_bytes(link, Kind::Module, message(kind, stamp, length));
+            if self.keeps_promises(&id) {
+                self.say(&id, kind, stamp, length);
             }
         }
     }
 
-    /// Says that I stand still for this candidate, for so long yet; tells whether there is a link to say it on.
-    pub(crate) fn send_leave(&mut self, turn: &Turn<'_>, to: &NodeId, epoch: Epoch, length: Duration) -> bool {
-        let Some(link) = self.light_link(to).filter(|_| !self.plays_dead(turn.now)) else { return false };
-        self.send_bytes(link, Kind::Module, message(LEAVE, epoch.0, length));
-        true
-    }
-
-    /// Takes back what was given, or says that it counts no more.
-    pub(crate) fn send_recall(&mut self, to: &NodeId, stamp: u64, done: bool) {
-        if let Some(link) = self.light_link(to) {
-            let kind = if done { RECALLED } else { RECALL };
-            self.send_bytes(link, Kind::Module, message(kind, stamp, Duration::ZERO));
-        }
-    }
-
-    /// Asks a replica to get its votes beforehand; tells whether there is a link to say it on.
-    pub(crate) fn send_canvass(&mut self, to: &NodeId) -> bool {
+    /// Says a word of this file to a node; tells whether there is a link to say it on.
+    fn say(&mut self, to: &NodeId, kind: u8, stamp: u64, length: Duration) -> bool {
         let Some(link) = self.light_link(to) else { return false };
-        self.send_bytes(link, Kind::Module, message(CANVASS, 0, Duration::ZERO));
+        self.send_bytes(link, Kind::Module, message(kind, stamp, length));
         true
+    }
+
+    /// Says that I stand still for this candidate, for so long yet.
+    pub(crate) fn send_leave(&mut self, turn: &Turn<'_>, to: &NodeId, epoch: Epoch, length: Duration) -> bool {
+        !self.plays_dead(turn.now) && self.say(to, LEAVE, epoch.0, length)
+    }
+
+    /// Takes back what was given. The answer has the same stamp.
+    pub(crate) fn send_recall(&mut self, to: &NodeId, stamp: u64) -> bool {
+        self.say(to, RECALL, stamp, Duration::ZERO)
+    }
+
+    /// Says that what was given counts no more.
+    pub(crate) fn send_recalled(&mut self, to: &NodeId, stamp: u64) -> bool {
+        self.say(to, RECALLED, stamp, Duration::ZERO)
+    }
+
+    /// Asks a replica to get its votes beforehand.
+    pub(crate) fn send_canvass(&mut self, to: &NodeId) -> bool {
+        self.say(to, CANVASS, 0, Duration::ZERO)
     }
 
     /// Says that the primary has nothing to wait for. On a link that just broke it waits for a moment instead.
-    pub(crate) fn send_canvassed(&mut self, to: &NodeId) {
-        if let Some(link) = self.light_link(to) {
-            self.send_bytes(link, Kind::Module, message(CANVASSED, 0, Duration::ZERO));
-        }
+    pub(crate) fn send_canvassed(&mut self, to: &NodeId) -> bool {
+        self.say(to, CANVASSED, 0, Duration::ZERO)
     }
 
     /// My link to a node, if it takes light packets of modules on it (cluster-bus 1.5).

@@ -8,7 +8,6 @@
 //!    election, and for the time that it goes on holding.
 //! 3. That replica takes over only with leave for its election, within three quarters of that time, counted from when it
 //!    asked.
-//!
 //! 4. A primary that calls it off asks for its leave back. The replica gives up whatever election it has, and any other one
 //!    takes a leave of its own, so with its answer writes may go on at once.
 //!
@@ -73,19 +72,19 @@ impl Cluster {
     /// Whether this replica could still win because this node let it: it has leave, where it needs that, and this node's
     /// vote, where it needs that. `before` is the epoch of the latest vote before it was told to take over.
     pub fn may_win(&self, id: &NodeId, before: Epoch) -> bool {
-        let first = if self.asks_for_leave(id) { self.leave.given.get(id).copied() } else { Some(before.next()) };
+        let first = if self.goes_by_leave(id) { self.leave.given.get(id).copied() } else { Some(before.next()) };
         let voted = |first| self.voted_for() == Some(*id) && self.last_vote_epoch >= first;
         first.is_some_and(|first| self.majority_without_me() || voted(first))
     }
 
-    /// Whether this peer takes over from a living primary only with leave.
-    fn asks_for_leave(&self, id: &NodeId) -> bool {
+    /// Whether this peer takes over from a living primary only with leave, and gives it as one.
+    pub(crate) fn goes_by_leave(&self, id: &NodeId) -> bool {
         self.settings.lease && self.nodes.get(id).is_some_and(|n| n.capabilities.has(Capabilities::LEAVE))
     }
 
     /// Whether a replica of mine has my leave to take over, or needs none.
     pub(crate) fn has_given_leave(&self, id: &NodeId) -> bool {
-        !self.asks_for_leave(id) || self.leave.given.contains_key(id)
+        !self.goes_by_leave(id) || self.leave.given.contains_key(id)
     }
 
     /// A replica asks for votes: it gets leave if it is the one that writes are held for.
@@ -112,13 +111,13 @@ impl Cluster {
     pub(crate) fn recall(&mut self, replica: NodeId) {
         let stamp = self.rng.next_u64();
         self.leave.recall = Some((replica, stamp));
-        self.send_recall(&replica, stamp, false);
+        self.send_recall(&replica, stamp);
     }
 
     /// It may have left on a link whose other end had gone.
     pub(crate) fn repeat_recall(&mut self, replica: &NodeId) {
         if let Some((_, stamp)) = self.leave.recall.filter(|(id, _)| id == replica) {
-            self.send_recall(replica, stamp, false);
+            self.send_recall(replica, stamp);
         }
     }
 
@@ -131,7 +130,7 @@ impl Cluster {
         if self.manual.is_by_consent() {
             self.lose_consent("the primary called it off");
         }
-        self.send_recall(&from, stamp, true);
+        self.send_recalled(&from, stamp);
     }
 
     /// Primary: that replica can't win any more.
@@ -159,7 +158,7 @@ impl Cluster {
             Manual::Ready { consent, .. } => consent != Consent::Forced,
             _ => false,
         };
-        asked && self.settings.lease && self.my_primary().is_some_and(|n| n.capabilities.has(Capabilities::LEAVE))
+        asked && self.my_primary().is_some_and(|n| self.goes_by_leave(&n.id))
     }
 
     /// Whether my primary, as far as it is asked, lets me take over now.

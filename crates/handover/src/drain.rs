@@ -162,10 +162,12 @@ impl Run {
         let rank = choice::rank(best);
         let has_votes = |r: &Replica| r.id == self.canvassed() && r.id != best.id && choice::rank(r) == rank;
         let lively = || self.candidates(cx).filter(|r| self.is_lively(cx, r));
-        let grace = match () {
-            () if lively().any(|r| choice::rank(r) < rank) => cx.facts.limits.prefer_grace,
-            () if lively().any(has_votes) => cx.facts.limits.votes_grace,
-            () => Duration::ZERO,
+        let grace = if lively().any(|r| choice::rank(r) < rank) {
+            cx.facts.limits.prefer_grace
+        } else if lively().any(has_votes) {
+            cx.facts.limits.votes_grace
+        } else {
+            Duration::ZERO
         };
         Some((best.id?, grace))
     }
