@@ -64,10 +64,8 @@ impl Context<'_> {
         let Some(changed) = view.outcome.changed.take() else { return };
         let shared = self.shared;
         note_names(shared, &mut self.local.changed, &changed, by);
-        for key in changed.0 {
-            for (to, push) in changed_pushes([(key.name.clone(), shared.tracking.take(key.slot, &key.name))]) {
-                self.local.push_to(shared, to, push, by);
-            }
+        for (to, push) in changed_pushes(readers_of(shared, *changed)) {
+            self.local.push_to(shared, to, push, by);
         }
     }
 
@@ -85,6 +83,14 @@ fn note_names(shared: &Shared, names: &mut ChangedNames, changed: &ChangedKeys, 
     if shared.tracking.any_prefix() {
         names.extend(changed.0.iter().map(|key| (key.name.clone(), by.filter(|_| !key.expired))));
     }
+}
+
+/// Changed keys with those who read them, who are forgotten with that.
+fn readers_of(shared: &Shared, changed: ChangedKeys) -> impl Iterator<Item = Dropped> {
+    changed.0.into_iter().map(|key| {
+        let readers = shared.tracking.take(key.slot, &key.name);
+        (key.name, readers)
+    })
 }
 
 /// The messages to those who read keys.
@@ -105,11 +111,7 @@ pub fn pushes_of(shared: &Shared, view: &mut View<'_>) -> Vec<(Subscriber, Push)
     let Some(changed) = view.outcome.changed.take() else { return Vec::new() };
     let mut names = BTreeMap::new();
     note_names(shared, &mut names, &changed, None);
-    let keys = changed.0.into_iter().map(|key| {
-        let readers = shared.tracking.take(key.slot, &key.name);
-        (key.name, readers)
-    });
-    let mut pushes: Vec<_> = changed_pushes(keys).collect();
+    let mut pushes: Vec<_> = changed_pushes(readers_of(shared, *changed)).collect();
     if !names.is_empty() {
         pushes.extend(shared.tracking.route(&names));
     }

@@ -154,17 +154,32 @@ impl Context<'_> {
 
     /// Counts a command that ran as part of another one.
     pub(super) fn count_inner(&mut self, client: &Client, spec: &'static CommandSpec, args: Args<'_>, cost: Cost) {
-        let lane = self.lane_stats();
+        self.local.count_one(self.shared, &self.world.hot, client, spec, args, cost);
+    }
+}
+
+impl Local {
+    /// Counts one command by itself.
+    fn count_one(
+        &self,
+        shared: &Shared,
+        hot: &Hot,
+        client: &Client,
+        spec: &'static CommandSpec,
+        args: Args<'_>,
+        cost: Cost,
+    ) {
+        let lane = &shared.stats.lanes[self.lane.0];
         lane.commands.add(1);
         client.meta.commands.fetch_add(1, Ordering::Relaxed);
         let counts = &lane.by_command[spec.id().index()];
         counts.calls.add(1);
         counts.nanos.add(cost.nanos);
-        if self.world.hot.latency_tracking {
+        if hot.latency_tracking {
             counts.times().add(cost.nanos, 1);
         }
-        if cost.is_notable(&self.world.hot) {
-            log(self.shared, &client.meta, spec, args, cost);
+        if cost.is_notable(hot) {
+            log(shared, &client.meta, spec, args, cost);
         }
     }
 }
@@ -332,18 +347,7 @@ impl Worker {
         args: Args<'_>,
         cost: Cost,
     ) {
-        let (world, lane) = (shared.world.peek(), &shared.stats.lanes[self.local.lane.0]);
-        let counts = &lane.by_command[spec.id().index()];
-        lane.commands.add(1);
-        client.meta.commands.fetch_add(1, Ordering::Relaxed);
-        counts.calls.add(1);
-        counts.nanos.add(cost.nanos);
-        if world.hot.latency_tracking {
-            counts.times().add(cost.nanos, 1);
-        }
-        if cost.is_notable(&world.hot) {
-            log(shared, &client.meta, spec, args, cost);
-        }
+        self.local.count_one(shared, &shared.world.peek().hot, client, spec, args, cost);
     }
 
     fn count_client(&self, client: &Client, ran: &Ran<'_>, calls: u64) {
