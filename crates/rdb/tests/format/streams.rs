@@ -34,6 +34,15 @@ fn read(payload: &[u8]) -> Result<Stream, RestoreError> {
     }
 }
 
+/// What the restored value dumps as, whatever it is: a changed first byte makes another type of a stream's payload.
+fn dumped_again(payload: &[u8]) -> Result<Vec<u8>, RestoreError> {
+    let mut scratch = RestoreScratch::default();
+    let value = restore(payload, VersionPolicy::Strict, &Limits::default(), &mut scratch)?;
+    let mut out = Vec::new();
+    DumpEncoder::new(true).encode(value, &mut out);
+    Ok(out)
+}
+
 fn two_entries() -> Stream {
     let mut stream = Stream::default();
     stream.append(StreamId::new(1, 1), &[b"a", b"b"], &Limits::default());
@@ -207,10 +216,10 @@ proptest! {
             let at = at.index(body.len());
             body[at] = byte;
         }
-        if let Ok(stream) = read(&sealed(&body)) {
-            prop_assert_eq!(read(&dump(&stream)), Ok(stream));
+        if let Ok(dumped) = dumped_again(&sealed(&body)) {
+            prop_assert_eq!(dumped_again(&dumped), Ok(dumped));
         }
         let end = end.index(body.len());
-        let _ = read(&sealed(&body[..end]));
+        let _ = dumped_again(&sealed(&body[..end]));
     }
 }
