@@ -7,7 +7,6 @@ pub mod id;
 pub mod num;
 pub mod quote;
 pub mod rng;
-pub mod sha1;
 pub mod slot;
 pub mod slot_tag;
 pub mod time;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use baton_base::sha1::sha1;
+use sha1::{Digest, Sha1};
 
 use crate::header::{ScriptFlags, parse_header};
 
@@ -16,7 +16,7 @@ pub struct Sha([u8; 20]);
 impl Sha {
     /// Of this source.
     pub fn of(source: &[u8]) -> Sha {
-        Sha(sha1(source))
+        Sha(Sha1::digest(source).into())
     }
 
     /// From forty hexadecimal digits of any case.

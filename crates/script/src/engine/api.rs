@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use baton_base::sha1::sha1;
 use baton_resp::Proto;
 use mlua::{Lua, MultiValue, Result, Table, Value};
+
+use crate::cache::Sha;
 
 use super::native::{Answer, Raised, explained, function, number_arg};
 use super::state::{State, seeded};
@@ -134,8 +135,8 @@ fn sha1hex(lua: &Lua, args: &MultiValue) -> Answer<String> {
         return Err(fault("wrong number of arguments"));
     }
     let text = lua.coerce_string(args[0].clone())?;
-    let digest = sha1(&text.as_ref().map(|text| text.as_bytes().to_vec()).unwrap_or_default());
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    let sha = text.map_or_else(|| Sha::of(b""), |text| Sha::of(&text.as_bytes()));
+    Ok(sha.to_string())
 }
 
 fn status_reply(lua: &Lua, args: &MultiValue) -> Answer<Value> {

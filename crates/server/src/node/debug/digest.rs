@@ -12,22 +12,25 @@ use baton_values::{Scored, StreamId};
 use crate::node::Refusal;
 use crate::worker::client::Client;
 use crate::worker::context::Context;
-use baton_base::sha1::{BYTES, sha1};
+use sha1::{Digest as _, Sha1};
 
 /// Added for every key that expires, whenever that is.
 const EXPIRES: &[u8] = b"!!expire!!";
+
+/// Bytes of a signature.
+const BYTES: usize = 20;
 
 #[derive(Clone, Copy, Default)]
 pub(super) struct Digest([u8; BYTES]);
 
 impl Digest {
     fn add(&mut self, data: &[u8]) {
-        self.0.iter_mut().zip(sha1(data)).for_each(|(byte, other)| *byte ^= other);
+        self.0.iter_mut().zip(Sha1::digest(data)).for_each(|(byte, other)| *byte ^= other);
     }
 
     fn mix(&mut self, data: &[u8]) {
         self.add(data);
-        self.0 = sha1(&self.0);
+        self.0 = Sha1::digest(self.0).into();
     }
 
     /// Mixes in the type, the value and whether it expires.
