@@ -6,13 +6,12 @@
 //! of its own. Nobody is asked beforehand where the primary or a voter is not of this kind, and a canvass without a majority
 //! costs an epoch and a moment: the votes are asked for again once writes are held.
 
+use crate::ballot::Ballot;
 use crate::capabilities::Capabilities;
 use crate::cluster::{Cluster, Turn};
 use crate::effect::Effect;
-use crate::leave;
 use baton_base::{Epoch, Mono, NodeId};
 use baton_wire::{Body, Header, MsgFlags};
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long a handover waits for the votes before it goes on without them. Longer than a round trip to the voters and their
@@ -33,11 +32,7 @@ pub(crate) enum For {
 pub(crate) struct Canvass {
     /// Whom it is to replace.
     primary: NodeId,
-    pub(crate) epoch: Epoch,
-    pub(crate) asked_at: Mono,
-    pub(crate) votes: BTreeSet<NodeId>,
-    /// Until when the primary lets this node take over by it.
-    pub(crate) leave_until: Option<Mono>,
+    pub(crate) ballot: Ballot,
     /// Who waits for it.
     waiting: Option<For>,
 }
@@ -80,9 +75,8 @@ impl Cluster {
             return false;
         }
         self.current_epoch = self.current_epoch.next();
-        let (epoch, votes) = (self.current_epoch, BTreeSet::new());
-        let canvass = Canvass { primary, epoch, asked_at: turn.now, votes, leave_until: None, waiting: Some(waiting) };
-        self.canvass = Some(canvass);
+        let epoch = self.current_epoch;
+        self.canvass = Some(Canvass { primary, ballot: Ballot::new(epoch, turn.now), waiting: Some(waiting) });
         self.todo.save_epochs();
         if self.take_own_vote(turn, epoch) {
             self.count_early_vote(self.me, epoch);
@@ -98,33 +92,34 @@ impl Cluster {
     }
 
     fn count_early_vote(&mut self, voter: NodeId, epoch: Epoch) -> bool {
-        let Some(canvass) = self.canvass.as_mut().filter(|c| c.epoch == epoch) else { return false };
-        canvass.votes.insert(voter);
+        let Some(canvass) = self.canvass.as_mut().filter(|c| c.ballot.epoch == epoch) else { return false };
+        canvass.ballot.votes.insert(voter);
         true
     }
 
     /// My primary gives leave for an election, which may be the one that I canvassed for.
     pub(crate) fn note_early_leave(&mut self, epoch: Epoch, length: Duration) {
-        if let Some(canvass) = self.canvass.as_mut().filter(|c| c.epoch == epoch) {
-            canvass.leave_until = canvass.leave_until.max(Some(canvass.asked_at + leave::counted(length)));
+        if let Some(canvass) = &mut self.canvass {
+            canvass.ballot.note_leave(epoch, length);
         }
     }
 
     /// Whether enough have voted, the primary itself among them: it knows then what to give leave for.
     fn is_carried(&self, canvass: &Canvass) -> bool {
-        canvass.votes.contains(&canvass.primary) && self.is_majority(|id| canvass.votes.contains(id))
+        let votes = &canvass.ballot.votes;
+        votes.contains(&canvass.primary) && self.is_majority(|id| votes.contains(id))
     }
 
     /// When the wait for votes is over.
     pub(crate) fn canvass_wake(&self) -> Mono {
         let waits = self.canvass.as_ref().filter(|c| c.waiting.is_some());
-        waits.map_or(Mono::NEVER, |c| c.asked_at + WAIT_MAX)
+        waits.map_or(Mono::NEVER, |c| c.ballot.asked_at + WAIT_MAX)
     }
 
     /// Goes on once the votes are there, or were waited for.
     pub(crate) fn run_canvass(&mut self, turn: &Turn<'_>) {
         let Some(canvass) = self.canvass.as_ref().filter(|c| c.waiting.is_some()) else { return };
-        if !self.is_carried(canvass) && turn.now < canvass.asked_at + WAIT_MAX {
+        if !self.is_carried(canvass) && turn.now < canvass.ballot.asked_at + WAIT_MAX {
             return;
         }
         let primary = canvass.primary;
@@ -142,10 +137,10 @@ impl Cluster {
 
     /// What this node asked for beforehand, if it may win with that: a majority so lately that it counts as a lease, too, and
     /// a primary that has to give its leave for it.
-    pub(crate) fn take_canvass(&mut self, turn: &Turn<'_>) -> Option<Canvass> {
+    pub(crate) fn take_canvass(&mut self, turn: &Turn<'_>) -> Option<Ballot> {
         let canvass = self.canvass.take()?;
-        let fresh = turn.now.since(canvass.asked_at) < self.lease_length() / 2;
+        let fresh = turn.now.since(canvass.ballot.asked_at) < self.lease_length() / 2;
         let same = self.myself().primary == Some(canvass.primary);
-        (fresh && same && self.needs_leave() && self.is_carried(&canvass)).then_some(canvass)
+        (fresh && same && self.needs_leave() && self.is_carried(&canvass)).then_some(canvass.ballot)
     }
 }

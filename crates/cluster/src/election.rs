@@ -1,20 +1,18 @@
 //! A replica's way to become primary after its primary failed, or as a manual failover asks (cluster-bus 7). It stands,
 //! collects votes and takes over; who votes and why is `vote`.
 
-use crate::canvass::Canvass;
+use crate::ballot::Ballot;
 use crate::capabilities::Capabilities;
 use crate::cluster::{Cluster, Turn};
 use crate::effect::LogLevel;
 use crate::hindrance::CantFailover;
 use crate::lease::VOTES_COUNT_FOR;
-use crate::leave;
 use crate::node::Node;
 use crate::note::Note;
 use crate::queueing::Before;
 use crate::record::Victory;
 use baton_base::{Epoch, Mono, NodeId, Offset};
 use baton_wire::{Body, MsgFlags, NodeFlags};
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Added to the delay of a replica without data, so that any other goes first.
@@ -31,15 +29,8 @@ pub(crate) struct Election {
     start: Option<Mono>,
     /// `start` is the instant of scheduling itself: no delay was needed.
     immediate: bool,
-    sent: bool,
-    /// The epoch it runs in, once sent.
-    epoch: Epoch,
-    /// When the votes were asked for.
-    sent_at: Option<Mono>,
-    /// Until when my primary, which lives, lets me take over by it.
-    leave_until: Option<Mono>,
-    /// Voters by id: a repeated vote counts once (S9).
-    pub(crate) votes: BTreeSet<NodeId>,
+    /// The votes, once they were asked for.
+    ballot: Option<Ballot>,
     rank: u32,
     primary_rank: u32,
     /// Of what `start` follows, if this shard waits for its turn: how many others still wait, and which request for votes
@@ -59,50 +50,48 @@ impl Election {
         *self = Election { reason: self.reason, ..Election::default() };
     }
 
-    /// When the votes of a running attempt were asked for.
-    pub(crate) fn asked_at(&self) -> Option<Mono> {
-        self.start.filter(|_| self.sent)
-    }
-
-    /// Goes on with votes that were asked for beforehand.
-    fn adopt(&mut self, canvass: Canvass) {
-        self.sent = true;
-        self.epoch = canvass.epoch;
-        self.sent_at = Some(canvass.asked_at);
-        self.leave_until = canvass.leave_until;
-        self.votes = canvass.votes;
+    /// When a running attempt started.
+    pub(crate) fn started_at(&self) -> Option<Mono> {
+        self.start.filter(|_| self.is_running())
     }
 
     /// My primary gives leave for an election; tells whether it is this one.
     pub(crate) fn note_leave(&mut self, epoch: Epoch, length: Duration) -> bool {
-        let Some(asked) = self.sent_at.filter(|_| self.sent && epoch == self.epoch) else { return false };
-        self.leave_until = self.leave_until.max(Some(asked + leave::counted(length)));
-        true
+        self.ballot.as_mut().is_some_and(|ballot| ballot.note_leave(epoch, length))
     }
 
     /// Whether it lets me take over now.
     pub(crate) fn has_leave(&self, now: Mono) -> bool {
-        self.leave_until.is_some_and(|until| now < until)
+        self.ballot.as_ref().is_some_and(|ballot| ballot.has_leave(now))
+    }
+
+    /// Who voted for it.
+    pub(crate) fn votes(&self) -> impl Iterator<Item = NodeId> {
+        self.ballot.iter().flat_map(|ballot| ballot.votes.iter().copied())
+    }
+
+    fn has_vote_of(&self, voter: &NodeId) -> bool {
+        self.ballot.as_ref().is_some_and(|ballot| ballot.votes.contains(voter))
     }
 
     /// Whether votes were asked for.
     pub(crate) fn is_running(&self) -> bool {
-        self.sent
+        self.ballot.is_some()
     }
 
     /// When the waiting attempt wants to be sent.
     pub(crate) fn deadline(&self) -> Option<Mono> {
-        if self.sent { None } else { self.start }
+        if self.is_running() { None } else { self.start }
     }
 
     /// When time alone changes something: the attempt is sent, or gives way to the next one.
     pub(crate) fn wake(&self) -> Option<Mono> {
-        if self.sent { self.retry_at } else { self.start }
+        if self.is_running() { self.retry_at } else { self.start }
     }
 
     /// Whether a request of somebody else in this epoch shows that votes for this one may be gone.
     pub(crate) fn yields_to(&self, epoch: Epoch) -> bool {
-        self.sent && self.retry_at.is_some() && epoch >= self.epoch
+        self.retry_at.is_some() && self.ballot.as_ref().is_some_and(|ballot| epoch >= ballot.epoch)
     }
 
     /// Gives the attempt no longer than this.
@@ -117,7 +106,7 @@ impl Election {
 
     /// An attempt that was not sent yet waits for others, and its time does not run meanwhile.
     pub(crate) fn put_off(&mut self, now: Mono) {
-        if !self.sent {
+        if !self.is_running() {
             self.start = Some(now);
         }
     }
@@ -147,7 +136,7 @@ impl Cluster {
             self.schedule(turn, primary, manual);
         }
         let Some(start) = self.election.start else { return };
-        if !self.election.sent && !manual && !self.election.immediate {
+        if !self.election.is_running() && !manual && !self.election.immediate {
             self.review_schedule(turn, primary);
         }
         if turn.now < self.election.start.unwrap_or(start) {
@@ -164,9 +153,9 @@ impl Cluster {
             self.note_reason(turn, CantFailover::WaitingDelay);
         } else if !manual && !self.acknowledged_writes_allow(turn) {
             // The reason is in the log.
-        } else if !self.election.sent && !manual && self.may_miss_voters(turn, primary) {
+        } else if !self.election.is_running() && !manual && self.may_miss_voters(turn, primary) {
             self.note_reason(turn, CantFailover::WaitingDelay);
-        } else if !self.election.sent {
+        } else if !self.election.is_running() {
             self.stand_when_free(turn, primary, manual);
         } else if self.is_elected(turn) && (manual || self.votes_count(turn.now)) && self.leave_allows(turn.now) {
             self.win(turn);
@@ -180,11 +169,11 @@ impl Cluster {
     /// than an election takes, and grows in case it was not (cluster-bus 15.2, TL).
     fn is_lost(&self, now: Mono) -> bool {
         let short = !self.has_majority() || !self.votes_count(now);
-        self.election.sent && short && self.election.retry_at.is_some_and(|at| at <= now)
+        self.election.is_running() && short && self.election.retry_at.is_some_and(|at| at <= now)
     }
 
     fn has_majority(&self) -> bool {
-        self.is_majority(|id| self.election.votes.contains(id))
+        self.is_majority(|id| self.election.has_vote_of(id))
     }
 
     fn is_elected(&mut self, turn: &Turn<'_>) -> bool {
@@ -193,15 +182,16 @@ impl Cluster {
 
     /// A candidate that votes does so for itself, once.
     fn vote_for_myself(&mut self, turn: &Turn<'_>) {
-        if self.election.sent && self.take_own_vote(turn, self.election.epoch) {
-            self.election.votes.insert(self.me);
-            self.todo.failover = true;
+        let Some(epoch) = self.election.ballot.as_ref().map(|ballot| ballot.epoch) else { return };
+        if self.take_own_vote(turn, epoch) {
+            self.count_vote(self.me, epoch);
         }
     }
 
     /// Whether votes are so young that whoever cast them still abides by them, whatever has happened since.
     fn votes_count(&self, now: Mono) -> bool {
-        !self.settings.lease || self.election.sent_at.is_some_and(|at| now.since(at) < VOTES_COUNT_FOR)
+        !self.settings.lease
+            || self.election.ballot.as_ref().is_some_and(|ballot| now.since(ballot.asked_at) < VOTES_COUNT_FOR)
     }
 
     /// How long an attempt waits for its majority. Two candidates that ran into each other don't do so twice.
@@ -260,8 +250,8 @@ impl Cluster {
         let best = first && before.rank == 0;
         let sole = || !self.replicas_of(primary).any(|n| !n.is_myself());
         let immediate = manual || best || (self.surpasses_primary(turn) && sole());
-        let lost = self.election.lost + u32::from(self.election.sent);
-        if self.election.sent {
+        let lost = self.election.lost + u32::from(self.election.is_running());
+        if self.election.is_running() {
             self.note(Note::Lost);
         }
         self.election.reset();
@@ -400,17 +390,15 @@ impl Cluster {
 
     /// Asks all voters for their vote in a new epoch, which is durable before it is heard of.
     fn stand(&mut self, turn: &Turn<'_>, primary: NodeId, manual: bool) {
-        if let Some(canvass) = self.take_canvass(turn) {
-            return self.stand_with(primary, canvass);
+        if let Some(ballot) = self.take_canvass(turn) {
+            return self.stand_with(primary, ballot);
         }
         self.current_epoch = self.current_epoch.next();
-        self.election.epoch = self.current_epoch;
-        self.election.sent = true;
-        self.election.sent_at = Some(turn.now);
-        self.election.votes.clear();
+        let epoch = self.current_epoch;
+        self.election.ballot = Some(Ballot::new(epoch, turn.now));
         let wait = self.retry_wait();
         self.election.retry_at = (!manual && self.settings.prompt_elections).then(|| turn.now + wait);
-        self.note_started(primary);
+        self.note_started(primary, epoch);
         self.todo.save_epochs();
         self.vote_for_myself(turn);
         let mflags = self.request_flags(turn, primary, manual);
@@ -421,17 +409,16 @@ impl Cluster {
     }
 
     /// Stands with the votes that are there already.
-    fn stand_with(&mut self, primary: NodeId, canvass: Canvass) {
-        self.election.adopt(canvass);
-        self.note_started(primary);
-        for voter in self.election.votes.clone() {
-            self.note(Note::Vote { voter });
+    fn stand_with(&mut self, primary: NodeId, ballot: Ballot) {
+        self.note_started(primary, ballot.epoch);
+        for voter in &ballot.votes {
+            self.note(Note::Vote { voter: *voter });
         }
+        self.election.ballot = Some(ballot);
         self.todo.failover = true;
     }
 
-    fn note_started(&mut self, primary: NodeId) {
-        let epoch = self.election.epoch;
+    fn note_started(&mut self, primary: NodeId, epoch: Epoch) {
         let text = format!(
             "Starting a failover election for epoch {epoch}, node config epoch is {}",
             self.effective_epoch(&primary)
@@ -457,14 +444,12 @@ impl Cluster {
 
     /// A voter whose link was down when the request left gets it once the link is there (S16).
     pub(crate) fn repeat_vote_request(&mut self, turn: &Turn<'_>, id: &NodeId) {
-        let running = self.election.sent
-            && self.election.start.is_some_and(|at| turn.now.since(at) <= self.settings.election_timeout());
+        let current = self.election.ballot.as_ref().is_some_and(|ballot| ballot.epoch == self.current_epoch);
+        let running =
+            current && self.election.start.is_some_and(|at| turn.now.since(at) <= self.settings.election_timeout());
         let Some(primary) = self.my_primary().map(|n| n.id) else { return };
         let leaves = *id == primary && !self.leave_allows(turn.now);
-        if running
-            && ((self.is_voting(id) && !self.election.votes.contains(id)) || leaves)
-            && self.election.epoch == self.current_epoch
-        {
+        if running && ((self.is_voting(id) && !self.election.has_vote_of(id)) || leaves) {
             let mflags = self.request_flags(turn, primary, self.manual.is_ready());
             self.send_to(turn, id, mflags, Body::AuthRequest);
         }
@@ -476,11 +461,14 @@ impl Cluster {
         if self.on_early_vote(voter, header) {
             return;
         }
-        let mine = header.current_epoch == self.election.epoch && Capabilities::may_be_for(header.private, &self.me);
-        if !self.is_voting(&voter) || !self.election.sent || !mine {
-            return;
+        if self.is_voting(&voter) && Capabilities::may_be_for(header.private, &self.me) {
+            self.count_vote(voter, header.current_epoch);
         }
-        if self.election.votes.insert(voter) {
+    }
+
+    fn count_vote(&mut self, voter: NodeId, epoch: Epoch) {
+        let Some(ballot) = self.election.ballot.as_mut().filter(|ballot| ballot.epoch == epoch) else { return };
+        if ballot.votes.insert(voter) && voter != self.me {
             self.note(Note::Vote { voter });
         }
         self.todo.failover = true;
@@ -488,12 +476,11 @@ impl Cluster {
 
     /// Somebody claims with an epoch that my running election can't beat: I give it up and look again.
     pub(crate) fn yield_to_claim(&mut self, claimant: NodeId, epoch: Epoch) {
-        if !self.election.sent || epoch < self.election.epoch {
+        let Some(own) = self.election.ballot.as_ref().map(|ballot| ballot.epoch).filter(|own| epoch >= *own) else {
             return;
-        }
+        };
         let text = format!(
-            "Failover election in progress for epoch {}, but received a claim from node {} with an equal or higher epoch {epoch}. Resetting the election since we cannot win an election in the past.",
-            self.election.epoch,
+            "Failover election in progress for epoch {own}, but received a claim from node {} with an equal or higher epoch {epoch}. Resetting the election since we cannot win an election in the past.",
             self.named(&claimant)
         );
         self.log(LogLevel::Notice, text);
@@ -504,15 +491,15 @@ impl Cluster {
 
     /// My primary's claim is newer than the one I asked for votes with, so whoever knew it refused: I ask anew.
     pub(crate) fn renew_request(&mut self, updated: NodeId) {
-        if self.election.sent && self.myself().primary == Some(updated) {
+        if self.election.is_running() && self.myself().primary == Some(updated) {
             self.election.reset();
             self.todo.failover = true;
         }
     }
 
     fn win(&mut self, turn: &Turn<'_>) {
+        let Some(epoch) = self.election.ballot.as_ref().map(|ballot| ballot.epoch) else { return };
         self.log(LogLevel::Notice, "Failover election won: I'm the new primary.".to_owned());
-        let epoch = self.election.epoch;
         if epoch > self.myself().config_epoch {
             self.log(LogLevel::Notice, format!("configEpoch set to {epoch} after successful failover"));
         }
@@ -531,8 +518,8 @@ impl Cluster {
         self.log(LogLevel::Notice, text);
         let old_offset = self.my_primary().map_or(Offset(0), |n| n.offset);
         // Who takes over without a majority does so on somebody's word.
-        let elected = self.election.sent_at.filter(|_| self.has_majority());
-        let votes = elected.map(|at| (at, self.election.votes.iter().copied().collect()));
+        let elected = self.election.ballot.as_ref().filter(|_| self.has_majority());
+        let votes = elected.map(|ballot| (ballot.asked_at, ballot.votes.iter().copied().collect()));
         self.become_primary();
         let won = self.slots.of_or_empty(&old);
         self.slots.assign_all(&won, self.me);
@@ -554,10 +541,10 @@ impl Cluster {
 
     /// Restarts a running attempt because a manual failover became ready.
     pub(crate) fn reset_for_manual(&mut self) {
-        if self.election.sent {
+        if let Some(ballot) = &self.election.ballot {
             let text = format!(
                 "Failover election in progress for epoch {}, but received a new manual failover. Resetting the election.",
-                self.election.epoch
+                ballot.epoch
             );
             self.log(LogLevel::Notice, text);
         }

@@ -54,7 +54,7 @@ impl Cluster {
             let text = format!(
                 "Needed quorum: {}. Number of votes received so far: {}",
                 self.quorum(),
-                self.election.votes.len()
+                self.election.votes().count()
             );
             self.log(LogLevel::Notice, text);
         }

@@ -6,6 +6,7 @@ pub mod conf;
 
 mod accession;
 mod announce;
+mod ballot;
 mod blacklist;
 mod canvass;
 mod capabilities;

@@ -20,7 +20,7 @@ impl Cluster {
     /// Whether the operator's word decides the election that I asked votes for.
     pub(crate) fn operator_decides(&mut self, turn: &Turn<'_>) -> bool {
         let forced = matches!(self.manual, Manual::Ready { consent: Consent::Forced, .. });
-        let Some(asked) = self.election.asked_at().filter(|_| forced && self.voters.are_upstream()) else {
+        let Some(asked) = self.election.started_at().filter(|_| forced && self.voters.are_upstream()) else {
             return false;
         };
         let Some(primary) = self.sole_voter().filter(|id| self.myself().primary == Some(*id)) else { return false };
