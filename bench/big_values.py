@@ -66,6 +66,19 @@ class Connection:
                 time.sleep(0.005)
         return head, size - len(END)
 
+    def dumped(self, key):
+        """The payload that DUMP gives for a key."""
+        self.socket.sendall(encode("DUMP", key))
+        got = b""
+        while b"\r\n" not in got:
+            got += self.socket.recv(1 << 20)
+        head, _, got = got.partition(b"\r\n")
+        parts, left = [got], int(head[1:]) + 2 - len(got)
+        while left > 0:
+            parts.append(self.socket.recv(min(left, 1 << 20)))
+            left -= len(parts[-1])
+        return b"".join(parts)[:-2]
+
     def fill(self, requests, lines=1):
         """Sends many requests and drops their replies, which are so many lines each."""
         sender = threading.Thread(target=self.socket.sendall, args=(b"".join(requests),))
@@ -209,15 +222,27 @@ FILLS = {
     "set": lambda c, key, n: filled(c, "SADD", key, n, lambda i: (b"element:%09d" % i,)),
     "hash": lambda c, key, n: filled(c, "HSET", key, n, lambda i: (b"field:%09d" % i, b"%d" % i)),
     "zset": lambda c, key, n: filled(c, "ZADD", key, n, lambda i: (b"%d" % i, b"element:%09d" % i)),
+    # Numbers in no order; half of what `set` and `zset` of the same size have, and as much that they have not, in no order.
+    "numbers": lambda c, key, n: filled(c, "RPUSH", key, n, lambda i: (b"%d" % mixed(i, n),)),
+    "half-set": lambda c, key, n: filled(c, "SADD", key, n, lambda i: (b"element:%09d" % (mixed(i, n) + n // 2),)),
+    "half-zset": lambda c, key, n: filled(
+        c, "ZADD", key, n, lambda i: (b"%d" % i, b"element:%09d" % (mixed(i, n) + n // 2))
+    ),
     "stream": filled_stream,
-    "keys": lambda c, key, n: filled_keys(c, n),
+    "keys": lambda c, key, n: filled_keys(c, n, b"key:%09d"),
+    "weights": lambda c, key, n: filled_keys(c, n, b"weight:%d"),
     "string": lambda c, key, n: c.line("SETRANGE", key, 100 * n - 1, "x"),
 }
 
 
-def filled_keys(connection, count):
+def mixed(i, n):
+    """The numbers below `n` in no order."""
+    return i * 7919 % n
+
+
+def filled_keys(connection, count, name):
     for start in range(0, count, 100_000):
-        connection.fill([encode("SET", b"key:%09d" % i, b"v") for i in range(start, min(start + 100_000, count))])
+        connection.fill([encode("SET", name % i, b"v%d" % i) for i in range(start, min(start + 100_000, count))])
 
 
 KINDS = ("list", "set", "hash", "zset", "stream")
@@ -238,6 +263,10 @@ READS = [
 ]
 WORKS = [
     ("sort", "SORT list LIMIT 0 10 ALPHA", [("list", "list")]),
+    ("sort-all", "SORT list ALPHA", [("list", "list")]),
+    ("sort-numbers", "SORT numbers", [("numbers", "numbers")]),
+    ("sort-store", "SORT numbers STORE to", [("numbers", "numbers")]),
+    ("sort-by-get", "SORT numbers BY weight:* ALPHA GET weight:* LIMIT 0 1000", [("numbers", "numbers"), ("weights", "-")]),
     ("lrem", "LREM list 1 missing", [("list", "list")]),
     ("lpos", "LPOS list missing", [("list", "list")]),
     ("zcount", "ZCOUNT zset -inf +inf", [("zset", "zset")]),
@@ -249,10 +278,19 @@ WORKS = [
     ("sdiffstore", "SDIFFSTORE to set set2", [("set", "set"), ("set", "set2")]),
     ("zunionstore", "ZUNIONSTORE to 2 zset zset2", [("zset", "zset"), ("zset", "zset2")]),
     ("zinterstore", "ZINTERSTORE to 2 zset zset2", [("zset", "zset"), ("zset", "zset2")]),
+    ("sunion-half", "SUNION set half", [("set", "set"), ("half-set", "half")]),
+    ("sinter-half", "SINTER set half", [("set", "set"), ("half-set", "half")]),
+    ("sdiffstore-half", "SDIFFSTORE to set half", [("set", "set"), ("half-set", "half")]),
+    ("zunionstore-half", "ZUNIONSTORE to 2 zset half", [("zset", "zset"), ("half-zset", "half")]),
+    ("zinterstore-half", "ZINTERSTORE to 2 zset half", [("zset", "zset"), ("half-zset", "half")]),
+    ("zdiffstore-half", "ZDIFFSTORE to 2 zset half", [("zset", "zset"), ("half-zset", "half")]),
+    ("zunion-sets", "ZUNIONSTORE to 2 set half", [("set", "set"), ("half-set", "half")]),
     ("zrangestore", "ZRANGESTORE to zset 0 -1", [("zset", "zset")]),
     ("copy-zset", "COPY zset copy REPLACE", [("zset", "zset")]),
     ("rename-zset", "RENAME zset zset3", [("zset", "zset")]),
     ("dump-zset", "DUMP zset", [("zset", "zset")]),
+    *((f"dump-{kind}", f"DUMP {kind}", [(kind, kind)]) for kind in ("list", "set", "hash")),
+    *((f"restore-{kind}", f"RESTORE copy 0 @{kind} REPLACE", [(kind, kind)]) for kind in ("list", "set", "hash", "zset")),
     ("copy-list", "COPY list copy REPLACE", [("list", "list")]),
     ("spop-all", "SPOP set 1000000", [("set", "set")]),
     ("lpop-all", "LPOP list 1000000", [("list", "list")]),
@@ -268,9 +306,12 @@ DELETES = [
     *((f"{verb.lower()}-{kind}", f"{verb} {kind}", [(kind, kind)]) for kind in KINDS for verb in ("DEL", "UNLINK")),
     ("expire-zset", "PEXPIRE zset 1", [("zset", "zset")]),
     ("set-over-zset", "SET zset 1", [("zset", "zset")]),
+    ("rename-over-zset", "RENAME small zset", [("zset", "zset")]),
+    ("copy-over-zset", "COPY small zset REPLACE", [("zset", "zset")]),
 ]
 # Rows that change nothing, so that their keys need not be filled again.
-READING = {name for name, _, _ in READS} | {"sort", "lpos", "zcount", "sunion", "sinter", "sdiff", "dump-zset"}
+READING = {name for name, _, _ in READS} | {"sort", "lpos", "zcount", "sunion", "sinter", "sdiff", "sort-all", "sort-numbers", "sort-by-get"}
+READING |= {"sunion-half", "sinter-half", *(f"{what}-{kind}" for what in ("dump", "restore") for kind in KINDS)}
 
 
 def cases(args):
@@ -300,8 +341,11 @@ def run_case(args, port, case):
                 for kind, key in fills:
                     FILLS[kind](server.connection, key, count)
                 is_filled = True
+                server.connection.line("SET", "small", "value")
                 time.sleep(0.3)
-            words = command.split()
+            words = [
+                server.connection.dumped(word[1:]) if word.startswith("@") else word for word in command.split()
+            ]
             request = encode(*words)
             if words[0] == "RESP3":
                 server.connection.line("HELLO", "3")

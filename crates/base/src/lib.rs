@@ -9,6 +9,7 @@ pub mod quote;
 pub mod rng;
 pub mod slot;
 pub mod slot_tag;
+pub mod sort_key;
 pub mod time;
 
 pub use id::{Epoch, NodeId, Offset, ReplId, ShardId};

@@ -14,12 +14,14 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
         _ if digits.len() > 19 => return None,
         _ => {}
     }
+    // Nineteen digits are below two to the power of 64.
     let mut value: u64 = 0;
     for &d in digits {
-        if !d.is_ascii_digit() {
+        let digit = d.wrapping_sub(b'0');
+        if digit > 9 {
             return None;
         }
-        value = value.checked_mul(10)?.checked_add(u64::from(d - b'0'))?;
+        value = value * 10 + u64::from(digit);
     }
     if negative { 0i64.checked_sub_unsigned(value) } else { i64::try_from(value).ok() }
 }

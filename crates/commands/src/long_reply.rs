@@ -185,6 +185,18 @@ impl Exec<'_, '_> {
             self.out.text(text);
         }
     }
+
+    /// Replies a text that was made for it, and may be long.
+    pub(crate) fn reply_own_text(&mut self, text: Vec<u8>) {
+        if self.waits != Waits::May || text.len() < LONG_TEXT_BYTES {
+            self.out.bulk(&text);
+            return;
+        }
+        self.out.bulk_head(text.len());
+        let mut rest = LongReply(Rest::OwnText(text, 0));
+        rest.write(self.view.store(), self.out, Room::FIRST);
+        self.effects.leave_reply(rest);
+    }
 }
 
 /// The rest of a reply, whose head and first elements are written. Whoever writes it lets nothing else come between, and
@@ -195,6 +207,8 @@ enum Rest {
     Elements(Collection, Elements),
     /// A text, and how much of it is written.
     Text(SharedText, usize),
+    /// The same of a text that was made for the reply.
+    OwnText(Vec<u8>, usize),
     Keys(KeySearch),
 }
 
@@ -203,6 +217,7 @@ impl std::fmt::Debug for LongReply {
         match &self.0 {
             Rest::Elements(_, elements) => elements.fmt(f),
             Rest::Text(text, written) => write!(f, "{text:?} from {written} on"),
+            Rest::OwnText(text, written) => write!(f, "{} bytes from {written} on", text.len()),
             Rest::Keys(search) => search.fmt(f),
         }
     }
@@ -227,15 +242,8 @@ impl LongReply {
     fn write(&mut self, store: &Store, out: &mut Out, room: Room) {
         match &mut self.0 {
             Rest::Elements(value, elements) => elements.write(value.as_value(), out, room),
-            Rest::Text(text, written) => {
-                let bytes = &text.bytes()[*written..];
-                let piece = &bytes[..bytes.len().min(room.bytes)];
-                out.raw(piece);
-                *written += piece.len();
-                if piece.len() == bytes.len() {
-                    out.raw(b"\r\n");
-                }
-            }
+            Rest::Text(text, written) => write_text(text.bytes(), written, out, room),
+            Rest::OwnText(text, written) => write_text(text, written, out, room),
             Rest::Keys(search) => {
                 if let Err(held) = search.write(store, out, room) {
                     search.give_up();
@@ -250,6 +258,7 @@ impl LongReply {
         match &self.0 {
             Rest::Elements(_, elements) => elements.ranks.is_empty(),
             Rest::Text(text, written) => *written == text.bytes().len(),
+            Rest::OwnText(text, written) => *written == text.len(),
             Rest::Keys(search) => search.is_over(),
         }
     }
@@ -259,7 +268,7 @@ impl LongReply {
         match &self.0 {
             Rest::Elements(value, _) => value.heap_bytes(),
             Rest::Text(text, _) => text.heap_bytes(),
-            Rest::Keys(search) => search.buffered_bytes(),
+            Rest::OwnText(..) | Rest::Keys(_) => self.buffered_bytes(),
         }
     }
 
@@ -267,8 +276,19 @@ impl LongReply {
     pub fn buffered_bytes(&self) -> usize {
         match &self.0 {
             Rest::Elements(..) | Rest::Text(..) => 0,
+            Rest::OwnText(text, _) => text.capacity(),
             Rest::Keys(search) => search.buffered_bytes(),
         }
+    }
+}
+
+fn write_text(text: &[u8], written: &mut usize, out: &mut Out, room: Room) {
+    let left = &text[*written..];
+    let piece = &left[..left.len().min(room.bytes)];
+    out.raw(piece);
+    *written += piece.len();
+    if piece.len() == left.len() {
+        out.raw(b"\r\n");
     }
 }
 

@@ -25,12 +25,12 @@ mod tree;
 mod value;
 mod zset;
 
-pub use fields::{FieldValue, Hash, HashRef, LargeHash, LiveHash};
+pub use fields::{FieldValue, Hash, HashRef, LargeHash, LargeHashBuilder, LiveHash};
 pub use limits::{Limits, ListNodeLimit};
 pub use list::{LargeList, List, ListRef};
 pub use listpack::{Damaged, Elements, Listpack, ListpackRef, Place};
-pub use set::{Intset, IntsetRef, LargeSet, Set, SetRef};
+pub use set::{Intset, IntsetRef, LargeSet, LargeSetBuilder, Set, SetRef};
 pub use stream::{Consumer, Group, Pending, Stream, StreamEntry, StreamId, StreamTrim, TrimTo};
 pub use text::Str;
 pub use value::{Collection, CollectionType, PackedKind, Value, ValueKind};
-pub use zset::{LargeZSet, Scored, ZSet, ZSetRef};
+pub use zset::{LargeZSet, Scored, ScoredBatch, ZSet, ZSetRef};

@@ -19,7 +19,7 @@ pub(crate) fn dump(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     };
     let mut payload = Vec::new();
     DumpEncoder::new(x.env.rdb_compress).encode(entry.value, &mut payload);
-    x.out.bulk(&payload);
+    x.reply_own_text(payload);
     Ok(())
 }
 

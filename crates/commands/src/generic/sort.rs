@@ -2,12 +2,13 @@
 //! those keys, so that nobody can tell before which they are: a request with patterns runs while the world stands still,
 //! except in a cluster, where patterns may name keys of one slot only.
 
-use std::cmp::Ordering;
+use std::mem::take;
+use std::ops::Range;
 
-use baton_base::{Slot, num};
+use baton_base::{Slot, num, sort_key};
 use baton_resp::Args;
 use baton_store::{CollectionType as _, Expire, Value};
-use baton_values::{List, Str, ZSetRef};
+use baton_values::{List, Listpack, Scored, Str};
 
 use crate::event::EventClass;
 use crate::exec::Exec;
@@ -18,6 +19,9 @@ use crate::scan_filter::only_slot;
 use crate::{KeyPosition, KeyPositions};
 
 type Text = Box<[u8]>;
+
+/// Bytes of elements that are put into a long list at a time.
+const PACK_BYTES: usize = 1536;
 
 /// What the arguments ask for.
 #[derive(Debug)]
@@ -35,11 +39,13 @@ struct Options<'a> {
     store: Option<usize>,
 }
 
-/// What an element is sorted by.
-#[derive(Debug)]
-enum Weight {
-    Number(f64),
-    Text(Option<Text>),
+/// An element and what it is sorted by, as far as that fits into a number.
+#[derive(Clone, Copy)]
+struct Weighed<'t> {
+    key: u64,
+    /// How many came before it.
+    nth: usize,
+    text: &'t [u8],
 }
 
 /// SORT key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC | DESC] [ALPHA] [STORE destination].
@@ -101,39 +107,53 @@ pub fn sort_option_of_other_keys(args: Args<'_>) -> Option<&'static str> {
 fn run(x: &mut Exec<'_, '_>, may_store: bool) -> Result<(), Fail> {
     let key = x.key(0, 1);
     let options = Options::parse(x.args, may_store, x.env.cluster.then_some(key.slot))?;
+    let value = match x.view.read(&key, x.touch).map(|entry| entry.value) {
+        None => List::default().into_collection(),
+        Some(value) => value.to_collection().ok_or(Fail::WrongType)?,
+    };
     let unsorted = options.by.is_some_and(|by| !by.contains(&b'*'));
-    let (elements, is_set) = match x.view.read(&key, x.touch).map(|entry| entry.value) {
-        None => (Vec::new(), false),
-        Some(value) => elements_of(value, unsorted, &options)?,
-    };
     // What goes to replicas or into a script must not depend on the order in which a set is kept.
-    let sorted = if unsorted && !(is_set && (options.store.is_some() || x.in_script)) {
-        elements
+    let is_random = matches!(value.as_value(), Value::Set(_)) && (options.store.is_some() || x.in_script);
+    let mut spelled = Vec::new();
+    let result = if unsorted && !is_random {
+        texts(&elements_of(value.as_value(), Some(&options))?, &mut spelled)
     } else {
-        in_order(x, elements, &options, unsorted)?
+        let elements = elements_of(value.as_value(), None)?;
+        let texts = texts(&elements, &mut spelled);
+        in_order(x, &elements, &texts, &options, unsorted)?
     };
-    let start = usize::try_from(options.offset).unwrap_or(0).min(sorted.len());
-    let count = usize::try_from(options.count).unwrap_or(usize::MAX).min(sorted.len() - start);
-    let mut result = Vec::with_capacity(count * options.get.len().max(1));
-    for element in &sorted[start..start + count] {
-        if options.get.is_empty() {
-            result.push(Some(element.clone()));
-        }
-        for pattern in &options.get {
-            result.push(look_up(x, pattern, element));
-        }
-    }
     match options.store {
-        Some(arg) => store(x, arg, &result),
+        Some(arg) => store(x, arg, &result, &options),
         None => {
-            x.out.array(result.len());
-            result.iter().for_each(|text| match text {
+            x.out.array(result.len() * options.get.len().max(1));
+            each_part(x, &result, &options, |x, part| match part {
                 Some(text) => x.out.bulk(text),
                 None => x.out.null(),
             });
         }
     }
     Ok(())
+}
+
+/// What is replied or stored, one by one: the elements, or what the patterns find for each.
+fn each_part(
+    x: &mut Exec<'_, '_>,
+    result: &[&[u8]],
+    options: &Options<'_>,
+    mut each: impl FnMut(&mut Exec<'_, '_>, Option<&[u8]>),
+) {
+    for near in result.chunks(PREFETCHED) {
+        options.get.iter().for_each(|pattern| prefetch(x, pattern, near));
+        for element in near {
+            if options.get.is_empty() {
+                each(x, Some(element));
+            }
+            for pattern in &options.get {
+                let found = look_up(x, pattern, element);
+                each(x, found.as_deref());
+            }
+        }
+    }
 }
 
 impl<'a> Options<'a> {
@@ -186,6 +206,13 @@ impl<'a> Options<'a> {
         }
         Ok(options)
     }
+
+    /// The places, of so many in order, of what is asked for.
+    fn range(&self, len: usize) -> Range<usize> {
+        let start = usize::try_from(self.offset).unwrap_or(0).min(len);
+        let count = usize::try_from(self.count).unwrap_or(usize::MAX).min(len - start);
+        start..start + count
+    }
 }
 
 /// The slot of all keys that a pattern can name, if it is one.
@@ -199,69 +226,127 @@ const BY_ELSEWHERE: &str =
 const GET_ELSEWHERE: &str =
     "ERR GET option of SORT denied in Cluster mode when keys formed by the pattern may be in different slots.";
 
-/// All elements, and whether they are a set's. Where there is nothing to sort by, those of lists and sorted sets are in
-/// their own order.
-fn elements_of(value: Value<'_>, unsorted: bool, options: &Options<'_>) -> Result<(Vec<Text>, bool), Fail> {
-    let owned = |text: Str<'_>| Text::from(text.bytes(&mut itoa::Buffer::new()));
-    let (mut elements, is_set): (Vec<Text>, bool) = match value {
-        Value::List(list) => (list.iter_from(0).map(owned).collect(), false),
-        Value::Set(set) => (set.iter().map(owned).collect(), true),
-        Value::ZSet(zset) => (ZSetRef::iter_from(zset, 0).map(|scored| owned(scored.member)).collect(), false),
+/// The elements in their own order: all, or those that are asked for where there is nothing to sort by. Then those of lists
+/// and sorted sets may be asked for from the end.
+fn elements_of<'v>(value: Value<'v>, asked: Option<&Options<'_>>) -> Result<Vec<Str<'v>>, Fail> {
+    let members = |scored: Scored<'v>| scored.member;
+    let len = match value {
+        Value::List(list) => list.len(),
+        Value::Set(set) => set.len(),
+        Value::ZSet(zset) => zset.len(),
         _ => return Err(Fail::WrongType),
     };
-    if unsorted && options.is_descending && !is_set {
-        elements.reverse();
-    }
-    Ok((elements, is_set))
+    let range = asked.map_or(0..len as usize, |options| options.range(len as usize));
+    let (first, count) = (range.start as u64, range.len());
+    // Where the elements are taken from the end, this is the first of them.
+    let back = len.saturating_sub(first + 1);
+    Ok(match (value, asked.is_some_and(|options| options.is_descending)) {
+        _ if count == 0 => Vec::new(),
+        (Value::List(list), false) => list.iter_from(first).take(count).collect(),
+        (Value::List(list), true) => list.iter_back_from(back).take(count).collect(),
+        (Value::ZSet(zset), false) => zset.iter_from(first).map(members).take(count).collect(),
+        (Value::ZSet(zset), true) => zset.iter_back_from(back).map(members).take(count).collect(),
+        (Value::Set(set), _) => set.iter_from(first).take(count).collect(),
+        _ => Vec::new(),
+    })
 }
 
-/// The elements in the order that is asked for. A set that is stored unsorted is sorted by its members all the same: its
-/// own order is not the same everywhere.
-fn in_order(
+/// The elements as bytes, of which integers are spelled out.
+fn texts<'t>(elements: &[Str<'t>], spelled: &'t mut Vec<u8>) -> Vec<&'t [u8]> {
+    let mut lengths = Vec::new();
+    for element in elements {
+        if let Str::Int(n) = element {
+            let mut digits = itoa::Buffer::new();
+            let digits = digits.format(*n).as_bytes();
+            spelled.extend_from_slice(digits);
+            lengths.push(digits.len());
+        }
+    }
+    let (mut spelled, mut lengths): (&'t [u8], _) = (spelled, lengths.into_iter());
+    let bytes = |element: &Str<'t>| match *element {
+        Str::Bytes(text) => text,
+        Str::Int(_) => {
+            let (text, rest) = spelled.split_at(lengths.next().unwrap_or(0));
+            spelled = rest;
+            text
+        }
+    };
+    elements.iter().map(bytes).collect()
+}
+
+/// The elements that are asked for, in the order that is asked for. A set that is stored unsorted is sorted by its members
+/// all the same: its own order is not the same everywhere.
+fn in_order<'t>(
     x: &mut Exec<'_, '_>,
-    elements: Vec<Text>,
+    elements: &[Str<'t>],
+    texts: &[&'t [u8]],
     options: &Options<'_>,
     by_member: bool,
-) -> Result<Vec<Text>, Fail> {
-    let is_alpha = options.is_alpha || by_member;
+) -> Result<Vec<&'t [u8]>, Fail> {
     let by = options.by.filter(|_| !by_member);
-    let mut weighed = Vec::with_capacity(elements.len());
-    for element in elements {
-        let found = by.map(|by| look_up(x, by, &element));
-        let weight = match found {
-            Some(text) if is_alpha => Weight::Text(text),
-            Some(Some(text)) => Weight::Number(weight_of(&text)?),
-            Some(None) => Weight::Number(0.0),
-            None if is_alpha => Weight::Text(Some(element.clone())),
-            None => Weight::Number(weight_of(&element)?),
-        };
-        weighed.push((weight, element));
-    }
-    let compare = |a: &(Weight, Text), b: &(Weight, Text)| match (&a.0, &b.0) {
-        (Weight::Number(m), Weight::Number(n)) => {
-            m.partial_cmp(n).unwrap_or(Ordering::Equal).then_with(|| a.1.cmp(&b.1))
+    let mut keys: Vec<u64> = Vec::with_capacity(texts.len());
+    // The texts that other keys hold, where they are what is sorted by.
+    let mut found: Vec<Option<Text>> = Vec::new();
+    match (by, options.is_alpha || by_member) {
+        (None, true) => {
+            let common = sort_key::common_len(texts.iter().copied());
+            keys.extend(texts.iter().map(|text| sort_key::of_text(text, common)));
         }
-        (Weight::Text(m), Weight::Text(n)) => m.cmp(n),
-        _ => Ordering::Equal,
+        (None, false) => {
+            for element in elements {
+                keys.push(sort_key::of_f64(weight_of(*element)?));
+            }
+        }
+        (Some(by), true) => {
+            for near in texts.chunks(PREFETCHED) {
+                prefetch(x, by, near);
+                found.extend(near.iter().map(|text| look_up(x, by, text)));
+            }
+            let common = sort_key::common_len(found.iter().flatten().map(|text| &text[..]));
+            keys.extend(found.iter().map(|text| text.as_ref().map_or(0, |text| sort_key::of_text(text, common))));
+        }
+        (Some(by), false) => {
+            for near in texts.chunks(PREFETCHED) {
+                prefetch(x, by, near);
+                for text in near {
+                    let weight = look_up(x, by, text).map_or(Ok(0.0), |found| weight_of(Str::Bytes(&found)))?;
+                    keys.push(sort_key::of_f64(weight));
+                }
+            }
+        }
+    }
+    let weighed = keys.into_iter().zip(texts).enumerate().map(|(nth, (key, text))| Weighed { key, nth, text });
+    // Numbers that are the same are told apart by their elements, texts of other keys by their places.
+    let by_rest = |a: &Weighed<'_>, b: &Weighed<'_>| match (found.get(a.nth), found.get(b.nth)) {
+        (Some(a), Some(b)) => a.cmp(b),
+        _ => a.text.cmp(b.text),
     };
-    if options.is_descending {
-        weighed.sort_by(|a, b| compare(b, a));
-    } else {
-        weighed.sort_by(compare);
+    let order = |a: &Weighed<'_>, b: &Weighed<'_>| {
+        let order = a.key.cmp(&b.key).then_with(|| by_rest(a, b));
+        let order = if options.is_descending { order.reverse() } else { order };
+        order.then_with(|| a.nth.cmp(&b.nth))
+    };
+    let range = options.range(texts.len());
+    let mut weighed: Vec<Weighed<'t>> = weighed.collect();
+    if range.end < weighed.len() {
+        weighed.select_nth_unstable_by(range.end, order);
+        weighed.truncate(range.end);
     }
-    Ok(weighed.into_iter().map(|(_, element)| element).collect())
+    weighed.sort_unstable_by(order);
+    Ok(weighed[range].iter().map(|element| element.text).collect())
 }
 
-fn weight_of(text: &[u8]) -> Result<f64, Fail> {
-    num::parse_f64(text).ok_or(Fail::Text("ERR One or more scores can't be converted into double"))
+fn weight_of(text: Str<'_>) -> Result<f64, Fail> {
+    match text {
+        Str::Int(n) => Ok(n as f64),
+        Str::Bytes(text) => {
+            num::parse_f64(text).ok_or(Fail::Text("ERR One or more scores can't be converted into double"))
+        }
+    }
 }
 
-/// What a pattern stands for: the element itself, or what the key holds whose name has the element in the place of the
-/// star; with `->`, a field of the hash there.
-fn look_up(x: &mut Exec<'_, '_>, pattern: &[u8], element: &[u8]) -> Option<Text> {
-    if pattern == b"#" {
-        return Some(element.into());
-    }
+/// The name of the key that a pattern and an element make, and the field that is asked for there; none if there is no star.
+fn name_of<'p>(pattern: &'p [u8], element: &[u8]) -> Option<(Vec<u8>, Option<&'p [u8]>)> {
     let star = pattern.iter().position(|byte| *byte == b'*')?;
     let (before, after) = (&pattern[..star], &pattern[star + 1..]);
     let arrow = after.windows(2).position(|pair| pair == b"->").filter(|at| at + 2 < after.len());
@@ -269,7 +354,30 @@ fn look_up(x: &mut Exec<'_, '_>, pattern: &[u8], element: &[u8]) -> Option<Text>
         Some(at) => (&after[..at], Some(&after[at + 2..])),
         None => (after, None),
     };
-    let name = [before, element, after].concat();
+    Some(([before, element, after].concat(), field))
+}
+
+/// Brings what a pattern stands for on its way, for a few elements at a time, so that the waits for memory overlap.
+fn prefetch(x: &Exec<'_, '_>, pattern: &[u8], elements: &[&[u8]]) {
+    let names: Vec<Vec<u8>> =
+        elements.iter().filter_map(|element| name_of(pattern, element)).map(|(name, _)| name).collect();
+    let (store, db) = (x.view.store(), x.view.db());
+    let keys: Vec<_> = names.iter().map(|name| x.view.key(name)).collect();
+    keys.iter().for_each(|key| store.prefetch_slot(key));
+    keys.iter().for_each(|key| store.prefetch_bucket(db, key));
+    keys.iter().for_each(|key| store.prefetch_entry(db, key));
+}
+
+/// Elements whose keys are fetched at a time.
+const PREFETCHED: usize = 32;
+
+/// What a pattern stands for: the element itself, or what the key holds whose name has the element in the place of the
+/// star; with `->`, a field of the hash there.
+fn look_up(x: &mut Exec<'_, '_>, pattern: &[u8], element: &[u8]) -> Option<Text> {
+    if pattern == b"#" {
+        return Some(element.into());
+    }
+    let (name, field) = name_of(pattern, element)?;
     let key = x.view.key(&name);
     let seen_at = x.view.elements_seen_at();
     let text = match (x.view.read(&key, x.touch)?.value, field) {
@@ -281,24 +389,34 @@ fn look_up(x: &mut Exec<'_, '_>, pattern: &[u8], element: &[u8]) -> Option<Text>
 }
 
 /// Puts the result in the place of whatever the key holds; what was not found is stored as an empty element.
-fn store(x: &mut Exec<'_, '_>, arg: usize, result: &[Option<Text>]) {
+fn store(x: &mut Exec<'_, '_>, arg: usize, result: &[&[u8]], options: &Options<'_>) {
     let name = x.args.at(arg);
     let key = x.keys.iter().find(|key| key.bytes == name).copied().unwrap_or_else(|| x.view.key(name));
     let limits = x.limits();
-    if result.is_empty() {
-        if x.view.remove(&key) {
-            x.notify(EventClass::GENERIC, "del", &key);
-        }
-    } else {
-        let mut list = List::default();
-        for text in result {
-            let text = text.as_deref().unwrap_or_default();
+    let (mut list, mut pack) = (List::default(), Listpack::new());
+    each_part(x, result, options, |_, part| {
+        let text = part.unwrap_or_default();
+        if matches!(list, List::Packed(_)) {
             list.expect(1, text.len(), &limits);
             list.push_back(text);
+            return;
         }
+        // Many at a time are less work.
+        pack.push(text);
+        if pack.as_ref().bytes().len() >= PACK_BYTES {
+            list.append_pack(take(&mut pack), &limits);
+        }
+    });
+    if !pack.as_ref().is_empty() {
+        list.append_pack(pack, &limits);
+    }
+    let len = list.len();
+    if len > 0 {
         x.notify_if_new(&key);
         x.view.put_collection(&key, list.into_collection(), Expire::Never);
         x.notify(EventClass::LIST, "sortstore", &key);
+    } else if x.view.remove(&key) {
+        x.notify(EventClass::GENERIC, "del", &key);
     }
-    x.out.int(result.len() as i64);
+    x.out.int(len as i64);
 }

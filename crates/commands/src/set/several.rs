@@ -1,9 +1,11 @@
 //! Intersections, unions and differences. The sets are taken as they are at the begin, for which large ones are not
 //! copied.
 
+use std::cmp::Reverse;
+
 use baton_base::num::parse_i64;
 use baton_store::{CollectionType as _, Expire};
-use baton_values::{Limits, Set, SetRef, Str};
+use baton_values::{LargeSetBuilder, Limits, Set, SetRef, Str};
 
 use crate::event::EventClass;
 use crate::exec::Exec;
@@ -11,6 +13,9 @@ use crate::fail::Fail;
 use crate::long_reply::{Elements, Shown};
 use crate::number::count;
 use crate::reply::ReplyText as _;
+
+/// How many times smaller sets have to be for their members to be taken out of a copy of another, one by one.
+const FEW: u64 = 8;
 
 /// SINTER key [key ...].
 pub(crate) fn sinter(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
@@ -25,10 +30,7 @@ pub(crate) fn sinter(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 /// SINTERSTORE destination key [key ...].
 pub(crate) fn sinterstore(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let (limits, sets) = (x.limits(), sets(x, 2, x.args.len() - 2, 1)?);
-    let mut result = Set::default();
-    intersection(&all_there(&sets)).for_each(|member| {
-        result.add(member, &limits);
-    });
+    let mut result = Set::of_members(intersection(&all_there(&sets)), &limits);
     result.settle(&limits);
     store(x, result, "sinterstore")
 }
@@ -98,9 +100,8 @@ fn all_there(sets: &[Option<Set>]) -> Vec<SetRef<'_>> {
 }
 
 fn intersection<'s>(sets: &[SetRef<'s>]) -> impl Iterator<Item = Str<'s>> {
-    let (smallest, others) = sets.split_first().map_or((None, &[][..]), |(first, rest)| (Some(*first), rest));
-    let members = smallest.into_iter().flat_map(SetRef::iter);
-    members.filter(move |member| others.iter().all(|set| set.contains(*member)))
+    let smallest = sets.split_first().map(|(smallest, others)| smallest.common_with(others));
+    smallest.into_iter().flatten()
 }
 
 /// Whether a set is so large that every set with its members is in the large form, however it came to be.
@@ -109,46 +110,43 @@ fn is_large_anyhow(set: &Set, limits: &Limits) -> bool {
 }
 
 fn union(sets: &[Option<Set>], limits: &Limits) -> Set {
-    let largest = sets.iter().flatten().filter(|set| is_large_anyhow(set, limits)).max_by_key(|set| set.len());
-    let mut result = largest.cloned().unwrap_or_default();
-    for set in sets.iter().flatten() {
-        if largest.is_none_or(|largest| !std::ptr::eq(largest, set)) {
-            set.as_ref().iter().for_each(|member| {
-                result.add(member, limits);
-            });
-        }
+    let (mut large, small): (Vec<&Set>, Vec<&Set>) =
+        sets.iter().flatten().partition(|set| is_large_anyhow(set, limits));
+    // Always the two smallest, so that no member is copied often.
+    large.sort_by_key(|set| Reverse(set.len()));
+    let mut large: Vec<Set> = large.into_iter().cloned().collect();
+    let mut result = large.pop().unwrap_or_default();
+    while let Some(mut next) = large.pop() {
+        next.add_all(result.as_ref(), limits);
+        let at = large.partition_point(|set| set.len() > next.len());
+        large.insert(at, next);
+        result = large.pop().unwrap_or_default();
     }
+    small.iter().for_each(|set| result.add_all(set.as_ref(), limits));
     result
 }
 
+/// Upstream takes the members of the others out of a copy where that is less work than looking each member up, and such a
+/// copy keeps its form, however few members are left: so it has to be here, whichever way it is computed.
 fn difference(sets: &[Option<Set>], limits: &Limits) -> Set {
-    let mut result = Set::default();
-    let Some((Some(first), others)) = sets.split_first() else { return result };
-    let others: Vec<&Set> = others.iter().flatten().collect();
+    let Some((Some(first), others)) = sets.split_first() else { return Set::default() };
+    let others: Vec<SetRef<'_>> = others.iter().flatten().map(Set::as_ref).collect();
     let lookups = first.len() * (others.len() as u64 + 1) / 2;
-    let removals = first.len() + others.iter().map(|set| set.len()).sum::<u64>();
-    if lookups <= removals {
-        let members = first.as_ref().iter().filter(|member| !others.iter().any(|set| set.as_ref().contains(*member)));
-        members.for_each(|member| {
-            result.add(member, limits);
-        });
-        return result;
+    let removals = others.iter().map(|set| set.len()).sum::<u64>();
+    let left = first.as_ref().without(&others);
+    if lookups <= first.len() + removals {
+        return Set::of_members(left, limits);
     }
-    if is_large_anyhow(first, limits) {
-        result = first.clone();
-    } else {
-        first.as_ref().iter().for_each(|member| {
-            result.add(member, limits);
-        });
+    if is_large_anyhow(first, limits) && removals > first.len() / FEW {
+        let mut result = LargeSetBuilder::new(limits);
+        left.for_each(|member| result.push(member));
+        return result.finish().expect("members are in a set once");
     }
-    for set in others {
-        for member in set.as_ref().iter() {
-            if result.is_empty() {
-                return result;
-            }
-            result.remove(member);
-        }
-    }
+    let mut result =
+        if is_large_anyhow(first, limits) { first.clone() } else { Set::of_members(first.as_ref().iter(), limits) };
+    others.iter().flat_map(|set| set.iter()).for_each(|member| {
+        result.remove(member);
+    });
     result
 }
 

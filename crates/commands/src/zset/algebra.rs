@@ -2,13 +2,16 @@
 
 use baton_base::num;
 use baton_store::Value;
-use baton_values::{Scored, Set, Str, ZSet};
+use baton_values::{Limits, Scored, ScoredBatch, Set, Str, ZSet};
 
-use super::gathered::{Aggregate, Gathered, weighted};
+use super::aggregate::{Aggregate, weighted};
 use super::{reply_head, reply_scored, store};
 use crate::exec::Exec;
 use crate::fail::Fail;
 use crate::number::{count_or, int};
+
+/// How many members may be gathered in the time in which one is looked up.
+const LOOKUP_COST: u64 = 4;
 
 /// How sets are put together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,12 +120,11 @@ fn combine(x: &mut Exec<'_, '_>, op: Op, used: Use, name: &'static str) -> Resul
     for (source, weight) in sources.iter_mut().zip(&options.weights) {
         source.weight = *weight;
     }
-    let mut result = Gathered::default();
-    match op {
-        Op::Union => union(&mut sources, options.aggregate, &mut result),
-        Op::Inter => inter(&mut sources, options.aggregate, options.limit, &mut result),
-        Op::Diff => diff(&sources, &mut result),
-    }
+    let mut result = match op {
+        Op::Union => union(&mut sources, options.aggregate, &x.limits()),
+        Op::Inter => inter(&mut sources, options.aggregate, options.limit, &x.limits()),
+        Op::Diff => diff(&sources, &x.limits()),
+    };
     match used {
         Use::Count => x.out.int(result.len() as i64),
         Use::Reply => {
@@ -131,9 +133,8 @@ fn combine(x: &mut Exec<'_, '_>, op: Op, used: Use, name: &'static str) -> Resul
             result.iter().for_each(|element| reply_scored(x.out, element, options.with_scores));
         }
         Use::Store => {
-            result.order();
-            let (key, zset) = (x.key(0, 1), result.to_zset(&x.limits()));
-            store(x, &key, zset, name);
+            let zset = result.into_zset(&x.limits()).expect("members are in a result once");
+            store(x, &x.key(0, 1), zset, name);
         }
     }
     Ok(())
@@ -172,7 +173,7 @@ impl Options {
                 }
                 _ if is_scored && left > 1 && word.eq_ignore_ascii_case(b"AGGREGATE") => {
                     at += 1;
-                    options.aggregate = aggregate(&args[at])?;
+                    options.aggregate = aggregate_of(&args[at])?;
                 }
                 _ if used == Use::Reply && word.eq_ignore_ascii_case(b"WITHSCORES") => options.with_scores = true,
                 _ if used == Use::Count && left > 1 && word.eq_ignore_ascii_case(b"LIMIT") => {
@@ -187,7 +188,7 @@ impl Options {
     }
 }
 
-fn aggregate(word: &[u8]) -> Result<Aggregate, Fail> {
+fn aggregate_of(word: &[u8]) -> Result<Aggregate, Fail> {
     match word {
         _ if word.eq_ignore_ascii_case(b"SUM") => Ok(Aggregate::Sum),
         _ if word.eq_ignore_ascii_case(b"MIN") => Ok(Aggregate::Min),
@@ -197,21 +198,28 @@ fn aggregate(word: &[u8]) -> Result<Aggregate, Fail> {
 }
 
 /// All members of all. Sums are added from the smallest set to the largest, which decides how they are rounded.
-fn union(sources: &mut [Source], aggregate: Aggregate, result: &mut Gathered) {
+fn union(sources: &mut [Source], aggregate: Aggregate, limits: &Limits) -> ScoredBatch {
     sources.sort_by_key(|source| source.members.len());
-    for source in &*sources {
-        for element in source.members.iter() {
-            let member = element.member;
-            result.push(member.bytes(&mut itoa::Buffer::new()), weighted(element.score, source.weight));
-        }
+    let mut all = gathered(sources, limits);
+    if sources.len() > 1 {
+        all.join(|a, b| aggregate.join(a, b), |_, _| true);
     }
-    result.join(aggregate);
+    all
 }
 
 /// The members that are in all; at most `limit`, if that is not 0.
-fn inter(sources: &mut [Source], aggregate: Aggregate, limit: u64, result: &mut Gathered) {
+fn inter(sources: &mut [Source], aggregate: Aggregate, limit: u64, limits: &Limits) -> ScoredBatch {
     sources.sort_by_key(|source| source.members.len());
-    let Some((smallest, others)) = sources.split_first() else { return };
+    let mut result = ScoredBatch::new(limits);
+    let Some((smallest, others)) = sources.split_first() else { return result };
+    if smallest.members.len() == 0 {
+        return result;
+    }
+    if limit == 0 && are_few(smallest, others) {
+        let mut all = gathered(sources, limits);
+        all.join(|a, b| aggregate.join(a, b), |_, times| times as usize == sources.len());
+        return all;
+    }
     for element in smallest.members.iter() {
         let mut scratch = itoa::Buffer::new();
         let member = element.member.bytes(&mut scratch);
@@ -227,11 +235,19 @@ fn inter(sources: &mut [Source], aggregate: Aggregate, limit: u64, result: &mut 
             break;
         }
     }
+    result
 }
 
 /// The members of the first that are in none of the others.
-fn diff(sources: &[Source], result: &mut Gathered) {
-    let Some((first, others)) = sources.split_first() else { return };
+fn diff(sources: &[Source], limits: &Limits) -> ScoredBatch {
+    let mut result = ScoredBatch::new(limits);
+    let Some((first, others)) = sources.split_first() else { return result };
+    if are_few(first, others) {
+        let mut all = gathered(sources, limits);
+        let own = first.members.len() as usize;
+        all.join(|a, _| a, |nth, times| nth < own && times == 1);
+        return all;
+    }
     for element in first.members.iter() {
         let mut scratch = itoa::Buffer::new();
         let member = element.member.bytes(&mut scratch);
@@ -239,4 +255,22 @@ fn diff(sources: &[Source], result: &mut Gathered) {
             result.push(member, element.score);
         }
     }
+    result
+}
+
+/// Whether the members of the others are so few that going through all of them is less work than looking up those of one.
+fn are_few(one: &Source, others: &[Source]) -> bool {
+    let members: u64 = others.iter().map(|other| other.members.len()).sum();
+    members / LOOKUP_COST <= one.members.len() * others.len() as u64
+}
+
+/// All members of all, with the scores that count.
+fn gathered(sources: &[Source], limits: &Limits) -> ScoredBatch {
+    let mut all = ScoredBatch::new(limits);
+    for source in sources {
+        for element in source.members.iter() {
+            all.push(element.member.bytes(&mut itoa::Buffer::new()), weighted(element.score, source.weight));
+        }
+    }
+    all
 }

@@ -1,10 +1,10 @@
 //! Commands on sorted sets.
 
 mod add;
+mod aggregate;
 mod algebra;
 mod block;
 mod bounds;
-mod gathered;
 mod lookup;
 mod pop;
 mod random;

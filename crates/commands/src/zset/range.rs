@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use baton_resp::Args;
-use baton_values::{ZSet, ZSetRef};
+use baton_values::{ScoredBatch, ZSet, ZSetRef};
 
 use super::bounds::{LexRange, ScoreRange};
 use super::{End, reply_head, store, zset_of};
@@ -94,9 +94,11 @@ pub(crate) fn zrangestore(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
             result.remove_ranks(ranks.end..zset.len());
             result.remove_ranks(0..ranks.start);
         } else {
+            let mut taken = ScoredBatch::new(&limits);
             for element in zset.iter_from(ranks.start).take(count as usize) {
-                result.put(element.member.bytes(&mut itoa::Buffer::new()), element.score, &limits);
+                taken.push(element.member.bytes(&mut itoa::Buffer::new()), element.score);
             }
+            result = taken.into_zset(&limits).expect("members are in a sorted set once");
         }
     }
     store(x, &to, result, "zrangestore");

@@ -1,7 +1,7 @@
 //! Hashes (rdb 4: types 4, 9, 13, 16 and 22; 5.1, 5.3, 5.4).
 
 use baton_base::WallMs;
-use baton_values::{Collection, CollectionType as _, FieldValue, Hash, HashRef, Limits, Listpack, Str};
+use baton_values::{Collection, CollectionType as _, FieldValue, Hash, HashRef, LargeHashBuilder, Limits, Listpack};
 
 use super::{CollectionReader, Input, Left};
 use crate::cursor::Stop;
@@ -59,7 +59,8 @@ pub(super) fn reader_of(number: u8) -> Option<Box<dyn CollectionReader>> {
         HASH_LISTPACK => Form::Pack,
         _ => return None,
     };
-    Some(Box::new(Reader { form, left: Left::default(), hash: Hash::default() }))
+    let (hash, scratch) = (Hash::default(), [const { Vec::new() }; 2]);
+    Some(Box::new(Reader { form, left: Left::default(), hash, large: None, scratch }))
 }
 
 #[derive(Clone, Copy)]
@@ -74,6 +75,9 @@ struct Reader {
     form: Form,
     left: Left,
     hash: Hash,
+    /// What takes the fields of a hash that is large from the begin.
+    large: Option<LargeHashBuilder>,
+    scratch: [Vec<u8>; 2],
 }
 
 impl CollectionReader for Reader {
@@ -119,18 +123,30 @@ impl Reader {
     fn read_field(&mut self, input: &mut Input<'_>, with_ends: bool) -> Result<bool, Stop> {
         if self.left.is_count(input)? {
             if with_ends || self.left.count().is_some_and(|count| count > input.limits.hash_entries as u64) {
+                self.large = Some(LargeHashBuilder::new(input.limits));
                 self.hash = Hash::large(input.limits);
             }
             return Ok(self.left.is_none());
         }
-        let (field, value) = (input.text()?, input.text()?);
+        let [of_field, of_value] = &mut self.scratch;
+        let (field, value) = (input.element(of_field)?, input.element(of_value)?);
         let expire_at = if with_ends { read_end(input)? } else { None };
-        let value = FieldValue { text: Str::of(&value), expire_at };
-        if !self.hash.put(Str::of(&field), value, input.limits) {
-            return Err(Stop::corrupt("Duplicate hash fields detected"));
-        }
+        let value = FieldValue { text: value, expire_at };
+        let is_new = match &mut self.large {
+            Some(large) => {
+                large.push(field, value);
+                true
+            }
+            None => self.hash.put(field, value, input.limits),
+        };
         self.left.count_down();
-        Ok(self.left.is_none())
+        let has_twins = || Stop::corrupt("Duplicate hash fields detected");
+        if self.left.is_none()
+            && let Some(large) = self.large.take()
+        {
+            self.hash = large.finish().ok_or_else(has_twins)?;
+        }
+        if is_new { Ok(self.left.is_none()) } else { Err(has_twins()) }
     }
 }
 

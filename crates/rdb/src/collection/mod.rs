@@ -9,7 +9,7 @@ mod zset;
 
 use std::borrow::Cow;
 
-use baton_values::{Collection, Limits, Value};
+use baton_values::{Collection, Limits, Str, Value};
 
 use crate::cursor::{Cursor, RawStr, Stop};
 use crate::encode::StringEncoder;
@@ -93,6 +93,23 @@ impl<'a> Input<'a> {
     /// So many bytes as they are.
     pub(crate) fn plain(&mut self, count: usize) -> Result<&'a [u8], Stop> {
         Ok(&self.bytes[self.cursor.range(count)?])
+    }
+
+    /// A string, as values keep it: `scratch` is where it lies if it was compressed.
+    pub(crate) fn element<'t>(&mut self, scratch: &'t mut Vec<u8>) -> Result<Str<'t>, Stop>
+    where
+        'a: 't,
+    {
+        Ok(match self.cursor.string(self.string_bytes_max)? {
+            RawStr::Plain(range) => Str::of(&self.bytes[range]),
+            RawStr::Int(n) => Str::Int(i64::from(n)),
+            RawStr::Lzf(range, length) => {
+                scratch.clear();
+                lzf::decompress(&self.bytes[range], scratch, length)
+                    .map_err(|_| Stop::corrupt("Invalid LZF compressed string"))?;
+                Str::of(scratch)
+            }
+        })
     }
 
     /// A string, as its text.

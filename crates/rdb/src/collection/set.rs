@@ -1,6 +1,6 @@
 //! Sets (rdb 4: types 2, 11 and 20; 5.1, 5.2).
 
-use baton_values::{Collection, CollectionType as _, Intset, Listpack, Set, SetRef, Str};
+use baton_values::{Collection, CollectionType as _, Intset, LargeSetBuilder, Listpack, Set, SetRef};
 
 use super::{CollectionReader, Input, Left};
 use crate::cursor::Stop;
@@ -41,7 +41,7 @@ pub(super) fn reader_of(number: u8) -> Option<Box<dyn CollectionReader>> {
         SET_LISTPACK => Form::Pack,
         _ => return None,
     };
-    Some(Box::new(Reader { form, left: Left::default(), set: Set::default() }))
+    Some(Box::new(Reader { form, left: Left::default(), set: Set::default(), large: None, scratch: Vec::new() }))
 }
 
 #[derive(Clone, Copy)]
@@ -55,6 +55,9 @@ struct Reader {
     form: Form,
     left: Left,
     set: Set,
+    /// What takes the members of a set that is large from the begin.
+    large: Option<LargeSetBuilder>,
+    scratch: Vec<u8>,
 }
 
 impl CollectionReader for Reader {
@@ -84,15 +87,25 @@ impl Reader {
     fn read_member(&mut self, input: &mut Input<'_>) -> Result<bool, Stop> {
         if self.left.is_count(input)? {
             if self.left.count().is_some_and(|count| count > input.limits.set_ints as u64) {
-                self.set = Set::large(input.limits);
+                self.large = Some(LargeSetBuilder::new(input.limits));
             }
             return Ok(self.left.is_none());
         }
-        let member = input.text()?;
-        if !self.set.add(Str::of(&member), input.limits) {
-            return Err(Stop::corrupt("Duplicate set members detected"));
-        }
+        let member = input.element(&mut self.scratch)?;
+        let is_new = match &mut self.large {
+            Some(large) => {
+                large.push(member);
+                true
+            }
+            None => self.set.add(member, input.limits),
+        };
         self.left.count_down();
-        Ok(self.left.is_none())
+        let has_twins = || Stop::corrupt("Duplicate set members detected");
+        if self.left.is_none()
+            && let Some(large) = self.large.take()
+        {
+            self.set = large.finish().ok_or_else(has_twins)?;
+        }
+        if is_new { Ok(self.left.is_none()) } else { Err(has_twins()) }
     }
 }

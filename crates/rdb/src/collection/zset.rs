@@ -1,7 +1,7 @@
 //! Sorted sets (rdb 4: types 3, 5, 12 and 17).
 
 use baton_base::num;
-use baton_values::{Collection, CollectionType as _, ZSet, ZSetRef};
+use baton_values::{Collection, CollectionType as _, ScoredBatch, ZSet, ZSetRef};
 
 use super::{CollectionReader, Input, Left};
 use crate::cursor::Stop;
@@ -12,6 +12,9 @@ const ZSET: u8 = 3;
 const ZSET_2: u8 = 5;
 const ZSET_ZIPLIST: u8 = 12;
 const ZSET_LISTPACK: u8 = 17;
+
+/// Bytes of elements that are put in together, about.
+const BATCH_BYTES_MAX: usize = 128 << 20;
 
 /// Lengths of score texts that are no lengths.
 mod text_length {
@@ -49,7 +52,7 @@ pub(super) fn reader_of(number: u8) -> Option<Box<dyn CollectionReader>> {
         ZSET_LISTPACK => Parts::Listpack,
         _ => return None,
     };
-    Some(Box::new(Reader { parts, left: Left::default(), zset: ZSet::default() }))
+    Some(Box::new(Reader { parts, left: Left::default(), zset: ZSet::default(), batch: None }))
 }
 
 #[derive(Clone, Copy)]
@@ -64,6 +67,8 @@ struct Reader {
     parts: Parts,
     left: Left,
     zset: ZSet,
+    /// Elements that are not in the sorted set yet.
+    batch: Option<ScoredBatch>,
 }
 
 impl CollectionReader for Reader {
@@ -80,8 +85,18 @@ impl CollectionReader for Reader {
             Parts::TextScores => text_score(input)?,
             _ => f64::from_le_bytes(input.cursor.array()?),
         };
-        self.add(&member, score, input)?;
+        if score.is_nan() {
+            return Err(Stop::corrupt("Zset with NAN score detected"));
+        }
+        let batch = self.batch.get_or_insert_with(|| ScoredBatch::new(input.limits));
+        batch.push(&member, score);
         self.left.count_down();
+        if (self.left.is_none() || batch.heap_bytes() > BATCH_BYTES_MAX)
+            && let Some(batch) = self.batch.take()
+            && !self.zset.take_in(batch, input.limits)
+        {
+            return Err(Stop::corrupt("Zset with duplicate fields detected"));
+        }
         Ok(self.left.is_none())
     }
 
@@ -91,16 +106,6 @@ impl CollectionReader for Reader {
 }
 
 impl Reader {
-    fn add(&mut self, member: &[u8], score: f64, input: &Input<'_>) -> Result<(), Stop> {
-        if score.is_nan() {
-            return Err(Stop::corrupt("Zset with NAN score detected"));
-        }
-        match self.zset.put(member, score, input.limits) {
-            None => Ok(()),
-            Some(_) => Err(Stop::corrupt("Zset with duplicate fields detected")),
-        }
-    }
-
     fn read_pack(&mut self, input: &mut Input<'_>) -> Result<(), Stop> {
         let blob = input.text()?;
         if matches!(self.parts, Parts::Listpack) {

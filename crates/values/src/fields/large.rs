@@ -3,9 +3,10 @@
 
 use baton_base::WallMs;
 
-use super::FieldValue;
 use super::time_leaf::{Due, TimeLeaf};
-use crate::hashed::{Element, Hashed, Text};
+use super::{FieldValue, Hash};
+use crate::hashed::{Element, Gathered, Hashed, Text};
+use crate::limits::Limits;
 use crate::text::Str;
 use crate::tree::Tree;
 
@@ -20,6 +21,18 @@ pub struct LargeHash {
 impl LargeHash {
     pub(super) fn new(seed: u64) -> LargeHash {
         LargeHash { fields: Hashed::new(seed), times: None }
+    }
+
+    /// Fields of which some have an end: when, and with which hash of the name, in any order.
+    fn of_fields(fields: Hashed<Text>, mut ends: Vec<Due>) -> LargeHash {
+        ends.sort_unstable();
+        let mut times = (!ends.is_empty()).then(Tree::default);
+        for due in ends {
+            if let Some(times) = &mut times {
+                times.edit_found(|begin| *begin <= due, |leaf: &mut TimeLeaf| leaf.insert(due));
+            }
+        }
+        LargeHash { fields, times }
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -119,5 +132,30 @@ impl LargeHash {
         }
         self.drop_empty_times();
         Some(name)
+    }
+}
+
+/// Makes a large hash of fields that come in any order.
+pub struct LargeHashBuilder {
+    fields: Gathered<Text>,
+    ends: Vec<Due>,
+}
+
+impl LargeHashBuilder {
+    /// No fields.
+    pub fn new(limits: &Limits) -> LargeHashBuilder {
+        LargeHashBuilder { fields: Gathered::new(limits.seed), ends: Vec::new() }
+    }
+
+    /// Takes a field and its value, both given as [`Str::of`] makes them.
+    pub fn push(&mut self, field: Str<'_>, value: FieldValue<'_>) {
+        let hash = self.fields.push(field, value);
+        self.ends.extend(value.expire_at.map(|at| Due::new(at, hash)));
+    }
+
+    /// The hash, in the large form; none if a field came twice.
+    pub fn finish(self) -> Option<Hash> {
+        let (fields, has_twins) = self.fields.finish();
+        (!has_twins).then(|| Hash::Large(LargeHash::of_fields(fields, self.ends)))
     }
 }

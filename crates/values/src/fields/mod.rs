@@ -14,7 +14,7 @@ use crate::listpack::{Damaged, Listpack, ListpackRef};
 use crate::text::Str;
 use crate::value::Value;
 
-pub use large::LargeHash;
+pub use large::{LargeHash, LargeHashBuilder};
 pub use live::LiveHash;
 
 /// Elements of a listpack for each field.

@@ -96,6 +96,19 @@ fn read_until(bytes: &[u8], at: usize) -> (FieldValue<'_>, usize) {
     (FieldValue { text, expire_at: Some(WallMs(u64::from_le_bytes(*time))) }, end)
 }
 
+/// The bytes of the element that begins at a place.
+#[inline]
+pub(super) fn raw_element<B: Beside>(bytes: &[u8], at: usize) -> &[u8] {
+    let (_, beside) = bare::read(bytes, at);
+    &bytes[at..B::read(bytes, beside).1]
+}
+
+/// Writes an element as it lies in leaves.
+pub(super) fn write_element<B: Beside>(out: &mut Vec<u8>, name: Str<'_>, beside: B::Of<'_>) {
+    bare::write(out, name);
+    B::write(out, beside);
+}
+
 /// An element: its name and what stands beside it.
 pub(crate) type Element<'a, B> = (Str<'a>, <B as Beside>::Of<'a>);
 
@@ -210,6 +223,43 @@ impl<B: Beside> HashLeaf<B> {
         self.find(hash, name).ok().map(|index| self.element(index).1)
     }
 
+    /// The index of the first element from a hash on.
+    pub(super) fn first_at(&self, hash: u32) -> usize {
+        self.first(hash)
+    }
+
+    /// The hash of an element.
+    #[inline]
+    pub(super) fn hash(&self, index: usize) -> Option<u32> {
+        self.index.get(index).map(|slot| slot.hash())
+    }
+
+    /// All elements as they lie here, with their hashes.
+    pub(super) fn raw_elements(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        (0..self.index.len()).map(|i| (self.index[i].hash(), raw_element::<B>(&self.elements, self.start(i))))
+    }
+
+    /// Whether an element of so many bytes would make it too full to be left alone by a few more.
+    pub(super) fn is_full_with(&self, bytes: usize) -> bool {
+        self.elements.len() + bytes > LEAF_BYTES * 7 / 8 || self.index.len() >= LEAF_ELEMENTS * 7 / 8
+    }
+
+    /// Puts an element, as it lay elsewhere, behind all others; its hash must not be below theirs.
+    pub(super) fn push_raw(&mut self, hash: u32, element: &[u8]) {
+        self.put(self.index.len(), hash, element.len(), |out| out.extend_from_slice(element));
+    }
+
+    /// Gives what it has to a leaf that has no more room than that needs, and keeps its own for the next one's.
+    pub(super) fn pour_out(&mut self) -> HashLeaf<B> {
+        let mut poured = HashLeaf { shift: self.shift, ..HashLeaf::default() };
+        make_room(&mut poured.elements, self.elements.len());
+        poured.elements.append(&mut self.elements);
+        make_room(&mut poured.index, self.index.len());
+        poured.index.append(&mut self.index);
+        self.shift = 0;
+        poured
+    }
+
     /// The elements from a hash on, with their hashes.
     pub(super) fn elements_at(&self, hash: u32) -> impl Iterator<Item = (u32, Element<'_, B>)> {
         (self.first(hash)..self.index.len()).map(|i| (self.index[i].hash(), self.element(i)))
@@ -228,10 +278,7 @@ impl<B: Beside> HashLeaf<B> {
                 false
             }
             Err(index) => {
-                self.put(index, hash, bare::size(name) + B::size(beside), |out| {
-                    bare::write(out, name);
-                    B::write(out, beside);
-                });
+                self.put(index, hash, bare::size(name) + B::size(beside), |out| write_element::<B>(out, name, beside));
                 true
             }
         }

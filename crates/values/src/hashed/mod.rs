@@ -2,12 +2,18 @@
 //! hash, an element by its rank, and a scan goes from hash to hash, so what is there from its begin to its end is visited
 //! exactly once, however the rest changes.
 
+mod follower;
+mod gathered;
+mod in_order;
 mod leaf;
 
 use crate::hash::MemberHasher;
 use crate::text::Str;
 use crate::tree::{Leaf as _, Tree};
 
+pub(crate) use follower::Follower;
+pub(crate) use gathered::Gathered;
+use in_order::InOrder;
 use leaf::HashLeaf;
 pub(crate) use leaf::{Beside, Element, Nothing, Text};
 
@@ -82,6 +88,41 @@ impl<B: Beside> Hashed<B> {
             let from = rank.saturating_sub(found.start) as usize;
             found.leaf.elements(from.min(found.leaf.len()))
         })
+    }
+
+    /// All elements with the hashes of their names, in that order.
+    pub(crate) fn iter_hashed(&self) -> impl Iterator<Item = (u32, Element<'_, B>)> {
+        self.tree.leaves_from(0).flat_map(|found| found.leaf.elements_at(0))
+    }
+
+    /// The elements of both; of two with one name the own one. Both must be hashed under the same seed.
+    pub(crate) fn merged(&self, other: &Hashed<B>) -> Hashed<B> {
+        let (mut own, mut others) = (self.raw_elements().peekable(), other.raw_elements().peekable());
+        let mut merged = InOrder::default();
+        loop {
+            match (own.peek(), others.peek()) {
+                (Some((hash, _)), Some((others_hash, _))) if hash > others_hash => {}
+                (None, Some(_)) => {}
+                (Some((hash, element)), _) => {
+                    merged.push(*hash, element);
+                    own.next();
+                    continue;
+                }
+                (None, None) => break,
+            }
+            // The own ones with this hash are there by now.
+            if let Some((hash, element)) = others.next()
+                && !merged.holds(hash, element)
+            {
+                merged.push(hash, element);
+            }
+        }
+        Hashed { tree: merged.into_tree(), hasher: self.hasher.clone() }
+    }
+
+    /// All elements as they lie in memory, with the hashes of their names.
+    fn raw_elements(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        self.tree.leaves_from(0).flat_map(|found| found.leaf.raw_elements())
     }
 
     /// Visits elements from a cursor on, `count` of them and then those that have the last one's hash as well. Gives the

@@ -71,7 +71,90 @@ fn large_elements_with_the_same_hash_are_kept() {
     assert!((0..5).chain(10..20).all(is_right) && (5..10).all(|i| leaf.get(1, Str::Int(i)).is_none()));
 }
 
+/// Checks that elements are found by name and stand in the order of hashes.
+fn check(hashed: &Hashed<Text>, twin: &BTreeMap<i64, Vec<u8>>) {
+    let all: BTreeMap<i64, Vec<u8>> =
+        hashed.iter_from(0).map(|(name, value)| (name.as_i64().expect("an integer"), value.text.to_vec())).collect();
+    assert_eq!((&all, hashed.len()), (twin, twin.len() as u64));
+    assert!(hashed.iter_hashed().is_sorted_by_key(|(hash, _)| hash));
+    for (name, text) in twin {
+        assert_eq!(hashed.get(Str::Int(*name)).map(|value| value.text.to_vec()).as_ref(), Some(text));
+    }
+}
+
+fn gathered<'t>(elements: impl IntoIterator<Item = &'t (i64, usize)>) -> (Hashed<Text>, bool) {
+    let mut gathered = Gathered::new(3);
+    for (name, len) in elements {
+        gathered.push(Str::Int(*name), Str::Bytes(&vec![b'v'; *len]).into());
+    }
+    gathered.finish()
+}
+
+#[test]
+fn elements_that_share_hashes_stay_together() {
+    let mut in_order = InOrder::<Nothing>::default();
+    let element = |i: usize| {
+        let mut bytes = Vec::new();
+        leaf::write_element::<Nothing>(&mut bytes, Str::Bytes(format!("{i:0200}").as_bytes()), ());
+        bytes
+    };
+    // Fifty with each hash are more than a leaf has otherwise.
+    for i in 0..1000 {
+        let hash = i as u32 / 50;
+        assert!(!in_order.holds(hash, &element(i)));
+        in_order.push(hash, &element(i));
+        assert!(in_order.holds(hash, &element(i)));
+    }
+    let tree = in_order.into_tree();
+    let leaves: Vec<_> = tree.leaves_from(0).map(|found| found.leaf).collect();
+    let ends = |leaf: &HashLeaf<Nothing>| (leaf.hash(0), leaf.hash(leaf.len() - 1));
+    assert!(leaves.windows(2).all(|pair| ends(pair[0]).1 < ends(pair[1]).0), "a hash in two leaves");
+    let count =
+        (0..20).map(|hash| tree.find(|begin| *begin <= hash).elements_at(hash).take_while(|(h, _)| *h == hash).count());
+    assert!(count.into_iter().all(|count| count == 50));
+}
+
+#[test]
+fn what_is_built_at_once_takes_about_as_much_as_what_grew() {
+    let mut gathered = Gathered::<Text>::new(7);
+    let grown = filled(100_000);
+    for (name, value) in grown.iter_from(0) {
+        gathered.push(name, value);
+    }
+    let (built, has_twins) = gathered.finish();
+    let (built, grown) = (built.heap_bytes(), grown.heap_bytes());
+    assert!(!has_twins && built <= grown * 21 / 20, "{built} bytes, {grown} grown");
+}
+
 proptest! {
+    #[test]
+    fn gathering_is_inserting(elements in proptest::collection::vec((0i64..3000, 0usize..400), 0..1500)) {
+        let (hashed, has_twins) = gathered(&elements);
+        let mut twin = BTreeMap::new();
+        for (name, len) in &elements {
+            twin.entry(*name).or_insert(vec![b'v'; *len]);
+        }
+        prop_assert_eq!(has_twins, twin.len() < elements.len());
+        check(&hashed, &twin);
+    }
+
+    #[test]
+    fn merging_is_inserting(
+        own in proptest::collection::vec((0i64..3000, 0usize..100), 0..1000),
+        others in proptest::collection::vec((0i64..3000, 0usize..100), 0..1000),
+    ) {
+        let (a, b) = (gathered(&own).0, gathered(&others).0);
+        let mut twin = BTreeMap::new();
+        for (name, len) in own.iter().chain(&others) {
+            twin.entry(*name).or_insert(vec![b'v'; *len]);
+        }
+        check(&a.merged(&b), &twin);
+        let mut follower = Follower::new(&b);
+        for (hash, (name, _)) in a.iter_hashed() {
+            prop_assert_eq!(follower.holds(hash, name), b.get(name).is_some());
+        }
+    }
+
     #[test]
     fn it_is_a_map(
         fill in 0i64..3000,

@@ -2,6 +2,7 @@
 //! hashes from there on.
 
 mod intset;
+mod several;
 
 use crate::hashed::{Hashed, Nothing};
 use crate::limits::{Limits, PACK_BYTES_MAX};
@@ -10,6 +11,7 @@ use crate::text::Str;
 use crate::value::Value;
 
 pub use intset::{Intset, IntsetRef};
+pub use several::LargeSetBuilder;
 
 /// A set. Members are told from each other by their canonical form, so all texts are to be given as [`Str::of`] makes them.
 #[derive(Clone)]
@@ -25,6 +27,12 @@ pub enum Set {
 /// A set too large for a listpack.
 #[derive(Clone)]
 pub struct LargeSet(Hashed<Nothing>);
+
+impl LargeSet {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+}
 
 /// A borrowed set.
 #[derive(Clone, Copy)]

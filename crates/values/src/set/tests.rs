@@ -68,6 +68,13 @@ fn a_result_of_integers_becomes_a_set_of_integers() {
 }
 
 #[test]
+fn a_member_that_comes_twice_is_noticed() {
+    let mut builder = LargeSetBuilder::new(&limits());
+    (0..1000).chain([500]).for_each(|n| builder.push(Str::Int(n)));
+    assert!(builder.finish().is_none());
+}
+
+#[test]
 fn intsets_from_outside_are_looked_through() {
     let good = [2, 0, 0, 0, 2, 0, 0, 0, 1, 0, 2, 0];
     assert!(Intset::from_bytes(good.to_vec()).is_ok());
@@ -119,6 +126,46 @@ proptest! {
         for (set, twin) in kept.into_iter().chain([(set, twin)]) {
             prop_assert_eq!(texts(set.as_ref()), twin);
         }
+    }
+
+    #[test]
+    fn sets_together_are_as_one_by_one(
+        sizes in proptest::collection::vec((0i64..1200, 1i64..4, any::<bool>()), 1..4),
+    ) {
+        let limits = limits();
+        let text = |n: i64, is_int: bool| if is_int { n.to_string() } else { format!("m{n}") }.into_bytes();
+        let twins: Vec<Vec<Vec<u8>>> =
+            sizes.iter().map(|(count, step, is_int)| (0..*count).map(|n| text(n * step, *is_int)).collect()).collect();
+        let one_by_one = |members: &mut dyn Iterator<Item = &Vec<u8>>| {
+            let mut set = Set::default();
+            members.for_each(|member| {
+                set.add(Str::of(member), &limits);
+            });
+            set
+        };
+        let sets: Vec<Set> = twins.iter().map(|twin| one_by_one(&mut twin.iter())).collect();
+        for (set, twin) in sets.iter().zip(&twins) {
+            let at_once = Set::of_members(twin.iter().map(|member| Str::of(member)), &limits);
+            prop_assert_eq!(at_once.as_ref().encoding(), set.as_ref().encoding());
+            prop_assert_eq!(at_once.as_ref(), set.as_ref());
+            let mut builder = LargeSetBuilder::new(&limits);
+            twin.iter().for_each(|member| builder.push(Str::of(member)));
+            let built = builder.finish().expect("no twins");
+            prop_assert_eq!(built.as_ref(), set.as_ref());
+        }
+        let (first, others) = (sets[0].as_ref(), &sets[1..]);
+        let others: Vec<SetRef<'_>> = others.iter().map(Set::as_ref).collect();
+        let sifted = |stays: &dyn Fn(&Vec<u8>) -> bool| -> BTreeSet<Vec<u8>> {
+            twins[0].iter().filter(|member| stays(member)).cloned().collect()
+        };
+        let common: BTreeSet<_> = first.common_with(&others).map(Str::to_vec).collect();
+        prop_assert_eq!(common, sifted(&|member| others.iter().all(|other| other.contains(Str::of(member)))));
+        let without: BTreeSet<_> = first.without(&others).map(Str::to_vec).collect();
+        prop_assert_eq!(without, sifted(&|member| !others.iter().any(|other| other.contains(Str::of(member)))));
+        let mut union = sets[0].clone();
+        others.iter().for_each(|other| union.add_all(*other, &limits));
+        prop_assert_eq!(texts(union.as_ref()), twins.iter().flatten().cloned().collect());
+        prop_assert_eq!(texts(first), twins[0].iter().cloned().collect());
     }
 
     #[test]

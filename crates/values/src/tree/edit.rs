@@ -9,7 +9,7 @@ use super::node::{CHILDREN_MAX, Inner, Node, node_bytes};
 use super::{Leaf, SplitAt, Tree};
 
 /// Nodes to be put to the right of another, in order, each with where it begins.
-type Right<L> = Vec<(<L as Leaf>::Separator, Arc<Node<L>>)>;
+pub(super) type Right<L> = Vec<(<L as Leaf>::Separator, Arc<Node<L>>)>;
 
 /// What changed below a node, for the node above it.
 struct Change<L: Leaf> {
@@ -256,7 +256,7 @@ fn unshared<'n, L: Leaf>(node: &'n mut Arc<Node<L>>, bytes: &mut isize) -> &'n m
 }
 
 /// Splits a leaf until no part is too large.
-fn split_leaf<L: Leaf>(leaf: &mut L, at: SplitAt, right: &mut Right<L>) {
+pub(super) fn split_leaf<L: Leaf>(leaf: &mut L, at: SplitAt, right: &mut Right<L>) {
     if !leaf.is_over() {
         return;
     }

@@ -122,6 +122,26 @@ fn whole_leaves_are_put_behind() {
 
 proptest! {
     #[test]
+    fn a_tree_of_leaves_is_as_one_that_grew(sizes in proptest::collection::vec(0u32..9, 0..900), more in 0u32..20_000) {
+        let mut begin = 0;
+        let leaves = sizes.iter().map(|size| {
+            let leaf = Numbers((begin..begin + size).collect());
+            begin += size;
+            (begin - size, leaf)
+        });
+        let mut tree = Tree::of_leaves(leaves);
+        check_tree(&tree);
+        let mut twin: Vec<u32> = (0..sizes.iter().sum()).collect();
+        prop_assert_eq!(numbers(&tree), twin.clone());
+        insert(&mut tree, more);
+        twin.insert(twin.partition_point(|m| *m < more), more);
+        tree.remove_range(u64::from(more) / 9..u64::from(more) / 3);
+        twin.drain(twin.len().min(more as usize / 9)..twin.len().min(more as usize / 3));
+        check_tree(&tree);
+        prop_assert_eq!(numbers(&tree), twin);
+    }
+
+    #[test]
     fn a_tree_is_a_sorted_vector(
         steps in proptest::collection::vec((0u8..10, 0u32..5000), 0..900),
         start in 0u32..4000,

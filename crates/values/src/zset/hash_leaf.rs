@@ -30,6 +30,22 @@ impl Entry {
     }
 }
 
+/// Leaves of entries that come in the order of hashes, each with its lowest hash.
+pub(super) fn leaves(entries: impl Iterator<Item = (u32, f64)>) -> Vec<(u32, HashLeaf)> {
+    let mut leaves = Vec::new();
+    let mut open: Vec<Entry> = Vec::new();
+    for (hash, score) in entries {
+        let goes_on = open.last().is_some_and(|last| last.hash == hash);
+        if open.len() >= ENTRIES_MAX * 7 / 8 && !goes_on {
+            leaves.push((open[0].hash, HashLeaf(open.as_slice().into())));
+            open.clear();
+        }
+        open.push(Entry::new(hash, score));
+    }
+    leaves.extend(open.first().map(|first| (first.hash, HashLeaf(open.as_slice().into()))));
+    leaves
+}
+
 impl HashLeaf {
     /// The scores of members with this hash.
     #[inline]

@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use super::hash_leaf::HashLeaf;
-use super::score_leaf::{Border, ScoreLeaf};
+use super::hash_leaf::{self, HashLeaf};
+use super::score_leaf::{self, Border, ScoreLeaf};
 use crate::hash::MemberHasher;
 use crate::tree::Tree;
 
@@ -23,6 +23,17 @@ const SCAN_EFFORT: u64 = 256;
 impl LargeZSet {
     pub(super) fn new(seed: u64) -> LargeZSet {
         LargeZSet { by_score: Tree::default(), by_hash: Tree::default(), hasher: MemberHasher::new(seed) }
+    }
+
+    /// The sorted set of elements that come in order, with the hashes of their members and their scores in the order of hashes.
+    pub(super) fn of_ordered<'m>(
+        seed: u64,
+        elements: impl Iterator<Item = (f64, &'m [u8])>,
+        hashes: impl Iterator<Item = (u32, f64)>,
+    ) -> LargeZSet {
+        let by_score = Tree::of_leaves(score_leaf::leaves(elements));
+        let by_hash = Tree::of_leaves(hash_leaf::leaves(hashes));
+        LargeZSet { by_score, by_hash, hasher: MemberHasher::new(seed) }
     }
 
     pub(super) fn len(&self) -> u64 {

@@ -1,6 +1,7 @@
 //! Sorted sets: members with scores, in the order of score and member. One listpack while they are small; two trees from
 //! there on, one in that order and one by the hash of members.
 
+mod batch;
 mod hash_leaf;
 mod large;
 mod packed;
@@ -14,6 +15,7 @@ use crate::listpack::{Damaged, Listpack, ListpackRef};
 use crate::text::Str;
 use crate::value::Value;
 
+pub use batch::ScoredBatch;
 pub use large::LargeZSet;
 
 /// A sorted set. Ranks count from 0 at the lowest score. No score is NaN.

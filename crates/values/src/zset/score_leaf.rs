@@ -2,6 +2,7 @@
 //! member and the member. They are walked from the front; a leaf is short enough for that.
 
 use std::cmp::Ordering;
+use std::mem::replace;
 use std::ops::Range;
 
 use super::score::order;
@@ -11,6 +12,8 @@ use crate::tree::{Leaf, SplitAt};
 const LEAF_BYTES: usize = 1024;
 /// Bytes before the length of a member.
 const SCORE_BYTES: usize = size_of::<f64>();
+/// Bytes before a member, at most.
+const HEAD_BYTES_MAX: usize = SCORE_BYTES + 5;
 /// The length that says that the real one follows in four bytes.
 const LONG: u8 = u8::MAX;
 
@@ -39,13 +42,9 @@ struct Item<'a> {
 }
 
 impl Border {
-    fn between(left: Item<'_>, right: Item<'_>) -> Border {
-        let len = if left.score < right.score {
-            0
-        } else {
-            1 + left.member.iter().zip(right.member).take_while(|(l, r)| l == r).count()
-        };
-        Border { score: right.score, member: right.member[..len.min(right.member.len())].into() }
+    fn between(left: (f64, &[u8]), right: (f64, &[u8])) -> Border {
+        let len = if left.0 < right.0 { 0 } else { 1 + left.1.iter().zip(right.1).take_while(|(l, r)| l == r).count() };
+        Border { score: right.0, member: right.1[..len.min(right.1.len())].into() }
     }
 
     /// Whether an element stands at the border or behind it.
@@ -53,6 +52,49 @@ impl Border {
     pub(super) fn is_before(&self, score: f64, member: &[u8]) -> bool {
         order((self.score, &self.member), (score, member)) != Ordering::Greater
     }
+}
+
+/// Writes what stands before a member.
+fn write_head(head: &mut [u8; HEAD_BYTES_MAX], score: f64, len: usize) -> &[u8] {
+    head[..SCORE_BYTES].copy_from_slice(&score.to_le_bytes());
+    match u8::try_from(len) {
+        Ok(len) if len < LONG => {
+            head[SCORE_BYTES] = len;
+            &head[..=SCORE_BYTES]
+        }
+        _ => {
+            let len = u32::try_from(len).expect("a member is shorter than 4 GiB");
+            head[SCORE_BYTES] = LONG;
+            head[SCORE_BYTES + 1..].copy_from_slice(&len.to_le_bytes());
+            head
+        }
+    }
+}
+
+/// Leaves of elements that come in order, each with its border.
+pub(super) fn leaves<'m>(elements: impl Iterator<Item = (f64, &'m [u8])>) -> Vec<(Border, ScoreLeaf)> {
+    let mut leaves = Vec::new();
+    let (mut open, mut border) = (ScoreLeaf::default(), Border { score: 0.0, member: Box::default() });
+    let mut last: Option<(f64, &[u8])> = None;
+    for (score, member) in elements {
+        let mut head = [0; HEAD_BYTES_MAX];
+        let head = write_head(&mut head, score, member.len());
+        if let Some(last) = last
+            && open.bytes.len() + head.len() + member.len() > LEAF_BYTES * 7 / 8
+        {
+            let full = ScoreLeaf { bytes: open.bytes.as_slice().into(), len: open.len };
+            leaves.push((replace(&mut border, Border::between(last, (score, member))), full));
+            open.bytes.clear();
+            open.len = 0;
+        }
+        open.bytes.extend_from_slice(head);
+        open.bytes.extend_from_slice(member);
+        open.len += 1;
+        last = Some((score, member));
+    }
+    open.bytes.shrink_to_fit();
+    leaves.push((border, open));
+    leaves
 }
 
 impl ScoreLeaf {
@@ -115,19 +157,8 @@ impl ScoreLeaf {
     /// Adds an element that is not there.
     pub(super) fn insert(&mut self, score: f64, member: &[u8]) {
         let at = self.lower_bound(score, member);
-        let mut head = [LONG; SCORE_BYTES + 5];
-        head[..SCORE_BYTES].copy_from_slice(&score.to_le_bytes());
-        let head = match u8::try_from(member.len()) {
-            Ok(len) if len < LONG => {
-                head[SCORE_BYTES] = len;
-                &head[..=SCORE_BYTES]
-            }
-            _ => {
-                let len = u32::try_from(member.len()).expect("a member is shorter than 4 GiB");
-                head[SCORE_BYTES + 1..].copy_from_slice(&len.to_le_bytes());
-                &head[..]
-            }
-        };
+        let mut head = [0; HEAD_BYTES_MAX];
+        let head = write_head(&mut head, score, member.len());
         let (tail, more) = (self.bytes.len() - at, head.len() + member.len());
         self.make_room(more);
         self.bytes.resize(self.bytes.len() + more, 0);
@@ -232,7 +263,7 @@ impl Leaf for ScoreLeaf {
         };
         let left = self.items_from(0).nth(index - 1).expect("there is one before every element but the first");
         let right = self.item(left.end).expect("both parts have elements");
-        let border = Border::between(left, right);
+        let border = Border::between((left.score, left.member), (right.score, right.member));
         let from = left.end;
         let split_off = ScoreLeaf { bytes: self.bytes[from..].to_vec(), len: self.len - index as u32 };
         self.bytes.truncate(from);

@@ -19,6 +19,10 @@ fn ordered(twin: &Twin) -> Vec<(Vec<u8>, f64)> {
     all
 }
 
+fn elements_of(zset: &ZSet) -> Vec<(Vec<u8>, f64)> {
+    elements(zset.as_ref())
+}
+
 fn elements(zset: ZSetRef<'_>) -> Vec<(Vec<u8>, f64)> {
     zset.iter_from(0).map(|element| (element.member.to_vec(), element.score)).collect()
 }
@@ -160,7 +164,91 @@ fn check_reads(zset: ZSetRef<'_>, twin: &Twin, (_, member, score, count): Edit) 
     Ok(())
 }
 
+#[test]
+fn what_is_built_at_once_takes_no_more_than_what_grew() {
+    let (mut batch, mut zset) = (ScoredBatch::new(&limits()), ZSet::default());
+    for n in 0..50_000u32 {
+        let (member, score) = (format!("member {n}").into_bytes(), f64::from(n * 7919 % 50_000));
+        batch.push(&member, score);
+        zset.put(&member, score, &limits());
+    }
+    let built = batch.into_zset(&limits()).expect("no twins");
+    assert!(built.heap_bytes() <= zset.heap_bytes());
+}
+
+#[test]
+fn a_member_that_comes_twice_is_noticed() {
+    for count in [100, 1000] {
+        let mut batch = ScoredBatch::new(&limits());
+        (0..count).chain([count / 2]).for_each(|n| batch.push(format!("{n}").as_bytes(), f64::from(n)));
+        assert!(batch.into_zset(&limits()).is_none());
+    }
+}
+
+fn batch_of(elements: &[(u16, i8)], of_member: impl Fn(u16) -> Vec<u8>) -> ScoredBatch {
+    let mut batch = ScoredBatch::new(&limits());
+    elements.iter().for_each(|(member, score)| batch.push(&of_member(*member), f64::from(*score) / 4.0));
+    batch
+}
+
 proptest! {
+    #[test]
+    fn elements_at_once_are_as_one_by_one(
+        elements in proptest::collection::vec((0u16..2000, any::<i8>()), 0..1200),
+        more in proptest::collection::vec((0u16..2500, any::<i8>()), 0..20),
+        has_long in any::<bool>(),
+    ) {
+        let of_member = |n: u16| format!("{}{}", "m".repeat(if has_long { usize::from(n % 300) } else { 3 }), n).into_bytes();
+        let mut joined = batch_of(&elements, of_member);
+        joined.join(f64::max, |_, _| true);
+        let (mut zset, mut twin) = (ZSet::default(), Twin::new());
+        for (member, score) in &elements {
+            let (member, score) = (of_member(*member), f64::from(*score) / 4.0);
+            let highest = twin.get(&member).map_or(score, |old| score.max(*old));
+            zset.put(&member, highest, &limits());
+            twin.insert(member, highest);
+        }
+        let mut built = joined.into_zset(&limits()).expect("members were joined");
+        prop_assert_eq!(built.as_ref().encoding(), zset.as_ref().encoding());
+        prop_assert_eq!(elements_of(&built), ordered(&twin));
+        prop_assert_eq!(scanned(built.as_ref(), 10), ordered(&twin));
+        for (member, score) in &twin {
+            prop_assert_eq!(built.as_ref().score(member), Some(*score));
+        }
+        let mut more = batch_of(&more, of_member);
+        more.join(|a, _| a, |_, _| true);
+        let are_new = more.iter().all(|element| !twin.contains_key(&element.member.to_vec()));
+        let added: Vec<_> = more.iter().map(|element| (element.member.to_vec(), element.score)).collect();
+        prop_assert_eq!(built.take_in(more, &limits()), are_new);
+        if are_new {
+            twin.extend(added);
+            prop_assert_eq!(elements_of(&built), ordered(&twin));
+        }
+    }
+
+    #[test]
+    fn joining_is_by_member_and_in_the_order_of_coming(
+        elements in proptest::collection::vec((0u16..60, any::<i8>()), 0..300),
+        least in 0usize..30,
+        times in 1u32..5,
+    ) {
+        let of_member = |n: u16| format!("{n}").into_bytes();
+        let mut batch = batch_of(&elements, of_member);
+        batch.join(|a, b| a * 3.0 + b, |nth, count| nth >= least && count != times);
+        let mut twin: Vec<(u16, f64, usize, u32)> = Vec::new();
+        for (nth, (member, score)) in elements.iter().enumerate() {
+            let score = f64::from(*score) / 4.0;
+            match twin.iter_mut().find(|known| known.0 == *member) {
+                Some(known) => (known.1, known.3) = (known.1 * 3.0 + score, known.3 + 1),
+                None => twin.push((*member, score, nth, 1)),
+            }
+        }
+        twin.retain(|(_, _, nth, count)| *nth >= least && *count != times);
+        let expected: Vec<_> = twin.iter().map(|(member, score, _, _)| (of_member(*member), *score)).collect();
+        let got: Vec<_> = batch.iter().map(|element| (element.member.to_vec(), element.score)).collect();
+        prop_assert_eq!(got, expected);
+    }
+
     #[test]
     fn a_sorted_set_is_a_map_in_order(
         fill in prop_oneof![0u16..100, 0u16..3000],
