@@ -217,3 +217,17 @@ def test_a_script_that_says_it_only_reads_is_not_held_with_writes(start):
         eventually(lambda: server.info("clients")["blocked_clients"] == "1", "it waits")
         server("CLIENT", "UNPAUSE")
         assert held.read() == 1
+
+
+def test_no_script_ends_the_process(baton):
+    for source, told in (
+        ("return (('a'):rep(300000)):find(('a?'):rep(300000) .. 'b')", "pattern too complex"),
+        ("cjson.decode_max_depth(2^31 - 1) return #cjson.decode(('['):rep(1000000))", "too many nested data structures"),
+        ("local f f = function(s) return (s:gsub('.', f)) end return f('x')", "C stack overflow"),
+        ("return math.random(-2^63, 2^63)", ""),
+    ):
+        try:
+            baton("EVAL", source, 0)
+        except ErrorReply as error:
+            assert told in str(error), source
+        assert baton("PING") == b"PONG", source

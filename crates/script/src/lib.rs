@@ -14,6 +14,6 @@ mod library;
 mod libs;
 
 pub use cache::{Script, ScriptCache, Sha};
-pub use engine::{Call, Engine, Halt, Host, Options, Ran, Version, Watch};
+pub use engine::{Call, Engine, Halt, Host, Options, Ran, STACK_BYTES, Version, Watch};
 pub use header::{Header, ScriptFlags, parse_header};
 pub use library::{FunctionSpec, Libraries, Library, LibraryText, NotAdded};

@@ -50,7 +50,7 @@ impl Host for Desk {
 
 fn engine(watch: baton_script::Watch) -> Engine {
     let version = Version { text: "9.1.2".into(), number: 0x90102, old_text: "7.2.4".into(), old_number: 0x70204 };
-    Engine::new(&Options { version, insecure: false }, watch).expect("there is memory")
+    Engine::new(&Options { version, insecure: false, memory_bytes_max: 0 }, watch).expect("there is memory")
 }
 
 fn eval_in(engine: &Engine, desk: &mut Desk, source: &str, proto: Proto, argv: &[&[u8]]) -> String {

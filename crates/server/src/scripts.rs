@@ -137,8 +137,12 @@ pub fn engine(insecure: bool, watch: Watch) -> Result<Engine, impl std::fmt::Dis
         old_text: REDIS_VERSION.into(),
         old_number: version_number(REDIS_VERSION),
     };
-    Engine::new(&Options { version, insecure }, watch)
+    let memory_bytes_max = usize::try_from(crate::os_memory::total_bytes()).unwrap_or(usize::MAX) / MEMORY_SHARE;
+    Engine::new(&Options { version, insecure, memory_bytes_max }, watch)
 }
+
+/// A machine for scripts may take the machine's memory divided by this.
+const MEMORY_SHARE: usize = 4;
 
 fn version_number(text: &str) -> u32 {
     text.split('.').fold(0, |number, part| number << 8 | part.parse::<u32>().unwrap_or(0))

@@ -288,11 +288,15 @@ fn run_threads(
     crate::persist::load_at_start(&shared)?;
     refuse_data_of_witness(&shared)?;
     repl::role::follow_configured(&shared);
-    let spawn = |name: String, run: Box<dyn FnOnce() + Send>| std::thread::Builder::new().name(name).spawn(run);
+    // Only what is used of a stack takes memory. The link loads libraries of functions, too.
+    let spawn = |name: String, run: Box<dyn FnOnce() + Send>| {
+        std::thread::Builder::new().name(name).stack_size(baton_script::STACK_BYTES).spawn(run)
+    };
     for (i, seed) in worker_seeds.into_iter().enumerate() {
         let shared = Arc::clone(&shared);
         // A worker can't change its thread: its scripts run where their machine was made.
-        let thread = std::thread::Builder::new().name(format!("baton-worker-{i}")).stack_size(worker::STACK_BYTES);
+        let thread =
+            std::thread::Builder::new().name(format!("baton-worker-{i}")).stack_size(baton_script::STACK_BYTES);
         thread.spawn(move || Worker::new(shared, i, seed).run())?;
     }
     let (for_feeder, for_link) = (Arc::clone(&shared), Arc::clone(&shared));

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use baton_resp::Proto;
-use mlua::{Lua, MultiValue, Result, Table, Value};
+use mlua::{Lua, LuaString, MultiValue, Result, Table, Value};
 
 use crate::cache::Sha;
 
@@ -79,13 +79,19 @@ pub(super) fn natives(lua: &Lua, state: &Rc<State>, version: &Version, insecure:
     native.set("while_loading", WHILE_LOADING.to_vec())?;
     let ending = Rc::clone(state);
     let explain = move |lua: &Lua, raised: Value| match ending.still_ending() {
-        None => explained(lua, &raised),
+        None => match explained(lua, &raised)? {
+            Value::String(text) if let Some(text) = errors::unplaced(&text.as_bytes()) => {
+                Ok(Value::String(lua.create_string(text)?))
+            }
+            other => Ok(other),
+        },
         Some(e) => Err(e),
     };
     native.set("explain", lua.create_function(explain)?)?;
     native.set("handler", lua.create_function(|lua, raised: Value| errors::located(lua, raised))?)?;
     native.set("api", table(lua, state, version)?)?;
     native.set("register_function", asked(lua, state, "register_function")?)?;
+    native.set("repetitions", lua.create_function(|_, pattern: LuaString| Ok(repetitions(&pattern.as_bytes())))?)?;
     let random = Rc::clone(state);
     native.set("random", function(lua, move |lua, args: MultiValue| draw(lua, &random, &args))?)?;
     let random = Rc::clone(state);
@@ -95,6 +101,11 @@ pub(super) fn natives(lua: &Lua, state: &Rc<State>, version: &Version, insecure:
     });
     native.set("randomseed", seed?)?;
     Ok(native)
+}
+
+/// How many repetitions a pattern has, or more.
+fn repetitions(pattern: &[u8]) -> usize {
+    pattern.iter().filter(|byte| b"?*+-".contains(byte)).count()
 }
 
 /// A function that the host of the run answers.
@@ -202,5 +213,5 @@ fn draw(lua: &Lua, state: &State, args: &MultiValue) -> Answer<f64> {
     if low > high {
         return Err(format!("bad argument #{} to 'random' (interval is empty)", args.len()).into());
     }
-    Ok((share * (high - low + 1) as f64).floor() + low as f64)
+    Ok((share * (high as f64 - low as f64 + 1.0)).floor() + low as f64)
 }

@@ -3,7 +3,7 @@
 use mlua::{Lua, Result, Value};
 
 use super::PRELUDE;
-use super::native::{explained, message};
+use super::native::{explained, message, place};
 use crate::libs::number::general;
 
 /// How far up an error is looked for the script's own line.
@@ -15,7 +15,11 @@ pub(super) fn located(lua: &Lua, raised: Value) -> Result<Value> {
         Value::Table(table) => table,
         other => {
             let table = lua.create_table_with_capacity(0, 3)?;
-            table.raw_set("err", lua.create_string([b"ERR ", &*text_of(&other)].concat())?)?;
+            let text = text_of(&other);
+            // What the language says of a function that the prelude stands before belongs to the line that called it.
+            let place = unplaced(&text).map(|_| shown_place(lua)).unwrap_or_default();
+            let text = [b"ERR ", place.as_bytes(), unplaced(&text).unwrap_or(&text)].concat();
+            table.raw_set("err", lua.create_string(text)?)?;
             table
         }
     };
@@ -36,6 +40,18 @@ pub(super) fn located(lua: &Lua, raised: Value) -> Result<Value> {
         }
     }
     Ok(Value::Table(table))
+}
+
+/// A text without the place in the prelude that it begins with; none if it begins otherwise.
+pub(super) fn unplaced(text: &[u8]) -> Option<&[u8]> {
+    let rest = text.strip_prefix(&PRELUDE.as_bytes()[1..])?.strip_prefix(b":")?;
+    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    rest[digits..].strip_prefix(b": ").filter(|_| digits > 0)
+}
+
+/// `chunk:line: ` of the first function that is the script's own.
+fn shown_place(lua: &Lua) -> String {
+    (1..LEVELS_MAX).map(|level| place(lua, level)).find(|place| !place.is_empty()).unwrap_or_default()
 }
 
 /// The error for the client of what a script raised.

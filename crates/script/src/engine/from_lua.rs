@@ -59,21 +59,22 @@ impl Writer<'_> {
         if let Value::Table(map) = table.raw_get("map")? {
             return self.counted(Out::map, |w| {
                 let mut n = 0;
-                map.for_each(|key: Value, value: Value| {
+                for pair in map.pairs::<Value, Value>() {
+                    let (key, value) = pair?;
                     n += 1;
                     w.value(&key, depth + 1)?;
-                    w.value(&value, depth + 1)
-                })?;
+                    w.value(&value, depth + 1)?;
+                }
                 Ok(n)
             });
         }
         if let Value::Table(set) = table.raw_get("set")? {
             return self.counted(Out::set, |w| {
                 let mut n = 0;
-                set.for_each(|key: Value, _: Value| {
+                for pair in set.pairs::<Value, Value>() {
                     n += 1;
-                    w.value(&key, depth + 1)
-                })?;
+                    w.value(&pair?.0, depth + 1)?;
+                }
                 Ok(n)
             });
         }

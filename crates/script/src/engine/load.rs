@@ -16,7 +16,7 @@ type Loaded = Vec<(FunctionSpec, Function)>;
 
 /// Compiles a library and runs its text.
 pub(super) fn load(engine: &Engine, body: &[u8], host: &mut dyn Host) -> std::result::Result<Loaded, Vec<u8>> {
-    let chunk = engine.lua.load(body).set_name("@user_function").set_mode(ChunkMode::Text);
+    let chunk = engine.lua.load(body).set_name(super::FUNCTION).set_mode(ChunkMode::Text);
     let function = chunk
         .set_environment(engine.prelude.function_globals.clone())
         .into_function()

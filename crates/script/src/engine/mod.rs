@@ -16,7 +16,7 @@ use std::rc::Rc;
 
 use baton_resp::{Out, Proto};
 use mlua::chunk::ChunkMode;
-use mlua::{Function, Lua, LuaOptions, MultiValue, Result, StdLib, Table, Value};
+use mlua::{Function, Lua, LuaOptions, LuaString, MultiValue, Result, StdLib, Table, Value};
 
 pub use api::Version;
 pub use host::Host;
@@ -54,8 +54,18 @@ pub struct Engine {
     lua: Lua,
     state: Rc<State>,
     prelude: Prelude,
-    scripts: RefCell<HashMap<Sha, Function>>,
+    scripts: RefCell<Compiled>,
     libraries: RefCell<HashMap<u64, Functions>>,
+    memory_bytes_max: usize,
+    /// Held, or they could be collected while a chunk is read under them.
+    _names: [LuaString; 2],
+}
+
+/// Compiled scripts: where each lies in a list of the machine. Held one by one they would take the room for references, of
+/// which there are 8000, from the arguments of calls.
+struct Compiled {
+    places: HashMap<Sha, usize>,
+    list: Table,
 }
 
 /// The functions of a library by name.
@@ -81,10 +91,24 @@ pub struct Options {
     pub version: Version,
     /// Whether functions are offered that let a script out of its sandbox.
     pub insecure: bool,
+    /// Memory that a state may take, in bytes, 0 for any: a script that wants more gets an error.
+    pub memory_bytes_max: usize,
 }
+
+/// Stack of a thread that runs scripts or loads libraries, in bytes: the language calls itself for the repetitions in patterns,
+/// up to ten thousand at a time, and for what is called in between.
+pub const STACK_BYTES: usize = 8 << 20;
 
 /// Compiled scripts that are kept.
 const COMPILED_MAX: usize = 2000;
+
+impl Compiled {
+    fn clear(&mut self) {
+        self.places.clear();
+        // Where there is no memory for that, the next scripts take the places of these.
+        let _ = self.list.clear();
+    }
+}
 
 impl Engine {
     /// A state whose scripts end when `watch` says so.
@@ -105,7 +129,12 @@ impl Engine {
         lua.gc_collect()?;
         state::look_now_and_then(&state, &lua)?;
         let prelude = Prelude { globals, function_globals, api: server, run, call, set_loading };
-        Ok(Engine { lua, state, prelude, scripts: RefCell::default(), libraries: RefCell::default() })
+        let names = [lua.create_string(SCRIPT)?, lua.create_string(FUNCTION)?];
+        let memory_bytes_max = options.memory_bytes_max;
+        lua.set_memory_limit(memory_bytes_max)?;
+        let scripts = RefCell::new(Compiled { places: HashMap::new(), list: lua.create_table()? });
+        let libraries = RefCell::default();
+        Ok(Engine { lua, state, prelude, scripts, libraries, memory_bytes_max, _names: names })
     }
 
     /// Whether a script can be compiled.
@@ -187,18 +216,20 @@ impl Engine {
     }
 
     fn compiled(&self, script: &Script) -> std::result::Result<Function, Vec<u8>> {
-        if let Some(function) = self.scripts.borrow().get(&script.sha) {
-            return Ok(function.clone());
+        let failed =
+            |e: &mlua::Error| [b"ERR Error compiling script (new function): ", native::message(e).as_bytes()].concat();
+        if let Some(place) = self.scripts.borrow().places.get(&script.sha) {
+            return self.scripts.borrow().list.raw_get(*place).map_err(|e| failed(&e));
         }
-        let chunk = self.lua.load(script.body()).set_name("@user_script").set_mode(ChunkMode::Text);
-        let function = chunk
-            .into_function()
-            .map_err(|e| [b"ERR Error compiling script (new function): ", native::message(&e).as_bytes()].concat())?;
+        let chunk = self.lua.load(script.body()).set_name(SCRIPT).set_mode(ChunkMode::Text);
+        let function = chunk.into_function().map_err(|e| failed(&e))?;
         let mut scripts = self.scripts.borrow_mut();
-        if scripts.len() >= COMPILED_MAX {
+        if scripts.places.len() >= COMPILED_MAX {
             scripts.clear();
         }
-        scripts.insert(script.sha, function.clone());
+        let place = scripts.places.len() + 1;
+        scripts.list.raw_seti(place, &function).map_err(|e| failed(&e))?;
+        scripts.places.insert(script.sha, place);
         Ok(function)
     }
 
@@ -214,6 +245,10 @@ impl Engine {
     fn outcome(&self, seed: u32, host: &mut dyn Host, out: &mut Out, run: impl FnOnce() -> Result<MultiValue>) -> Ran {
         self.state.begin(seed);
         let result = host::with(self, host, run);
+        if self.memory_bytes_max > 0 && self.memory_bytes() > self.memory_bytes_max / 2 {
+            // The next script would find no room before the collector comes round.
+            let _ = self.lua.gc_collect();
+        }
         if let Some(halt) = self.state.halt.take() {
             return Ran::Halted(halt);
         }
@@ -241,3 +276,6 @@ fn failure(text: &str) -> Vec<u8> {
 
 /// The name of the prelude's chunk: errors are never located in it.
 const PRELUDE: &str = "=prelude";
+/// The names of the chunks of scripts and libraries.
+const SCRIPT: &str = "@user_script";
+const FUNCTION: &str = "@user_function";

@@ -70,7 +70,7 @@ pub(crate) fn spoken<R>(lua: &Lua, answer: Answer<R>) -> Result<R> {
 }
 
 /// `chunk:line: ` of the function at this level of the stack, as the language prefixes its own errors.
-fn place(lua: &Lua, level: usize) -> String {
+pub(super) fn place(lua: &Lua, level: usize) -> String {
     let found = lua.inspect_stack(level, |debug| {
         let source = debug.source();
         let shown = source.source.as_deref() != Some(PRELUDE) && source.what != "C";

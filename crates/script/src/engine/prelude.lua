@@ -5,7 +5,8 @@ local native = ...
 local error, getmetatable, setmetatable, next, type = error, getmetatable, setmetatable, next, type
 local rawget, rawset, pcall, xpcall, tostring, pairs = rawget, rawset, pcall, xpcall, tostring, pairs
 local loadstring, insert, concat, byte = loadstring, table.insert, table.concat, string.byte
-local tonumber, select, unpack = tonumber, select, unpack
+local tonumber, select, unpack, collectgarbage = tonumber, select, unpack, collectgarbage
+local find, match, gmatch, gsub = string.find, string.match, string.gmatch, string.gsub
 local explain, handler, resume = native.explain, native.handler, coroutine.resume
 
 local READONLY = "Attempt to modify a readonly table"
@@ -98,9 +99,16 @@ function guarded.unpack(...)
     end
     return unpack(...)
 end
--- Compiled chunks are refused: they can do anything to the process.
+-- Compiled chunks are refused: they can do anything to the process. So are texts longer than the language can count, and
+-- names that end before their end: the language reads a chunk under a copy of such a name, which it collects meanwhile.
+local TEXT_MAX = 2 ^ 30
+local function is_text(v) return type(v) == "string" or type(v) == "number" end
 function guarded.loadstring(text, name)
-    if type(text) == "string" and byte(text) == 27 then return nil, "bad header in precompiled chunk" end
+    if type(text) == "string" then
+        if byte(text) == 27 then return nil, "bad header in precompiled chunk" end
+        if #text > TEXT_MAX then return nil, "chunk has too many characters" end
+    end
+    if is_text(text) and (name == nil or is_text(name)) then name = match(name or text, "^[^%z]*") end
     return loadstring(text, name)
 end
 function guarded.load(f, name)
@@ -113,6 +121,23 @@ function guarded.load(f, name)
     return guarded.loadstring(concat(parts), name or "=(load)")
 end
 
+-- The collector belongs to all scripts: what one of them sets about it is said back to it and changes nothing.
+local collector = { stop = 0, restart = 0, setpause = 200, setstepmul = 200 }
+function guarded.collectgarbage(what, n)
+    local told = collector[what]
+    if not told then return collectgarbage(what, n) end
+    if told > 0 then collector[what] = tonumber(n) or 0 end
+    return told
+end
+
+-- The language matches a pattern by calling itself for each repetition in it, and its stack ends somewhere.
+local REPETITIONS_MAX = 10000
+local function check_pattern(p)
+    if type(p) == "string" and #p > REPETITIONS_MAX and native.repetitions(p) > REPETITIONS_MAX then
+        error("pattern too complex", 3)
+    end
+end
+
 -- Libraries: the language's own, and those of the host.
 local libraries = {}
 local function copied(t)
@@ -122,7 +147,28 @@ local function copied(t)
 end
 local function offer(name, lib) libraries[name] = shield(lib) end
 
-local table_lib, math_lib, coroutine_lib = copied(table), copied(math), copied(coroutine)
+local table_lib, math_lib, coroutine_lib, string_lib = copied(table), copied(math), copied(coroutine), copied(string)
+function string_lib.find(...)
+    local _, p, _, plain = ...
+    if not plain then check_pattern(p) end
+    return find(...)
+end
+function string_lib.match(...)
+    local _, p = ...
+    check_pattern(p)
+    return match(...)
+end
+function string_lib.gmatch(...)
+    local _, p = ...
+    check_pattern(p)
+    return gmatch(...)
+end
+function string_lib.gsub(...)
+    local _, p = ...
+    check_pattern(p)
+    return gsub(...)
+end
+if string_lib.gfind then string_lib.gfind = string_lib.gmatch end
 function table_lib.insert(t, ...)
     table_wanted(t, "insert")
     if shields[t] then error(READONLY, 0) end
@@ -132,7 +178,7 @@ function coroutine_lib.resume(...) return caught(resume(...)) end
 math_lib.random, math_lib.randomseed = native.random, native.randomseed
 offer("table", table_lib)
 offer("math", math_lib)
-offer("string", string)
+offer("string", string_lib)
 offer("coroutine", coroutine_lib)
 offer("os", { clock = os.clock })
 for name, lib in next, native.libraries do

@@ -90,6 +90,9 @@ impl<'a> Reader<'a> {
             if !key.is_nil() {
                 table.raw_set(key, value)?;
             }
+            if self.at >= self.bytes.len() {
+                break;
+            }
         }
         field(self.lua, "map", table)
     }
@@ -100,6 +103,9 @@ impl<'a> Reader<'a> {
             let key = self.value(depth + 1)?;
             if !key.is_nil() {
                 table.raw_set(key, true)?;
+            }
+            if self.at >= self.bytes.len() {
+                break;
             }
         }
         field(self.lua, "set", table)

@@ -146,9 +146,6 @@ const TICK: Duration = Duration::from_millis(100);
 const ROUNDING: Duration = Duration::from_millis(1);
 /// How long a worker computes before it lets another thread of the same core in, where the kernel can be asked.
 const TURN: Duration = Duration::from_micros(500);
-/// Stack of a worker's thread: patterns of scripts are matched by recursion, an item of the pattern a call, and must not break here
-/// that don't break upstream, whose one thread has as much. Only what is used takes memory.
-pub const STACK_BYTES: usize = 8 << 20;
 const READ_BYTES: usize = 64 * 1024;
 
 /// One thread of the data plane.

@@ -11,8 +11,8 @@ use crate::clients::ClientId;
 use crate::pubsub::{Push, Subscriber};
 use crate::running::Run;
 use crate::shared::Shared;
+use crate::worker::Worker;
 use crate::worker::seat::Seat;
-use crate::worker::{STACK_BYTES, Worker};
 
 /// Messages to connections of one worker.
 type Deliveries = Vec<(ClientId, Push)>;
@@ -100,7 +100,8 @@ impl Attendance {
                 Worker::stand_in(shared, index, lane, seat).run();
             }
         };
-        let thread = std::thread::Builder::new().name(format!("baton-worker-{index}")).stack_size(STACK_BYTES);
+        let thread =
+            std::thread::Builder::new().name(format!("baton-worker-{index}")).stack_size(baton_script::STACK_BYTES);
         if let Err(e) = thread.spawn(sit_down) {
             self.shared.log.warning(&format!("No thread to serve beside a script: {e}"));
             self.shared.running.give_lane(lane);
