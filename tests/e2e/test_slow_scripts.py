@@ -255,3 +255,18 @@ def test_what_was_published_before_a_script_is_heard_beside_it(start):
         assert "killed by user" in str(busy.read())
         assert busy.read() == 1
         assert listener.read()[2] == b"after"
+
+
+def test_who_counts_the_keys_of_a_slot_that_a_script_holds_is_refused_once_that_is_known(start):
+    server = start("baton", "--worker-threads", 2, "--busy-reply-threshold", 300, "--cluster-enabled", "yes")
+    server("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+    eventually(lambda: "cluster_state:ok" in server("CLUSTER", "INFO").decode(), "the cluster to serve")
+    slot = server("CLUSTER", "KEYSLOT", "held")
+    for command in (("COUNTKEYSINSLOT", slot), ("GETKEYSINSLOT", slot, 10), ("SLOT-STATS", "SLOTSRANGE", slot, slot)):
+        with server.connect() as busy, server.connect() as waiter:
+            busy.send(encode("EVAL", SPIN, 1, "held"))
+            time.sleep(0.05)
+            waiter.send(encode("CLUSTER", *command))
+            assert str(waiter.read()).startswith("BUSY"), command
+            assert server("SCRIPT", "KILL") == b"OK"
+            assert "killed by user" in str(busy.read())

@@ -8,6 +8,7 @@ use baton_base::{Rng, Slot, SlotBitmap, WallMs};
 use crate::key::DbIndex;
 use crate::raw::record::RecordRef;
 use crate::raw::table::Table;
+use crate::slot_data::SlotData;
 use crate::store::{HeldForLong, Store};
 use crate::value::Entry;
 use crate::view::entry_of;
@@ -67,7 +68,7 @@ impl Store {
         let mut place = (cursor >> SLOT_BITS) as u32;
         let mut left = count.max(1);
         loop {
-            if left == 0 && (place > 0 || self.keys_of(db, slot)? > 0) {
+            if left == 0 && (place > 0 || self.slot_len_or_give_up(db, slot)? > 0) {
                 return Ok(Some(u64::from(place) << SLOT_BITS | u64::from(slot.number())));
             }
             let (seen, next) = self.scan_hold(db, slot, place, left, now, visit)?;
@@ -118,8 +119,11 @@ impl Store {
         Ok((seen, Some(place)))
     }
 
-    /// Keys of a slot in a database, if the slot is to be had.
-    fn keys_of(&self, db: DbIndex, slot: Slot) -> Result<u64, HeldForLong> {
+    /// As [`Store::slot_len`], for those who don't wait for whoever holds a slot for long.
+    ///
+    /// # Errors
+    /// The slot is held for long.
+    pub fn slot_len_or_give_up(&self, db: DbIndex, slot: Slot) -> Result<u64, HeldForLong> {
         Ok(self.lock_or_give_up(slot)?.table(db).map_or(0, |table| table.len() as u64))
     }
 
@@ -164,16 +168,16 @@ impl Store {
 
     /// Names of up to `max` keys of one slot, expired ones that nobody met yet included.
     pub fn keys_in_slot(&self, db: DbIndex, slot: Slot, max: usize) -> Vec<Vec<u8>> {
-        let guard = self.lock(slot);
-        let Some(table) = guard.table(db) else { return Vec::new() };
-        let mut keys = Vec::with_capacity(max.min(table.len()));
-        for_each_record(table, |record| {
-            if keys.len() < max {
-                keys.push(record.key().to_vec());
-            }
-            keys.len() < max
-        });
-        keys
+        names_in(&self.lock(slot), db, max)
+    }
+
+    /// As [`Store::keys_in_slot`], for those who don't wait for whoever holds a slot for long.
+    ///
+    /// # Errors
+    /// The slot is held for long.
+    pub fn keys_in_slot_or_give_up(&self, db: DbIndex, slot: Slot, max: usize) -> Result<Vec<Vec<u8>>, HeldForLong> {
+        let guard = self.lock_or_give_up(slot)?;
+        Ok(names_in(&guard, db, max))
     }
 
     /// A random key that is not expired, or none. Gives up after a bounded number of tries. Slots are drawn by how many
@@ -187,7 +191,7 @@ impl Store {
         let mut tries = RANDOM_TRIES;
         for _ in 0..RANDOM_SLOTS {
             let Some(slot) = Slot::new(rng.below(Slot::COUNT as u64) as u16) else { continue };
-            if rng.below(scale) < self.keys_of(db, slot)?
+            if rng.below(scale) < self.slot_len_or_give_up(db, slot)?
                 && let Some(key) = self.random_in_slot(db, slot, rng, now, &mut tries)?
             {
                 return Ok(Some(key));
@@ -218,7 +222,7 @@ impl Store {
     /// # Errors
     /// One of them is held for long.
     pub fn keys_of_all(&self, db: DbIndex, slots: &SlotBitmap) -> Result<u64, HeldForLong> {
-        slots.iter().try_fold(0, |sum, slot| Ok(sum + self.keys_of(db, slot)?))
+        slots.iter().try_fold(0, |sum, slot| Ok(sum + self.slot_len_or_give_up(db, slot)?))
     }
 
     /// A random key of the slot that holds the key with this rank, or of one behind it; `hidden` slots are passed by.
@@ -233,7 +237,7 @@ impl Store {
         // Where the drawn slot holds only expired keys, the next ones are as good.
         let mut tries = RANDOM_TRIES;
         for slot in Slot::all().filter(|slot| !hidden.contains(*slot)) {
-            let keys = self.keys_of(db, slot)?;
+            let keys = self.slot_len_or_give_up(db, slot)?;
             let hit = rank < keys;
             rank = rank.saturating_sub(keys);
             if hit && let Some(key) = self.random_in_slot(db, slot, rng, now, &mut tries)? {
@@ -295,4 +299,17 @@ pub(crate) fn for_each_record<'t>(table: &'t Table, mut visit: impl FnMut(Record
         chain.for_each(|spot| more = more && visit(table.record(spot)));
         place = next;
     }
+}
+
+/// Names of up to `max` keys of a slot.
+fn names_in(slot: &SlotData, db: DbIndex, max: usize) -> Vec<Vec<u8>> {
+    let Some(table) = slot.table(db) else { return Vec::new() };
+    let mut keys = Vec::with_capacity(max.min(table.len()));
+    for_each_record(table, |record| {
+        if keys.len() < max {
+            keys.push(record.key().to_vec());
+        }
+        keys.len() < max
+    });
+    keys
 }

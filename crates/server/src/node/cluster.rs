@@ -171,7 +171,8 @@ fn meet(args: Args<'_>) -> Result<ClusterCommand, Refusal> {
 fn count_keys(cx: &Context<'_>, client: &mut Client, args: Args<'_>) -> Result<(), Refusal> {
     let number = num::parse_i64(args.at(2)).ok_or(NOT_INTEGER)?;
     let slot = u16::try_from(number).ok().and_then(Slot::new).ok_or("ERR Invalid slot")?;
-    client.out.int(cx.shared.store.slot_len(client.db, slot) as i64);
+    let keys = cx.shared.store.slot_len_or_give_up(client.db, slot).map_err(|held| cx.busy(held))?;
+    client.out.int(keys as i64);
     Ok(())
 }
 
@@ -182,7 +183,7 @@ fn keys_of_slot(cx: &Context<'_>, client: &mut Client, args: Args<'_>) -> Result
     let (Some(slot), Ok(count)) = (slot, usize::try_from(count)) else {
         return Err("ERR Invalid slot or number of keys".into());
     };
-    let keys = cx.shared.store.keys_in_slot(client.db, slot, count);
+    let keys = cx.shared.store.keys_in_slot_or_give_up(client.db, slot, count).map_err(|held| cx.busy(held))?;
     client.out.array(keys.len());
     keys.iter().for_each(|key| client.out.bulk(key));
     Ok(())

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use baton_base::{Slot, num};
 use baton_cluster::Topology;
 use baton_resp::{Args, Out};
-use baton_store::{DbIndex, Store};
+use baton_store::{DbIndex, HeldForLong, Store};
 
 use super::super::{Refusal, SYNTAX};
 use crate::slot_stats::{self, SlotCost};
@@ -63,15 +63,16 @@ pub(super) fn run(cx: &Context<'_>, client: &mut Client, topology: &Topology, ar
     let counted = cx.world.hot.slot_stats;
     let order = parse(args, counted)?;
     let served = slot_stats::served(topology);
-    let row = |slot| Row {
-        slot,
-        keys: keys_in(&cx.shared.store, slot),
-        cost: counted.then(|| slot_stats::cost(&cx.shared.stats, slot)),
+    let row = |slot| {
+        let keys = keys_in(&cx.shared.store, slot).map_err(|held| cx.busy(held))?;
+        Ok::<Row, Refusal>(Row { slot, keys, cost: counted.then(|| slot_stats::cost(&cx.shared.stats, slot)) })
     };
     let rows: Vec<Row> = match order {
-        Order::Range(first, last) => served.iter().filter(|s| (first..=last).contains(s)).map(row).collect(),
+        Order::Range(first, last) => {
+            served.iter().filter(|s| (first..=last).contains(s)).map(row).collect::<Result<_, _>>()?
+        }
         Order::By { metric, limit, descending } => {
-            let mut rows: Vec<Row> = served.iter().map(row).collect();
+            let mut rows: Vec<Row> = served.iter().map(row).collect::<Result<_, _>>()?;
             // Slots with equal figures stay in ascending order either way.
             if descending {
                 rows.sort_by_key(|row| Reverse(metric.of(row)));
@@ -88,8 +89,8 @@ pub(super) fn run(cx: &Context<'_>, client: &mut Client, topology: &Topology, ar
 }
 
 /// Keys of a slot in all databases.
-fn keys_in(store: &Store, slot: Slot) -> u64 {
-    (0..store.databases()).map(|db| store.slot_len(DbIndex(db), slot)).sum()
+fn keys_in(store: &Store, slot: Slot) -> Result<u64, HeldForLong> {
+    (0..store.databases()).map(|db| store.slot_len_or_give_up(DbIndex(db), slot)).sum()
 }
 
 fn write(out: &mut Out, row: &Row) {
