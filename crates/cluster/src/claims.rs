@@ -24,7 +24,8 @@ impl Cluster {
         let head = if header.claims_primary() { Some(sender) } else { self.nodes[&sender].primary };
         let Some(head) = head else { return };
         let same = match self.slots.of(&head) {
-            Some(stored) => *stored == header.slots,
+            // One that was not claimed for a while is claimed again by the same slots.
+            Some(stored) => *stored == header.slots && stored.and(&self.slots.unclaimed).is_empty(),
             None => header.slots.is_empty(),
         };
         if same {

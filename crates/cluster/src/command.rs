@@ -70,6 +70,11 @@ pub enum ClusterCommand {
         /// Who had them.
         from: NodeId,
     },
+    /// Slots of mine that another node was told it may claim: until it has, or they are said to stay, I claim them no more. However
+    /// my epoch grows meanwhile, nobody takes them for mine by it.
+    CedeSlots(Vec<Slot>),
+    /// The other node does not take them.
+    KeepSlots(Vec<Slot>),
     /// CLUSTER SET-CONFIG-EPOCH.
     SetConfigEpoch(Epoch),
     /// CLUSTER BUMPEPOCH.
@@ -146,6 +151,8 @@ impl Cluster {
             C::AddSlots(slots) => self.add_slots(&slots),
             C::DelSlots(slots) => self.del_slots(&slots),
             C::ClaimSlots { slots, from } => self.claim_slots(&slots, from),
+            C::CedeSlots(slots) => self.cede_slots(&slots),
+            C::KeepSlots(slots) => self.keep_slots(&slots),
             C::FlushSlots => self.flush_slots(turn),
             C::SetSlot { slot, action } => self.set_slot(turn, origin, slot, &action),
             C::SetConfigEpoch(epoch) => self.set_config_epoch(epoch),

@@ -22,6 +22,9 @@ impl Cluster {
         header.config_epoch = self.effective_epoch(&self.me);
         header.offset = self.own_offset(turn);
         header.slots = self.slots.of_or_empty(&head);
+        if head == self.me && !self.slots.unclaimed.is_empty() {
+            header.slots = header.slots.without(&self.slots.unclaimed);
+        }
         header.replica_of = me.primary;
         header.ip = IpText::new(&self.settings.announce_ip).unwrap_or(IpText::EMPTY);
         header.flags = me.flags;

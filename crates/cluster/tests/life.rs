@@ -378,6 +378,48 @@ fn slots_are_claimed_from_who_has_them_and_by_primaries_only() {
     });
 }
 
+/// Two nodes that take slots from each other at a time get the same epoch; the one that moves on to a newer one must not take back
+/// what it has given away.
+#[test]
+fn slots_that_cross_each_other_change_hands_whatever_the_epochs() {
+    for (one, other) in [(0, 1), (1, 0)] {
+        let mut world = World::new(3);
+        world.form(3);
+        let first_of = |world: &World, peer: usize| Slot::all().find(|s| world.owner_of(0, s.number()) == Some(peer));
+        let mine = first_of(&world, one).expect("it has some");
+        let theirs = first_of(&world, other).expect("it has some");
+        world.ok(one, ClusterCommand::CedeSlots(vec![mine]));
+        world.ok(other, ClusterCommand::CedeSlots(vec![theirs]));
+        let (from_one, from_other) = (world.id(one), world.id(other));
+        world.ok(one, ClusterCommand::ClaimSlots { slots: vec![theirs], from: from_other });
+        world.ok(other, ClusterCommand::ClaimSlots { slots: vec![mine], from: from_one });
+        for _ in 0..500 {
+            world.run(std::time::Duration::from_millis(10));
+            assert_eq!(world.owner_of(one, theirs.number()), Some(one), "who has taken a slot keeps it");
+            assert_eq!(world.owner_of(other, mine.number()), Some(other), "who has taken a slot keeps it");
+        }
+        for peer in 0..3 {
+            let owners = [mine, theirs].map(|slot| world.owner_of(peer, slot.number()));
+            assert_eq!(owners, [Some(other), Some(one)], "as {peer} sees it");
+        }
+    }
+}
+
+#[test]
+fn slots_that_were_ceded_and_stay_are_claimed_again() {
+    let mut world = World::new(3);
+    world.form(3);
+    let slot = Slot::all().find(|s| world.owner_of(0, s.number()) == Some(0)).expect("it has some");
+    world.ok(0, ClusterCommand::CedeSlots(vec![slot]));
+    world.run(secs(3));
+    assert!((0..3).all(|peer| world.owner_of(peer, slot.number()) == Some(0)));
+    world.ok(0, ClusterCommand::KeepSlots(vec![slot]));
+    world.run(secs(3));
+    let refused = world.command(1, ClusterCommand::CedeSlots(vec![slot])).unwrap_err();
+    assert!(refused.contains("not the owner"), "{refused}");
+    world.until_served("as before");
+}
+
 #[test]
 fn the_last_slot_takes_its_owner_along() {
     let mut world = World::new(3);

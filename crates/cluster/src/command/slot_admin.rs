@@ -80,6 +80,28 @@ impl Cluster {
         Ok(ClusterReply::Ok)
     }
 
+    /// Stops claiming slots that are mine, so that whoever claims them has them, whatever the epochs.
+    pub(crate) fn cede_slots(&mut self, slots: &[Slot]) -> Answer {
+        if let Some(slot) = slots.iter().find(|slot| self.slots.owner(**slot) != Some(self.me)) {
+            return Err(format!("ERR I'm not the owner of hash slot {slot}"));
+        }
+        for slot in slots {
+            self.slots.unclaimed.insert(*slot);
+        }
+        Ok(ClusterReply::Ok)
+    }
+
+    /// Claims them again, as far as they are still mine.
+    pub(crate) fn keep_slots(&mut self, slots: &[Slot]) -> Answer {
+        for slot in slots {
+            if self.slots.owner(*slot) == Some(self.me) {
+                self.slots.unclaimed.remove(*slot);
+            }
+        }
+        self.todo.announce = true;
+        Ok(ClusterReply::Ok)
+    }
+
     pub(crate) fn set_slot(&mut self, turn: &Turn<'_>, origin: &Origin, slot: Slot, action: &SetSlot) -> Answer {
         if !self.is_primary() && *origin != Origin::PrimaryLink {
             return Err("ERR Please use SETSLOT only with masters.".to_owned());

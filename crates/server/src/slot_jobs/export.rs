@@ -5,20 +5,23 @@ mod settle;
 mod wire;
 
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use baton_base::{Mono, Offset, Slot};
+use baton_cluster::{ClusterCommand, Origin};
 use baton_config::{ClientClass, Id};
 use baton_journal::Reader;
 use baton_rdb::DumpEncoder;
 use baton_replication::command;
-use baton_store::{Collection, Value};
+use baton_store::{Collection, Str, Value};
 
 use self::wire::{Broken, Wire};
 use super::filter::Filter;
 use super::{Job, State, Stops};
+use crate::control::{Answer, ControlMessage, ReplyTo};
 use crate::migrate::SlotHold;
 use crate::shared::Shared;
 
@@ -99,6 +102,8 @@ fn run(shared: &Arc<Shared>, job: &Arc<Job>) {
         let mut export = Export { shared, job, wire, reader, filter, hold: None, until: Mono::NEVER };
         export.carry_out()?;
         let outcome = export.settle();
+        // What has gone is not touched by this.
+        let _ = export.tell_control(ClusterCommand::KeepSlots);
         job.end_settling();
         outcome
     });
@@ -238,12 +243,25 @@ impl Export<'_> {
         if !self.hold.as_ref().is_some_and(|hold| hold.cede(self.until)) {
             return Err(HANDED_OVER.into());
         }
+        self.tell_control(ClusterCommand::CedeSlots)?;
         if !self.job.enter(self.shared, State::FailoverGranted, "") {
+            self.tell_control(ClusterCommand::KeepSlots)?;
             return Err(End::Over);
         }
         self.job.begin_settling();
         self.say(b"FAILOVER-GRANTED");
         Ok(())
+    }
+
+    /// Has the control thread do something about the slots, and waits until it has.
+    fn tell_control(&self, what: fn(Vec<Slot>) -> ClusterCommand) -> Result<(), End> {
+        let (to, answers) = crossbeam_channel::bounded(1);
+        let (command, origin) = (what(self.job.slots.iter().collect()), Origin::Client(String::new()));
+        self.shared.threads().control.send(ControlMessage::Cluster { command, origin, reply: ReplyTo::Thread(to) });
+        match answers.recv() {
+            Ok(Answer::Error(_)) | Err(_) => Err(NOT_MINE.into()),
+            Ok(_) => Ok(()),
+        }
     }
 
     fn say(&mut self, word: &[u8]) {
@@ -268,42 +286,26 @@ impl Export<'_> {
 
     /// Sends the keys of a slot as they are at this moment.
     fn copy(&mut self, slot: Slot) -> Result<(), End> {
-        let compress = self.shared.world.peek().env.rdb_compress;
-        let mut encoder = DumpEncoder::new(compress);
-        let mut copies: Vec<Copied> = Vec::new();
-        let journal = &self.shared.journal;
-        let mut cut = Offset::default();
-        let now = self.shared.clock.wall();
-        let visit = &mut |db: baton_store::DbIndex, name: &[u8], entry: baton_store::Entry<'_>| {
-            let mut payload = Vec::new();
-            // A collection is copied at no cost and written out when the slot is free for others again.
-            let collection = match entry.value {
-                Value::Str(_) => None,
-                value => value.to_collection(),
-            };
-            if collection.is_none() {
-                encoder.encode(entry.value, &mut payload);
-            }
-            let expire_at = entry.expire_at.map_or(0, |at| at.0.max(1));
-            copies.push(Copied { db: u64::from(db.0), name: name.into(), expire_at, payload, collection });
-        };
-        self.shared.store.scan_whole_slot(slot, now, visit, || cut = journal.end());
-        self.filter.copied(slot, cut);
+        let mut encoder = DumpEncoder::new(self.shared.world.peek().env.rdb_compress);
+        let copies = self.taken(slot);
         let delay = Duration::from_micros(
             u64::try_from(self.shared.world.peek().settings.int(Id::RdbKeySaveDelay)).unwrap_or(0),
         );
-        let mut out = Vec::new();
-        for mut copy in copies {
+        let (mut out, mut payload) = (Vec::new(), Vec::new());
+        for copy in copies.entries {
             if !delay.is_zero() {
                 std::thread::sleep(delay);
                 self.watch()?;
             }
-            if let Some(collection) = copy.collection.take() {
-                encoder.encode(collection.as_value(), &mut copy.payload);
+            payload.clear();
+            match copy.value {
+                CopiedValue::Int(n) => encoder.encode(Value::Str(Str::Int(n)), &mut payload),
+                CopiedValue::Text(text) => encoder.encode(Value::Str(Str::Bytes(&copies.bytes[text])), &mut payload),
+                CopiedValue::Collection(collection) => encoder.encode(collection.as_value(), &mut payload),
             }
             self.filter.select(copy.db, &mut out);
-            let at = copy.expire_at.to_string();
-            let words: [&[u8]; 6] = [b"RESTORE", &copy.name, at.as_bytes(), &copy.payload, b"REPLACE", b"ABSTTL"];
+            let (name, at) = (&copies.bytes[copy.name], copy.expire_at.to_string());
+            let words: [&[u8]; 6] = [b"RESTORE", name, at.as_bytes(), &payload, b"REPLACE", b"ABSTTL"];
             out.extend(command(&words[..if copy.expire_at > 0 { 6 } else { 5 }]));
             if out.len() >= PIECE_BYTES {
                 self.wire.push(&std::mem::take(&mut out));
@@ -312,6 +314,28 @@ impl Export<'_> {
         }
         self.wire.push(&out);
         Ok(())
+    }
+
+    /// The keys of a slot as they are at this moment. Everybody who wants the slot waits meanwhile: texts are taken as they are,
+    /// one behind the other, and collections at no cost; written out they are when the slot is free for others again.
+    fn taken(&mut self, slot: Slot) -> Copies {
+        let mut copies = Copies::default();
+        let journal = &self.shared.journal;
+        let mut cut = Offset::default();
+        let now = self.shared.clock.wall();
+        let visit = &mut |db: baton_store::DbIndex, name: &[u8], entry: baton_store::Entry<'_>| {
+            let name = copies.keep(name);
+            let value = match entry.value {
+                Value::Str(Str::Int(n)) => CopiedValue::Int(n),
+                Value::Str(Str::Bytes(text)) => CopiedValue::Text(copies.keep(text)),
+                value => CopiedValue::Collection(value.to_collection().expect("what is no text is a collection")),
+            };
+            let expire_at = entry.expire_at.map_or(0, |at| at.0.max(1));
+            copies.entries.push(Copied { db: u64::from(db.0), name, expire_at, value });
+        };
+        self.shared.store.scan_whole_slot(slot, now, visit, || cut = journal.end());
+        self.filter.copied(slot, cut);
+        copies
     }
 
     /// Sends what was written meanwhile, as far as the target takes it: the rest stays where it is.
@@ -357,7 +381,7 @@ impl Export<'_> {
         if self.until <= now {
             return Err("Unpaused before failover completed".into());
         }
-        if now.since(self.wire.heard).as_secs() > world.settings.uint(Id::ReplTimeout) {
+        if now.since(self.wire.heard) > Duration::from_secs(world.settings.uint(Id::ReplTimeout)) {
             return Err(TIMED_OUT.into());
         }
         let remaining = self.remaining();
@@ -404,14 +428,33 @@ fn is_set(shared: &Shared, which: fn(&Stops) -> &AtomicBool) -> bool {
     which(&shared.slot_jobs.stops).load(Ordering::Relaxed)
 }
 
+/// The keys of a slot.
+#[derive(Default)]
+struct Copies {
+    /// Their names and texts.
+    bytes: Vec<u8>,
+    entries: Vec<Copied>,
+}
+
+impl Copies {
+    fn keep(&mut self, text: &[u8]) -> Range<usize> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(text);
+        start..self.bytes.len()
+    }
+}
+
 /// A key as it was.
 struct Copied {
     db: u64,
-    name: Box<[u8]>,
+    name: Range<usize>,
     /// In milliseconds since 1970; 0 is never.
     expire_at: u64,
-    /// Its value, where that is a string.
-    payload: Vec<u8>,
-    /// Its value otherwise.
-    collection: Option<Collection>,
+    value: CopiedValue,
+}
+
+enum CopiedValue {
+    Int(i64),
+    Text(Range<usize>),
+    Collection(Collection),
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use baton_base::{NodeId, Slot, SlotBitmap};
 use baton_cluster::{ClusterCommand, Origin, Topology};
@@ -206,13 +207,13 @@ pub(super) fn keep_time(shared: &Shared, job: &Arc<Job>) {
     }
     let world = shared.world.load();
     let Some(topology) = world.topology.as_ref() else { return };
-    let quiet = shared.clock.mono().since(job.progress().heard).as_secs();
+    let quiet = shared.clock.mono().since(job.progress().heard);
     let owner = |slot| topology.owner(slot).map(|node| node.id);
     if job.slots.iter().any(|slot| topology.is_mine(slot)) {
         fail(shared, job, "Slots were unexpectedly assigned to myself during import");
     } else if job.slots.iter().any(|slot| owner(slot) != job.source) {
         fail(shared, job, "Slots are no longer owned by source node");
-    } else if quiet > world.settings.uint(Id::ReplTimeout) {
+    } else if quiet > Duration::from_secs(world.settings.uint(Id::ReplTimeout)) {
         fail(shared, job, "Timed out after too long with no interaction");
     }
 }

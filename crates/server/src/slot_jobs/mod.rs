@@ -343,12 +343,14 @@ impl SlotJobs {
 
 /// Publishes which slots are coming: their keys are not shown to clients.
 pub fn publish_hidden(shared: &Shared) {
-    let mut hidden = SlotBitmap::new();
-    for job in shared.slot_jobs.running().iter().filter(|job| job.side != Side::Export) {
-        hidden.insert_all(&job.slots);
-    }
-    let hidden = (!hidden.is_empty()).then(|| Arc::new(hidden));
-    shared.change_world(|w| w.hidden = hidden);
+    shared.change_world(|w| {
+        // Looked up in here: of two threads that do this at a time, the later one knows at least what the earlier one knew.
+        let mut hidden = SlotBitmap::new();
+        for job in shared.slot_jobs.running().iter().filter(|job| job.side != Side::Export) {
+            hidden.insert_all(&job.slots);
+        }
+        w.hidden = (!hidden.is_empty()).then(|| Arc::new(hidden));
+    });
 }
 
 /// Ends jobs of which nothing is heard any more, or whose slots went elsewhere. Called once in a while.
