@@ -2,6 +2,8 @@
 
 mod collections;
 mod golden;
+mod hostile;
+mod oracle;
 mod properties;
 mod real_files;
 mod streams;

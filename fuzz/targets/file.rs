@@ -1,0 +1,15 @@
+//! Snapshot files, whole and in pieces. It must never check anything that the tests beside the oracle don't, but for the memory
+//! that reading takes at its peak.
+#![no_main]
+
+#[path = "measured.rs"]
+mod measured;
+#[path = "../../crates/rdb/tests/format/oracle.rs"]
+mod oracle;
+
+#[global_allocator]
+static MEMORY: measured::Measured = measured::Measured::new(std::alloc::System, usize::MAX);
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| measured::within(&MEMORY, 4000, bytes, || {
+    oracle::fuzz_file(bytes);
+}));
