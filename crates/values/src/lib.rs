@@ -18,6 +18,7 @@ mod hashed;
 mod limits;
 mod list;
 mod listpack;
+mod room;
 mod set;
 mod stream;
 mod text;

@@ -8,6 +8,7 @@ use baton_base::WallMs;
 
 use crate::fields::FieldValue;
 use crate::listpack::bare;
+use crate::room::{give_room_back, make_room};
 use crate::text::Str;
 use crate::tree::{Leaf, SplitAt};
 
@@ -396,23 +397,4 @@ impl<B: Beside> Leaf for HashLeaf<B> {
         give_room_back(&mut self.elements);
         give_room_back(&mut self.index);
     }
-}
-
-/// Room for so many more, in a piece of memory of the sizes that allocators have: four to each power of two.
-fn make_room<T>(vec: &mut Vec<T>, more: usize) {
-    let needed = vec.len() + more;
-    if needed > vec.capacity() {
-        vec.reserve_exact(rounded::<T>(needed) - vec.len());
-    }
-}
-
-fn give_room_back<T>(vec: &mut Vec<T>) {
-    if 2 * vec.len() < vec.capacity() {
-        vec.shrink_to(rounded::<T>(vec.len()));
-    }
-}
-
-fn rounded<T>(count: usize) -> usize {
-    let bytes = count * size_of::<T>();
-    bytes.next_multiple_of((bytes.next_power_of_two() / 8).max(16)) / size_of::<T>()
 }

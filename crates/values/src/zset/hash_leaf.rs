@@ -3,86 +3,103 @@
 
 use std::ops::Range;
 
+use crate::room::{give_room_back, make_room, with_room};
 use crate::tree::{Leaf, SplitAt};
 
 /// Entries of a leaf, at most, unless all have one hash.
 const ENTRIES_MAX: usize = 128;
+/// Words of an entry: its hash, and its score in two halves.
+const WORDS: usize = 3;
 
 /// A leaf. Entries with the same hash are all in one.
 #[derive(Clone, Default)]
-pub(super) struct HashLeaf(Vec<Entry>);
-
-/// The hash of a member, and its score in two halves: that makes it 12 bytes.
-#[derive(Clone, Copy)]
-struct Entry {
-    hash: u32,
-    score: [u32; 2],
+pub(super) struct HashLeaf {
+    /// All hashes, so that they are looked through side by side, then all scores.
+    words: Vec<u32>,
 }
 
-impl Entry {
-    fn new(hash: u32, score: f64) -> Entry {
-        let bits = score.to_bits();
-        Entry { hash, score: [bits as u32, (bits >> 32) as u32] }
-    }
+fn halves(score: f64) -> [u32; 2] {
+    let bits = score.to_bits();
+    [bits as u32, (bits >> 32) as u32]
+}
 
-    fn score(self) -> f64 {
-        f64::from_bits(u64::from(self.score[0]) | u64::from(self.score[1]) << 32)
-    }
+fn whole([low, high]: [u32; 2]) -> f64 {
+    f64::from_bits(u64::from(low) | u64::from(high) << 32)
 }
 
 /// Leaves of entries that come in the order of hashes, each with its lowest hash.
 pub(super) fn leaves(entries: impl Iterator<Item = (u32, f64)>) -> Vec<(u32, HashLeaf)> {
     let mut leaves = Vec::new();
-    let mut open: Vec<Entry> = Vec::new();
+    let mut open: Vec<(u32, f64)> = Vec::new();
     for (hash, score) in entries {
-        let goes_on = open.last().is_some_and(|last| last.hash == hash);
+        let goes_on = open.last().is_some_and(|last| last.0 == hash);
         if open.len() >= ENTRIES_MAX * 7 / 8 && !goes_on {
-            leaves.push((open[0].hash, HashLeaf(open.as_slice().into())));
+            leaves.push((open[0].0, HashLeaf::of(&open)));
             open.clear();
         }
-        open.push(Entry::new(hash, score));
+        open.push((hash, score));
     }
-    leaves.extend(open.first().map(|first| (first.hash, HashLeaf(open.as_slice().into()))));
+    leaves.extend(open.first().map(|first| (first.0, HashLeaf::of(&open))));
     leaves
 }
 
 impl HashLeaf {
+    fn count(&self) -> usize {
+        self.words.len() / WORDS
+    }
+
+    #[inline]
+    fn hashes(&self) -> &[u32] {
+        &self.words[..self.count()]
+    }
+
+    #[inline]
+    fn scores_from(&self, index: usize) -> impl Iterator<Item = f64> {
+        self.words[self.count()..].as_chunks().0[index..].iter().map(|score| whole(*score))
+    }
+
+    /// Hashes and scores from an index on.
+    #[inline]
+    fn entries(&self, index: usize) -> impl Iterator<Item = (u32, f64)> {
+        self.hashes()[index..].iter().copied().zip(self.scores_from(index))
+    }
+
     /// The scores of members with this hash.
     #[inline]
     pub(super) fn scores(&self, hash: u32) -> impl Iterator<Item = f64> {
-        let from = self.first(hash);
-        self.0[from..].iter().take_while(move |entry| entry.hash == hash).map(|entry| entry.score())
+        self.entries(self.first(hash)).take_while(move |(own, _)| *own == hash).map(|(_, score)| score)
     }
 
     /// Hashes and scores from a hash on.
     pub(super) fn entries_from(&self, hash: u32) -> impl Iterator<Item = (u32, f64)> {
-        self.0[self.first(hash)..].iter().map(|entry| (entry.hash, entry.score()))
+        self.entries(self.first(hash))
     }
 
     /// Adds an entry.
     pub(super) fn insert(&mut self, hash: u32, score: f64) {
-        let needed = self.0.len() + 1;
-        if needed > self.0.capacity() {
-            self.0.reserve_exact(needed.div_ceil(8) + 1);
-        }
-        self.0.insert(self.first(hash), Entry::new(hash, score));
+        let (index, count) = (self.first(hash), self.count());
+        make_room(&mut self.words, WORDS);
+        self.words.splice(count + 2 * index..count + 2 * index, halves(score));
+        self.words.insert(index, hash);
     }
 
     /// Puts another score in the place of one, or removes the entry.
     pub(super) fn change(&mut self, hash: u32, old: f64, new: Option<f64>) {
         let from = self.first(hash);
-        let same = |entry: &Entry| entry.hash == hash && entry.score() == old;
-        let Some(at) = self.0[from..].iter().position(same).map(|at| from + at) else { return };
+        let Some(index) = self.scores(hash).position(|score| score == old).map(|at| from + at) else { return };
         match new {
-            Some(new) => self.0[at] = Entry::new(hash, new),
-            None => self.remove(at..at + 1),
+            Some(new) => {
+                let at = self.count() + 2 * index;
+                self.words[at..at + 2].copy_from_slice(&halves(new));
+            }
+            None => self.remove(index..index + 1),
         }
     }
 
     /// Removes the entries that such a list, in the order of hashes, begins with, as far as they are here; gives how many of
     /// the list are done with.
     pub(super) fn remove_first_of(&mut self, list: &[(u32, f64)]) -> usize {
-        let last = self.0.last().map_or(0, |entry| entry.hash);
+        let last = self.hashes().last().copied().unwrap_or(0);
         // Whoever looks in the right leaf finds its first one here.
         let here = list.partition_point(|(hash, _)| *hash <= last).max(1);
         if here == 1 {
@@ -90,30 +107,45 @@ impl HashLeaf {
             return here;
         }
         let mut left: std::collections::VecDeque<(u32, f64)> = list[..here].iter().copied().collect();
-        self.0.retain(|entry| {
-            while left.front().is_some_and(|(hash, _)| *hash < entry.hash) {
+        let stays = |entry: &(u32, f64)| {
+            while left.front().is_some_and(|(hash, _)| *hash < entry.0) {
                 left.pop_front();
             }
-            let same =
-                left.iter().take_while(|(hash, _)| *hash == entry.hash).position(|(_, score)| *score == entry.score());
+            let same = left.iter().take_while(|(hash, _)| *hash == entry.0).position(|(_, score)| *score == entry.1);
             same.map(|at| left.remove(at)).is_none()
-        });
-        self.remove(0..0);
+        };
+        let staying: Vec<(u32, f64)> = self.entries(0).filter(stays).collect();
+        *self = HashLeaf::of(&staying);
         here
     }
 
+    /// A leaf of these entries, which are in order.
+    fn of(entries: &[(u32, f64)]) -> HashLeaf {
+        let mut words = with_room(WORDS * entries.len());
+        words.extend(entries.iter().map(|(hash, _)| *hash));
+        words.extend(entries.iter().flat_map(|(_, score)| halves(*score)));
+        HashLeaf { words }
+    }
+
+    /// The first entry whose hash is not below this one. All are compared, as that takes no longer than to find out where to
+    /// go on.
+    #[inline]
     fn first(&self, hash: u32) -> usize {
-        self.0.partition_point(|entry| entry.hash < hash)
+        self.hashes().iter().filter(|own| **own < hash).count()
     }
 
     /// The place nearest to the middle at which another hash begins.
     fn middle(&self) -> usize {
-        let half = self.0.len() / 2;
-        let hash = self.0[half].hash;
+        let hash = self.hashes()[self.count() / 2];
         match self.first(hash) {
-            0 => self.0.partition_point(|entry| entry.hash <= hash),
+            0 => self.hashes().partition_point(|own| *own <= hash),
             first => first,
         }
+    }
+
+    fn part(&self, range: Range<usize>) -> HashLeaf {
+        let entries: Vec<(u32, f64)> = self.entries(range.start).take(range.len()).collect();
+        HashLeaf::of(&entries)
     }
 }
 
@@ -121,43 +153,42 @@ impl Leaf for HashLeaf {
     type Separator = u32;
 
     fn len(&self) -> usize {
-        self.0.len()
+        self.count()
     }
 
     fn heap_bytes(&self) -> usize {
-        self.0.capacity() * size_of::<Entry>()
+        self.words.capacity() * size_of::<u32>()
     }
 
     fn is_over(&self) -> bool {
-        let ends = self.0.first().zip(self.0.last());
-        self.0.len() > ENTRIES_MAX && ends.is_some_and(|(first, last)| first.hash != last.hash)
+        self.count() > ENTRIES_MAX && self.hashes().first() != self.hashes().last()
     }
 
     fn is_under(&self) -> bool {
-        self.0.len() < ENTRIES_MAX / 4
+        self.count() < ENTRIES_MAX / 4
     }
 
     fn fits(&self, right: &Self) -> bool {
-        self.0.len() + right.0.len() <= ENTRIES_MAX * 3 / 4
+        self.count() + right.count() <= ENTRIES_MAX * 3 / 4
     }
 
     /// Hashes come in no order, so the ends are like any other place.
     fn split(&mut self, _: SplitAt) -> (u32, Self) {
-        let right = self.0[self.middle()..].to_vec();
-        self.0.truncate(self.0.len() - right.len());
-        self.0.shrink_to_fit();
-        (right[0].hash, HashLeaf(right))
+        let middle = self.middle();
+        let right = self.part(middle..self.count());
+        *self = self.part(0..middle);
+        (right.hashes()[0], right)
     }
 
     fn join(&mut self, right: Self) {
-        self.0.reserve_exact(right.0.len());
-        self.0.extend(right.0);
+        let both: Vec<(u32, f64)> = self.entries(0).chain(right.entries(0)).collect();
+        *self = HashLeaf::of(&both);
     }
 
     fn remove(&mut self, range: Range<usize>) {
-        self.0.drain(range);
-        if 2 * self.0.len() < self.0.capacity() {
-            self.0.shrink_to(self.0.len() + self.0.len() / 8);
-        }
+        let count = self.count();
+        self.words.drain(count + 2 * range.start..count + 2 * range.end);
+        self.words.drain(range);
+        give_room_back(&mut self.words);
     }
 }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::hash_leaf::{self, HashLeaf};
-use super::score_leaf::{self, Border, ScoreLeaf};
+use super::score_leaf::{self, Border, Rescored, ScoreLeaf};
 use crate::hash::MemberHasher;
 use crate::tree::Tree;
 
@@ -19,6 +19,9 @@ pub struct LargeZSet {
 /// A step of a scan looks at no more elements than so many times those that it finds: where more have one score, a step
 /// finds more.
 const SCAN_EFFORT: u64 = 256;
+
+/// Scores of members with one hash: nearly always one.
+type Candidates = smallvec::SmallVec<[f64; 2]>;
 
 impl LargeZSet {
     pub(super) fn new(seed: u64) -> LargeZSet {
@@ -52,7 +55,7 @@ impl LargeZSet {
 
     fn lookup(&self, hash: u32, member: &[u8]) -> Option<f64> {
         let leaf = self.by_hash.find(|border| *border <= hash);
-        leaf.scores(hash).find(|score| self.by_score.find(at(*score, member)).place(*score, member).is_some())
+        leaf.scores(hash).find(|score| self.has(*score, member))
     }
 
     /// The rank of a member, and its score.
@@ -74,30 +77,33 @@ impl LargeZSet {
     /// Gives a member a score; tells the one it had.
     pub(super) fn put(&mut self, member: &[u8], score: f64) -> Option<f64> {
         let hash = self.hasher.hash(member);
-        let old = self.lookup(hash, member);
-        match old {
-            Some(old) if old == score => {}
-            Some(old) => self.rescore(hash, member, old, score),
-            None => {
-                self.by_score.edit_found(at(score, member), |leaf| leaf.insert(score, member));
-                self.by_hash.edit_found(|border| *border <= hash, |leaf| leaf.insert(hash, score));
+        let candidates: Candidates = self.by_hash.find(|border| *border <= hash).scores(hash).collect();
+        for old in candidates {
+            if old == score {
+                if self.has(score, member) {
+                    return Some(old);
+                }
+            } else if self.rescore(member, old, score) {
+                self.by_hash.edit_found(|border| *border <= hash, |leaf| leaf.change(hash, old, Some(score)));
+                return Some(old);
             }
         }
-        old
+        self.by_score.edit_found(at(score, member), |leaf| leaf.insert(score, member));
+        self.by_hash.edit_found(|border| *border <= hash, |leaf| leaf.insert(hash, score));
+        None
     }
 
-    fn rescore(&mut self, hash: u32, member: &[u8], old: f64, new: f64) {
-        let stayed = self.by_score.edit_found(at(old, member), |leaf| {
-            let stays = leaf.rescore(old, member, new);
-            if !stays {
-                leaf.take_out(old, member);
-            }
-            stays
-        });
-        if !stayed {
+    /// Gives a member another score in the tree by score, if it has the old one there; tells whether it had.
+    fn rescore(&mut self, member: &[u8], old: f64, new: f64) -> bool {
+        let rescored = self.by_score.edit_found(at(old, member), |leaf| leaf.rescore(old, member, new));
+        if rescored == Rescored::TakenOut {
             self.by_score.edit_found(at(new, member), |leaf| leaf.insert(new, member));
         }
-        self.by_hash.edit_found(|border| *border <= hash, |leaf| leaf.change(hash, old, Some(new)));
+        rescored != Rescored::Absent
+    }
+
+    fn has(&self, score: f64, member: &[u8]) -> bool {
+        self.by_score.find(at(score, member)).place(score, member).is_some()
     }
 
     /// Removes a member; tells the score it had.

@@ -1,21 +1,21 @@
-//! Leaves of the tree by score: elements one behind the other in one piece of memory, each its score, the length of its
-//! member and the member. They are walked from the front; a leaf is short enough for that.
+//! Leaves of the tree by score: in one piece of memory the scores of all elements, the lengths of their members and the
+//! members. So a score is looked for among scores only, side by side, and one line of members is read for it.
 
-use std::cmp::Ordering;
 use std::mem::replace;
 use std::ops::Range;
 
 use super::score::order;
+use crate::room::{give_room_back, make_room, with_room};
 use crate::tree::{Leaf, SplitAt};
 
 /// Bytes of a leaf, at most, if it has more than one element.
-const LEAF_BYTES: usize = 1024;
-/// Bytes before the length of a member.
+const LEAF_BYTES: usize = 2048;
 const SCORE_BYTES: usize = size_of::<f64>();
-/// Bytes before a member, at most.
-const HEAD_BYTES_MAX: usize = SCORE_BYTES + 5;
-/// The length that says that the real one follows in four bytes.
+/// What an element takes before the members: its score, and the length of its member.
+const HEAD_BYTES: usize = SCORE_BYTES + 1;
+/// The length that says that the real one stands in four bytes before the member.
 const LONG: u8 = u8::MAX;
+const LONG_BYTES: usize = 4;
 
 /// A leaf.
 #[derive(Clone, Default)]
@@ -32,13 +32,22 @@ pub(super) struct Border {
     pub(super) member: Box<[u8]>,
 }
 
-/// An element and where it lies.
+/// Where an element stands or is to stand: its index, and where what is written of its member begins.
 #[derive(Clone, Copy)]
-struct Item<'a> {
+struct Place {
+    index: usize,
     at: usize,
-    end: usize,
-    score: f64,
-    member: &'a [u8],
+}
+
+/// What became of an element that was to get another score.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rescored {
+    /// It was not there.
+    Absent,
+    /// It has the score.
+    Here,
+    /// It was taken out: it may belong into another leaf now.
+    TakenOut,
 }
 
 impl Border {
@@ -50,185 +59,269 @@ impl Border {
     /// Whether an element stands at the border or behind it.
     #[inline]
     pub(super) fn is_before(&self, score: f64, member: &[u8]) -> bool {
-        order((self.score, &self.member), (score, member)) != Ordering::Greater
+        order((self.score, &self.member), (score, member)).is_le()
     }
 }
 
-/// Writes what stands before a member.
-fn write_head(head: &mut [u8; HEAD_BYTES_MAX], score: f64, len: usize) -> &[u8] {
-    head[..SCORE_BYTES].copy_from_slice(&score.to_le_bytes());
-    match u8::try_from(len) {
-        Ok(len) if len < LONG => {
-            head[SCORE_BYTES] = len;
-            &head[..=SCORE_BYTES]
-        }
-        _ => {
-            let len = u32::try_from(len).expect("a member is shorter than 4 GiB");
-            head[SCORE_BYTES] = LONG;
-            head[SCORE_BYTES + 1..].copy_from_slice(&len.to_le_bytes());
-            head
-        }
+/// The length of a member in one byte, and in four more where it needs them.
+fn lengths(member: &[u8]) -> (u8, Option<[u8; LONG_BYTES]>) {
+    match u8::try_from(member.len()) {
+        Ok(len) if len < LONG => (len, None),
+        _ => (LONG, Some(u32::try_from(member.len()).expect("a member is shorter than 4 GiB").to_le_bytes())),
     }
 }
 
 /// Leaves of elements that come in order, each with its border.
 pub(super) fn leaves<'m>(elements: impl Iterator<Item = (f64, &'m [u8])>) -> Vec<(Border, ScoreLeaf)> {
     let mut leaves = Vec::new();
-    let (mut open, mut border) = (ScoreLeaf::default(), Border { score: 0.0, member: Box::default() });
+    let (mut open, mut border) = (Open::default(), Border { score: 0.0, member: Box::default() });
     let mut last: Option<(f64, &[u8])> = None;
     for (score, member) in elements {
-        let mut head = [0; HEAD_BYTES_MAX];
-        let head = write_head(&mut head, score, member.len());
         if let Some(last) = last
-            && open.bytes.len() + head.len() + member.len() > LEAF_BYTES * 7 / 8
+            && open.bytes() + HEAD_BYTES + member.len() > LEAF_BYTES * 7 / 8
         {
-            let full = ScoreLeaf { bytes: open.bytes.as_slice().into(), len: open.len };
-            leaves.push((replace(&mut border, Border::between(last, (score, member))), full));
-            open.bytes.clear();
-            open.len = 0;
+            leaves.push((replace(&mut border, Border::between(last, (score, member))), open.pour_out()));
         }
-        open.bytes.extend_from_slice(head);
-        open.bytes.extend_from_slice(member);
-        open.len += 1;
+        open.push(score, member);
         last = Some((score, member));
     }
-    open.bytes.shrink_to_fit();
-    leaves.push((border, open));
+    leaves.push((border, open.pour_out()));
     leaves
 }
 
+/// The parts of a leaf that is being made from its first element to its last.
+#[derive(Default)]
+struct Open {
+    scores: Vec<u8>,
+    lens: Vec<u8>,
+    members: Vec<u8>,
+}
+
+impl Open {
+    fn bytes(&self) -> usize {
+        self.scores.len() + self.lens.len() + self.members.len()
+    }
+
+    fn push(&mut self, score: f64, member: &[u8]) {
+        let (short, long) = lengths(member);
+        self.scores.extend_from_slice(&score.to_le_bytes());
+        self.lens.push(short);
+        self.members.extend(long.iter().flatten());
+        self.members.extend_from_slice(member);
+    }
+
+    fn pour_out(&mut self) -> ScoreLeaf {
+        let mut leaf = ScoreLeaf { bytes: with_room(self.bytes()), len: self.lens.len() as u32 };
+        for part in [&mut self.scores, &mut self.lens, &mut self.members] {
+            leaf.bytes.append(part);
+        }
+        leaf
+    }
+}
+
 impl ScoreLeaf {
-    fn items_from(&self, at: usize) -> impl Iterator<Item = Item<'_>> + Clone {
-        let mut at = at;
-        std::iter::from_fn(move || {
-            let item = self.item(at)?;
-            at = item.end;
-            Some(item)
-        })
+    #[inline]
+    fn scores(&self) -> &[[u8; SCORE_BYTES]] {
+        self.bytes[..SCORE_BYTES * self.len as usize].as_chunks().0
     }
 
     #[inline]
-    fn item(&self, at: usize) -> Option<Item<'_>> {
-        let (score, rest) = self.bytes.get(at..)?.split_first_chunk::<SCORE_BYTES>()?;
-        let (start, len) = match *rest {
-            [LONG, a, b, c, d, ..] => (SCORE_BYTES + 5, u32::from_le_bytes([a, b, c, d]) as usize),
-            [len, ..] => (SCORE_BYTES + 1, usize::from(len)),
-            [] => return None,
+    fn lens(&self) -> &[u8] {
+        let count = self.len as usize;
+        &self.bytes[SCORE_BYTES * count..HEAD_BYTES * count]
+    }
+
+    #[inline]
+    fn score(&self, index: usize) -> f64 {
+        f64::from_le_bytes(self.scores()[index])
+    }
+
+    /// Where what is written of the member of this index begins, or where all ends.
+    #[inline]
+    fn start(&self, index: usize) -> usize {
+        let lens = &self.lens()[..index];
+        if lens.contains(&LONG) {
+            return self.start_behind_long(index);
+        }
+        HEAD_BYTES * self.len as usize + lens.iter().map(|len| usize::from(*len)).sum::<usize>()
+    }
+
+    #[cold]
+    fn start_behind_long(&self, index: usize) -> usize {
+        (0..index).fold(HEAD_BYTES * self.len as usize, |at, index| self.member(Place { index, at }).1)
+    }
+
+    /// The member at a place, and where it ends.
+    #[inline]
+    fn member(&self, place: Place) -> (&[u8], usize) {
+        let (from, len) = match self.lens()[place.index] {
+            LONG => {
+                let len = self.bytes[place.at..].first_chunk().expect("a long length stands before its member");
+                (place.at + LONG_BYTES, u32::from_le_bytes(*len) as usize)
+            }
+            len => (place.at, usize::from(len)),
         };
-        let start = at + start;
-        let member = &self.bytes[start..start + len];
-        Some(Item { at, end: start + len, score: f64::from_le_bytes(*score), member })
+        (&self.bytes[from..from + len], from + len)
+    }
+
+    fn element(&self, index: usize) -> (f64, &[u8]) {
+        (self.score(index), self.member(Place { index, at: self.start(index) }).0)
+    }
+
+    /// The place of an element, or where it would have to be put.
+    fn find(&self, score: f64, member: &[u8]) -> Result<Place, Place> {
+        let scores = self.scores();
+        // All are compared, as that takes no longer than to find out where to go on.
+        let first = scores.iter().filter(|own| f64::from_le_bytes(**own) < score).count();
+        let same = scores[first..].iter().take_while(|own| f64::from_le_bytes(**own) == score).count();
+        let (mut low, mut high) = (first, first + same);
+        while low < high {
+            let index = low + (high - low) / 2;
+            let place = Place { index, at: self.start(index) };
+            match self.member(place).0.cmp(member) {
+                std::cmp::Ordering::Less => low = index + 1,
+                std::cmp::Ordering::Equal => return Ok(place),
+                std::cmp::Ordering::Greater => high = index,
+            }
+        }
+        Err(Place { index: low, at: self.start(low) })
     }
 
     /// The elements from a place on, in order.
     pub(super) fn iter_from(&self, index: usize) -> impl Iterator<Item = (f64, &[u8])> {
-        self.items_from(0).skip(index).map(|item| (item.score, item.member))
+        let index = index.min(self.len as usize);
+        let mut at = self.start(index);
+        (index..self.len as usize).map(move |index| {
+            let (member, end) = self.member(Place { index, at });
+            at = end;
+            (self.score(index), member)
+        })
     }
 
     /// The elements from a place back to the first.
     pub(super) fn iter_back_from(&self, index: usize) -> impl Iterator<Item = (f64, &[u8])> {
-        let places: Vec<usize> = self.items_from(0).take(index.saturating_add(1)).map(|item| item.at).collect();
-        places.into_iter().rev().filter_map(|at| self.item(at)).map(|item| (item.score, item.member))
+        let count = index.saturating_add(1).min(self.len as usize);
+        let mut end = self.start(count);
+        (0..count).rev().map(move |index| {
+            let at = match self.lens()[index] {
+                LONG => self.start(index),
+                len => end - usize::from(len),
+            };
+            end = at;
+            (self.score(index), self.member(Place { index, at }).0)
+        })
     }
 
     /// How many elements come before the first of which this is not true.
     pub(super) fn count_while(&self, is_before: impl Fn(f64, &[u8]) -> bool) -> usize {
-        self.items_from(0).take_while(|item| is_before(item.score, item.member)).count()
+        let (mut low, mut high) = (0, self.len as usize);
+        while low < high {
+            let index = low + (high - low) / 2;
+            let (score, member) = self.element(index);
+            if is_before(score, member) { low = index + 1 } else { high = index }
+        }
+        low
     }
 
     /// The place of an element, if it is there.
     pub(super) fn place(&self, score: f64, member: &[u8]) -> Option<usize> {
-        for (index, item) in self.items_from(0).enumerate() {
-            match order((item.score, item.member), (score, member)) {
-                Ordering::Less => {}
-                Ordering::Equal => return Some(index),
-                Ordering::Greater => return None,
-            }
-        }
-        None
-    }
-
-    /// The first element that does not stand before this one, or the end.
-    fn lower_bound(&self, score: f64, member: &[u8]) -> usize {
-        let found = self.items_from(0).find(|item| order((item.score, item.member), (score, member)).is_ge());
-        found.map_or(self.bytes.len(), |item| item.at)
+        self.find(score, member).ok().map(|place| place.index)
     }
 
     /// Adds an element that is not there.
     pub(super) fn insert(&mut self, score: f64, member: &[u8]) {
-        let at = self.lower_bound(score, member);
-        let mut head = [0; HEAD_BYTES_MAX];
-        let head = write_head(&mut head, score, member.len());
-        let (tail, more) = (self.bytes.len() - at, head.len() + member.len());
-        self.make_room(more);
-        self.bytes.resize(self.bytes.len() + more, 0);
-        self.bytes.copy_within(at..at + tail, at + more);
-        self.bytes[at..at + head.len()].copy_from_slice(head);
-        self.bytes[at + head.len()..at + more].copy_from_slice(member);
+        let (Ok(place) | Err(place)) = self.find(score, member);
+        self.put(place, score, member);
+    }
+
+    fn put(&mut self, Place { index, at }: Place, score: f64, member: &[u8]) {
+        let (short, long) = lengths(member);
+        let long = long.as_ref().map_or(&[][..], |long| long);
+        let (old, lens) = (self.bytes.len(), SCORE_BYTES * self.len as usize);
+        let more = HEAD_BYTES + long.len() + member.len();
+        make_room(&mut self.bytes, more);
+        self.bytes.resize(old + more, 0);
+        self.bytes.copy_within(at..old, at + more);
+        self.bytes.copy_within(lens + index..at, lens + index + HEAD_BYTES);
+        self.bytes.copy_within(SCORE_BYTES * index..lens + index, SCORE_BYTES * (index + 1));
         self.len += 1;
+        self.bytes[SCORE_BYTES * index..][..SCORE_BYTES].copy_from_slice(&score.to_le_bytes());
+        self.bytes[lens + SCORE_BYTES + index] = short;
+        let text = &mut self.bytes[at + HEAD_BYTES..][..long.len() + member.len()];
+        text[..long.len()].copy_from_slice(long);
+        text[long.len()..].copy_from_slice(member);
     }
 
-    /// Gives an element another score, if it and its neighbours are here and it stays between them. Tells whether it did.
-    pub(super) fn rescore(&mut self, old: f64, member: &[u8], new: f64) -> bool {
-        let Some(at) = self.place_between(old, member, new) else { return false };
-        self.bytes[at..at + SCORE_BYTES].copy_from_slice(&new.to_le_bytes());
-        true
+    /// Removes elements; `at` is where what is written of the first one's member begins, and `end` where that of the last one
+    /// ends.
+    fn cut(&mut self, range: Range<usize>, at: usize, end: usize) {
+        let (old, lens, count) = (self.bytes.len(), SCORE_BYTES * self.len as usize, range.len());
+        self.bytes.copy_within(SCORE_BYTES * range.end..lens + range.start, SCORE_BYTES * range.start);
+        self.bytes.copy_within(lens + range.end..at, lens + range.start - SCORE_BYTES * count);
+        self.bytes.copy_within(end..old, at - HEAD_BYTES * count);
+        self.bytes.truncate(old - HEAD_BYTES * count - (end - at));
+        self.len -= count as u32;
     }
 
-    /// Where an element lies, if with the other score it would still be between the neighbours that it has here.
-    fn place_between(&self, old: f64, member: &[u8], new: f64) -> Option<usize> {
-        let mut items = self.items_from(0);
-        let mut left = None;
-        loop {
-            let item = items.next()?;
-            match order((item.score, item.member), (old, member)) {
-                Ordering::Less => left = Some((item.score, item.member)),
-                Ordering::Greater => return None,
-                Ordering::Equal => {
-                    let right = items.next()?;
-                    let stays = order(left?, (new, member)).is_lt()
-                        && order((new, member), (right.score, right.member)).is_lt();
-                    return stays.then_some(item.at);
-                }
-            }
+    fn cut_one(&mut self, place: Place) {
+        let (_, end) = self.member(place);
+        self.cut(place.index..place.index + 1, place.at, end);
+    }
+
+    /// Gives an element another score, as long as it surely belongs here with it: between the first and the last one.
+    pub(super) fn rescore(&mut self, old: f64, member: &[u8], new: f64) -> Rescored {
+        let Ok(place) = self.find(old, member) else { return Rescored::Absent };
+        let index = place.index;
+        let is_inner = index > 0 && index + 1 < self.len as usize;
+        let stays = |i: usize, wanted| order(self.element(i), (new, member)) == wanted;
+        if is_inner && stays(index - 1, std::cmp::Ordering::Less) && stays(index + 1, std::cmp::Ordering::Greater) {
+            self.bytes[SCORE_BYTES * index..][..SCORE_BYTES].copy_from_slice(&new.to_le_bytes());
+            return Rescored::Here;
         }
+        self.cut_one(place);
+        if let Err(place) = self.find(new, member)
+            && place.index > 0
+            && place.index < self.len as usize
+        {
+            self.put(place, new, member);
+            return Rescored::Here;
+        }
+        give_room_back(&mut self.bytes);
+        Rescored::TakenOut
     }
 
     /// Removes an element, if it is here.
     pub(super) fn take_out(&mut self, score: f64, member: &[u8]) {
-        let at = self.lower_bound(score, member);
-        if let Some(item) = self.item(at)
-            && item.score == score
-            && item.member == member
-        {
-            let end = item.end;
-            self.bytes.drain(at..end);
-            self.len -= 1;
-            self.give_room_back();
-        }
-    }
-
-    fn offset(&self, index: usize) -> usize {
-        self.items_from(0).nth(index).map_or(self.bytes.len(), |item| item.at)
-    }
-
-    fn make_room(&mut self, more: usize) {
-        let needed = self.bytes.len() + more;
-        if needed > self.bytes.capacity() {
-            self.bytes.reserve_exact(needed + needed / 8 - self.bytes.len());
-        }
-    }
-
-    fn give_room_back(&mut self) {
-        if 2 * self.bytes.len() < self.bytes.capacity() {
-            self.bytes.shrink_to(self.bytes.len() + self.bytes.len() / 8);
+        if let Ok(place) = self.find(score, member) {
+            self.cut_one(place);
+            give_room_back(&mut self.bytes);
         }
     }
 
     /// The element that begins nearest before half of the bytes, but not the first.
     fn middle(&self) -> usize {
         let half = self.bytes.len() / 2;
-        self.items_from(0).take_while(|item| item.end <= half).count().clamp(1, self.len as usize - 1)
+        let mut bytes = 0;
+        let sizes = self.iter_from(0).map(|(_, member)| HEAD_BYTES + member.len());
+        let before = sizes.take_while(|size| {
+            bytes += size;
+            bytes <= half
+        });
+        before.count().clamp(1, self.len as usize - 1)
+    }
+
+    /// These elements in a leaf of their own.
+    fn part(&self, range: Range<usize>) -> ScoreLeaf {
+        let (from, to) = (self.start(range.start), self.start(range.end));
+        let mut part = with_room(HEAD_BYTES * range.len() + to - from);
+        part.extend_from_slice(self.scores()[range.clone()].as_flattened());
+        part.extend_from_slice(&self.lens()[range.clone()]);
+        part.extend_from_slice(&self.bytes[from..to]);
+        ScoreLeaf { bytes: part, len: range.len() as u32 }
+    }
+
+    fn members(&self) -> &[u8] {
+        &self.bytes[HEAD_BYTES * self.len as usize..]
     }
 }
 
@@ -261,28 +354,27 @@ impl Leaf for ScoreLeaf {
             SplitAt::Start => 1,
             SplitAt::Middle => self.middle(),
         };
-        let left = self.items_from(0).nth(index - 1).expect("there is one before every element but the first");
-        let right = self.item(left.end).expect("both parts have elements");
-        let border = Border::between((left.score, left.member), (right.score, right.member));
-        let from = left.end;
-        let split_off = ScoreLeaf { bytes: self.bytes[from..].to_vec(), len: self.len - index as u32 };
-        self.bytes.truncate(from);
-        self.bytes.shrink_to_fit();
-        self.len = index as u32;
-        (border, split_off)
+        let border = Border::between(self.element(index - 1), self.element(index));
+        let right = self.part(index..self.len as usize);
+        *self = self.part(0..index);
+        (border, right)
     }
 
     fn join(&mut self, right: Self) {
-        self.make_room(right.bytes.len());
-        self.bytes.extend_from_slice(&right.bytes);
-        self.len += right.len;
+        let mut joined = with_room(self.bytes.len() + right.bytes.len());
+        for part in [&*self, &right].map(|leaf| leaf.scores().as_flattened()) {
+            joined.extend_from_slice(part);
+        }
+        for part in [self.lens(), right.lens(), self.members(), right.members()] {
+            joined.extend_from_slice(part);
+        }
+        *self = ScoreLeaf { bytes: joined, len: self.len + right.len };
     }
 
     fn remove(&mut self, range: Range<usize>) {
-        let (from, to) = (self.offset(range.start), self.offset(range.end));
-        self.bytes.drain(from..to);
-        self.len -= range.len() as u32;
-        self.give_room_back();
+        let (at, end) = (self.start(range.start), self.start(range.end));
+        self.cut(range, at, end);
+        give_room_back(&mut self.bytes);
     }
 
     fn separator_heap_bytes(separator: &Border) -> usize {
