@@ -164,6 +164,9 @@ fn serve(program: &str, started: baton_config::Started) -> Result<ExitCode, Star
         crate::os::daemonize().map_err(|e| StartError(format!("Can't go to the background: {e}")))?;
     }
     log.notice("oO0OoO0OoO0Oo Valkey is starting oO0OoO0OoO0Oo");
+    if !crate::os::return_pages_soon() {
+        log.warning("The allocator keeps unused memory for as long as it likes.");
+    }
     log.notice(&format!(
         "Baton version={}, compatible with Valkey {}, bits=64, pid={}, just started",
         env!("CARGO_PKG_VERSION"),
