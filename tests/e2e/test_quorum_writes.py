@@ -1,5 +1,6 @@
 """Quorum writes: replies that wait for replicas, the errors when they don't answer, and replicas of every kind."""
 
+import socket
 import time
 
 import pytest
@@ -170,3 +171,42 @@ def test_a_planned_handover_loses_no_reply(start):
     eventually(lambda: replica("ROLE")[0] == b"master", "the replica to take over")
     with replica.connect() as client:
         assert all(client("GET", f"key:{i}") == str(i).encode() for i in confirmed)
+
+
+def test_a_large_reply_waits_whole_and_is_written_in_pieces_if_it_need_not_wait(start):
+    primary = quorum(start, "--write-ack-timeout", 2000)
+    replica = attach(start, primary)
+    elements = [b"element:%0250d" % i for i in range(50_000)]
+    with primary.connect() as writer, primary.connect() as reader:
+        reader.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 << 10)
+        for at in range(0, len(elements), 1000):
+            writer("RPUSH", "list", *elements[at : at + 1000])
+        assert reader("LRANGE", "list", 0, -1) == elements
+        asked = resp.encode("LRANGE", "list", 0, -1) + resp.encode("PING")
+        held = lambda: int(primary.info()["write_ack_replies_held"])
+
+        def push(element):
+            before = held()
+            writer.send(resp.encode("RPUSH", "list", element))
+            eventually(lambda: held() > before, "the write to wait")
+
+        # Who reads nothing yet lets only pieces be written.
+        reader.send(asked)
+        eventually(lambda: b"cmd=lrange" in primary("CLIENT", "LIST"), "the reply to begin")
+        lines = primary("CLIENT", "LIST").decode().splitlines()
+        listed = next(dict(word.split("=", 1) for word in line.split()) for line in lines if "cmd=lrange" in line)
+        assert int(listed["omem"]) < 1_000_000, listed
+        assert [reader.read(), reader.read()] == [elements, b"PONG"]
+        with stands_still(replica):
+            push("one more")
+            reader.send(asked)
+            assert waits(reader), "what no replica has was shown"
+            seen = [reader.read(), reader.read()]
+            assert str(seen[0]).startswith("UNACKED What was read") and seen[1] == b"PONG", seen
+            assert isinstance(writer.read(), resp.ErrorReply)
+        assert reader("LRANGE", "list", 0, -1) == [*elements, b"one more"]
+        with stands_still(replica):
+            push("the last")
+            reader.send(asked)
+            assert waits(reader)
+        assert [reader.read(), reader.read()] == [[*elements, b"one more", b"the last"], b"PONG"]

@@ -253,6 +253,11 @@ impl LongReply {
         }
     }
 
+    /// Whether it shows what changes while it is written, and not what was there when it began.
+    pub fn shows_changes(&self) -> bool {
+        matches!(self.0, Rest::Keys(_))
+    }
+
     /// Whether everything is written.
     pub fn is_over(&self) -> bool {
         match &self.0 {

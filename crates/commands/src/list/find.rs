@@ -1,5 +1,9 @@
 //! Where an element is in a list.
 
+use std::ops::ControlFlow;
+
+use baton_values::Str;
+
 use super::list_of;
 use crate::exec::Exec;
 use crate::fail::Fail;
@@ -64,6 +68,36 @@ fn or_all(limit: u64) -> usize {
     if limit == 0 { usize::MAX } else { usize::try_from(limit).unwrap_or(usize::MAX) }
 }
 
+/// Which elements are looked for.
+struct Matches<'a> {
+    element: Str<'a>,
+    /// Matches to pass over.
+    skipped: usize,
+    /// Matches to find, at most.
+    count: usize,
+    /// Elements to look at, at most.
+    compared: usize,
+}
+
+impl Matches<'_> {
+    /// How many elements stand before each match.
+    fn among<'e>(&self, elements: impl Iterator<Item = Str<'e>>) -> Vec<i64> {
+        let (mut found, mut nth, mut seen) = (Vec::new(), 0, 0);
+        // From within, which is faster by far than asking for one after the other.
+        let _ = elements.take(self.compared).try_for_each(|element| {
+            if element == self.element {
+                seen += 1;
+                if seen > self.skipped {
+                    found.push(nth);
+                }
+            }
+            nth += 1;
+            if found.len() < self.count { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        found
+    }
+}
+
 /// LPOS key element [RANK rank] [COUNT count] [MAXLEN length].
 pub(crate) fn lpos(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let wanted = Wanted::parse(x)?;
@@ -76,14 +110,11 @@ pub(crate) fn lpos(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
         let compared = or_all(wanted.compared_max);
         let skipped = usize::try_from(wanted.skipped).unwrap_or(usize::MAX);
         let count = or_all(wanted.count.unwrap_or(1));
+        let looked_for = Matches { element: Str::of(element), skipped, count, compared };
         if wanted.from_end {
-            let places = (0..len).rev().zip(list.iter_back_from(list.len())).take(compared);
-            let matches = places.filter(|(_, text)| text.equals(element));
-            found.extend(matches.map(|(rank, _)| rank).skip(skipped).take(count));
+            found.extend(looked_for.among(list.iter_back_from(list.len())).into_iter().map(|nth| len - 1 - nth));
         } else {
-            let places = (0..len).zip(list.iter_from(0)).take(compared);
-            let matches = places.filter(|(_, text)| text.equals(element));
-            found.extend(matches.map(|(rank, _)| rank).skip(skipped).take(count));
+            found = looked_for.among(list.iter_from(0));
         }
     }
     match (wanted.count, found.first()) {

@@ -315,7 +315,7 @@ impl Client {
     /// Writes what fits of the waiting replies, as far as they may go. An error if the peer is gone.
     pub fn flush(&mut self) -> Result<usize, PeerGone> {
         if let Some(reply) = &mut self.unfinished {
-            return reply.flush(&mut self.conn);
+            return reply.flush(&mut self.conn, &self.held);
         }
         let mut total = 0;
         let sendable = self.held.sendable(self.out.buf.len());

@@ -59,6 +59,11 @@ impl HeldReplies {
         self.queue.push_back(reply);
     }
 
+    /// Where the last of them ends.
+    pub fn last_end(&self) -> Option<usize> {
+        self.queue.back().map(|last| last.end)
+    }
+
     /// How much of an output of this length may go.
     pub fn sendable(&self, len: usize) -> usize {
         let first = self.queue.front().map_or(len, |first| first.start);

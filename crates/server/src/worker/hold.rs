@@ -13,6 +13,7 @@ use baton_replication::reply_holds::Told;
 use super::client::{Client, Waiting};
 use super::context::{Context, Local};
 use super::held::HeldReply;
+use super::unfinished::Unfinished;
 use super::{Now, Worker, routing};
 use crate::clients::ClientId;
 use crate::shared::Shared;
@@ -132,7 +133,12 @@ impl Worker {
 
     /// Sends what may go, and lets requests run that waited for room. False if the connection is to end.
     fn after_release(&mut self, shared: &Arc<Shared>, client: &mut Client, now: Now) -> bool {
-        let resumes = client.waiting == Waiting::Acks && !client.held.is_full(client.out.buf.len());
+        let resumes = match client.waiting {
+            Waiting::Acks => !client.held.is_full(client.out.buf.len()),
+            // An error took the place of the reply.
+            Waiting::Reply => client.unfinished.is_none(),
+            _ => false,
+        };
         let alive = if resumes { self.resume(shared, client, now) } else { self.send(shared, client) };
         self.await_release(client);
         alive
@@ -164,7 +170,11 @@ impl Worker {
         let audience = routing::audience(client);
         let redirects = client.capa_redirect;
         client.held.release(acked);
-        client.held.replace(&mut client.out.buf, |reply| {
+        let unfinished = client.unfinished.as_deref_mut();
+        let own_end = unfinished.as_ref().and_then(|unfinished| unfinished.held_end(&client.held));
+        let mut is_own_replaced = false;
+        let output = unfinished.map_or(&mut client.out.buf, Unfinished::output);
+        client.held.replace(output, |reply| {
             if reply.needs <= acked || (why == GivenUp::Late && reply.until > now.mono) {
                 return None;
             }
@@ -174,10 +184,14 @@ impl Worker {
             let place = if why == GivenUp::Demoted && !reply.wrote { elsewhere(reply.slot) } else { None };
             let text = place.unwrap_or_else(|| unacked(&world, reply.wrote, why));
             shared.stats.count_error(lane, text.as_bytes());
+            is_own_replaced |= own_end == Some(reply.end);
             Some(text)
         });
         client.held.release(acked);
         drop(world);
+        if is_own_replaced {
+            self.finish_reply(shared, client);
+        }
         self.after_release(shared, client, now)
     }
 }

@@ -307,8 +307,8 @@ impl Worker {
             let took = Duration::from_nanos(nanos);
             self.hold_unleased(shared, client, &Told { start: told_from, began, took });
         }
-        if outcome.1 == Flow::Wait(Waiting::Reply) && !self.begin_reply(shared, client, nanos) {
-            outcome.1 = Flow::Next;
+        if outcome.1 == Flow::Wait(Waiting::Reply) {
+            self.begin_reply(client, nanos);
         }
         self.count_batch(shared, client, &Ran { data, batch, count, nanos });
         outcome

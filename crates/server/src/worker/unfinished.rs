@@ -4,8 +4,8 @@
 //! The reply has a buffer of its own, which takes over what the client's output held when it began. Whatever is written to
 //! the output meanwhile, all of it pushes, so stands behind the reply without anybody knowing of it. The connection's
 //! further requests wait ([`Waiting::Reply`]). The next piece is made when the socket took all of the one before, in turn
-//! with everything else that the worker does. Where a reply may yet be replaced (it waits for acknowledgements), or nobody
-//! sees it, it is written whole.
+//! with everything else that the worker does: so of a reply that waits for acknowledgements there is the first piece, which
+//! an error may yet replace. Where nobody sees a reply, it is written whole.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,6 +18,7 @@ use baton_store::{Key, Store};
 use super::client::{Client, PeerGone, ReplyMode, Waiting};
 use super::context::{Context, Flow};
 use super::count::{Cost, nanos_since, request_bytes};
+use super::held::HeldReplies;
 use super::{Now, TURN, Worker};
 use crate::conn::{Conn, Moved};
 use crate::shared::Shared;
@@ -61,7 +62,9 @@ pub(super) fn leave(
     keys: &[Key<'_>],
     mut rest: Box<LongReply>,
 ) -> Flow {
-    if cx.holds_replies || client.reply_mode != ReplyMode::On {
+    // What others write meanwhile would be shown without having been acknowledged.
+    let shows_too_much = cx.holds_replies && rest.shows_changes();
+    if shows_too_much || client.reply_mode != ReplyMode::On {
         rest.write_whole(&cx.shared.store, &mut client.out);
         cx.shared.free_reply(rest);
         return Flow::Next;
@@ -92,11 +95,21 @@ impl Unfinished {
         self.call.first.bytes = bytes;
     }
 
-    /// Writes what the socket takes of what there is.
-    pub fn flush(&mut self, conn: &mut Conn) -> Result<usize, PeerGone> {
-        let before = self.sent;
-        while self.pending() > 0 {
-            match conn.write(&self.out.buf[self.sent..]) {
+    /// What is written of it, with what was to be sent before it: that is where held replies lie now.
+    pub fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.out.buf
+    }
+
+    /// Where the part of it ends that is held, if it is.
+    pub(super) fn held_end(&self, held: &HeldReplies) -> Option<usize> {
+        held.last_end().filter(|end| *end == self.out.buf.len())
+    }
+
+    /// Writes what the socket takes of what may be sent.
+    pub fn flush(&mut self, conn: &mut Conn, held: &HeldReplies) -> Result<usize, PeerGone> {
+        let (before, sendable) = (self.sent, held.sendable(self.out.buf.len()));
+        while self.sent < sendable {
+            match conn.write(&self.out.buf[self.sent..sendable]) {
                 Moved::Bytes(n) => self.sent += n,
                 Moved::WouldBlock => break,
                 Moved::Closed => return Err(PeerGone),
@@ -121,20 +134,14 @@ impl Unfinished {
 }
 
 impl Worker {
-    /// Goes over to writing a reply piece by piece, whose first one took so long and stands last in the output; false if it
-    /// is whole by now, because it can't be sent yet.
-    pub(super) fn begin_reply(&mut self, shared: &Shared, client: &mut Client, nanos: u64) -> bool {
-        let Some(reply) = client.unfinished.as_deref_mut() else { return false };
+    /// Goes over to writing a reply piece by piece, whose first one took so long and stands last in the output. What must not
+    /// be sent yet stays held, at the same places.
+    pub(super) fn begin_reply(&mut self, client: &mut Client, nanos: u64) {
+        let Some(reply) = client.unfinished.as_deref_mut() else { return };
         reply.call.first.nanos = self.local.oddity().nanos.unwrap_or(nanos);
         std::mem::swap(&mut reply.out.buf, &mut client.out.buf);
-        if client.held.sendable(reply.out.buf.len()) < reply.out.buf.len() {
-            reply.write(shared, LongReply::write_whole);
-            self.finish_reply(shared, client);
-            return false;
-        }
         reply.sent = std::mem::take(&mut client.written);
         self.queue_reply(client);
-        true
     }
 
     /// Gets a reply in line for its next piece, if the socket took everything so far.
@@ -181,7 +188,7 @@ impl Worker {
     }
 
     /// Puts a reply that is whole in front of what was written since it began.
-    fn finish_reply(&mut self, shared: &Shared, client: &mut Client) {
+    pub(super) fn finish_reply(&mut self, shared: &Shared, client: &mut Client) {
         let Some(mut reply) = client.unfinished.take() else { return };
         reply.out.buf.append(&mut client.out.buf);
         client.out.buf = reply.out.buf;
