@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use baton_base::WallMs;
 
+use super::index::Index;
 use crate::fields::FieldValue;
 use crate::listpack::bare;
 use crate::room::{give_room_back, make_room};
@@ -116,42 +117,25 @@ pub(crate) type Element<'a, B> = (Str<'a>, <B as Beside>::Of<'a>);
 /// A leaf.
 #[derive(Clone, Default)]
 pub(crate) struct HashLeaf<B> {
-    index: Vec<Slot>,
+    index: Index,
     elements: Vec<u8>,
     /// Elements begin at multiples of two to the power of this. More than 0 only where large elements share a hash.
     shift: u8,
     beside: PhantomData<B>,
 }
 
-/// The hash of an element in two halves, and where it begins: 6 bytes.
-#[derive(Clone, Copy)]
-struct Slot([u16; 3]);
-
-impl Slot {
-    fn new(hash: u32, start: u16) -> Slot {
-        Slot([(hash >> 16) as u16, hash as u16, start])
-    }
-
-    #[inline]
-    fn hash(self) -> u32 {
-        u32::from(self.0[0]) << 16 | u32::from(self.0[1])
-    }
-}
-
 impl<B: Beside> HashLeaf<B> {
     /// The first element whose hash is not below this one.
     #[inline]
     fn first(&self, hash: u32) -> usize {
-        self.index.partition_point(|slot| slot.hash() < hash)
+        self.index.first(hash)
     }
 
     /// The index of the element with this name, or where it would have to be put.
     #[inline]
     fn find(&self, hash: u32, name: Str<'_>) -> Result<usize, usize> {
         let mut i = self.first(hash);
-        while let Some(slot) = self.index.get(i)
-            && slot.hash() == hash
-        {
+        while self.index.hash(i) == Some(hash) {
             if bare::read(&self.elements, self.start(i)).0 == name {
                 return Ok(i);
             }
@@ -170,7 +154,7 @@ impl<B: Beside> HashLeaf<B> {
     /// Where an element begins.
     #[inline]
     fn start(&self, index: usize) -> usize {
-        usize::from(self.index[index].0[2]) << self.shift
+        usize::from(self.index.start(index)) << self.shift
     }
 
     /// Where the bytes of an element begin, where what stands beside its name does, and where they end, bytes that only fill
@@ -192,8 +176,7 @@ impl<B: Beside> HashLeaf<B> {
         make_room(&mut self.elements, size.next_multiple_of(1 << self.shift));
         write(&mut self.elements);
         self.elements.resize(self.elements.len().next_multiple_of(1 << self.shift), 0);
-        make_room(&mut self.index, 1);
-        self.index.insert(index, Slot::new(hash, start));
+        self.index.insert(index, hash, start);
     }
 
     /// Doubles the distance between places at which elements may begin.
@@ -209,12 +192,13 @@ impl<B: Beside> HashLeaf<B> {
     fn take_in(&mut self, other: &HashLeaf<B>, range: Range<usize>) {
         let bytes = range.clone().map(|i| other.places(i)).map(|[from, _, to]| to - from).sum();
         make_room(&mut self.elements, bytes);
-        make_room(&mut self.index, range.len());
+        self.index.make_room(range.len());
         for i in range {
             let [from, beside, _] = other.places(i);
             let to = B::read(&other.elements, beside).1;
             let element = &other.elements[from..to];
-            self.put(self.index.len(), other.index[i].hash(), element.len(), |out| out.extend_from_slice(element));
+            let hash = other.index.hash(i).expect("the range is of elements that are there");
+            self.put(self.index.len(), hash, element.len(), |out| out.extend_from_slice(element));
         }
     }
 
@@ -232,12 +216,12 @@ impl<B: Beside> HashLeaf<B> {
     /// The hash of an element.
     #[inline]
     pub(super) fn hash(&self, index: usize) -> Option<u32> {
-        self.index.get(index).map(|slot| slot.hash())
+        self.index.hash(index)
     }
 
     /// All elements as they lie here, with their hashes.
     pub(super) fn raw_elements(&self) -> impl Iterator<Item = (u32, &[u8])> {
-        (0..self.index.len()).map(|i| (self.index[i].hash(), raw_element::<B>(&self.elements, self.start(i))))
+        self.hashes_from(0).map(|(i, hash)| (hash, raw_element::<B>(&self.elements, self.start(i))))
     }
 
     /// Whether an element of so many bytes would make it too full to be left alone by a few more.
@@ -255,15 +239,19 @@ impl<B: Beside> HashLeaf<B> {
         let mut poured = HashLeaf { shift: self.shift, ..HashLeaf::default() };
         make_room(&mut poured.elements, self.elements.len());
         poured.elements.append(&mut self.elements);
-        make_room(&mut poured.index, self.index.len());
-        poured.index.append(&mut self.index);
+        poured.index = self.index.pour_out();
         self.shift = 0;
         poured
     }
 
     /// The elements from a hash on, with their hashes.
     pub(super) fn elements_at(&self, hash: u32) -> impl Iterator<Item = (u32, Element<'_, B>)> {
-        (self.first(hash)..self.index.len()).map(|i| (self.index[i].hash(), self.element(i)))
+        self.hashes_from(self.first(hash)).map(|(i, hash)| (hash, self.element(i)))
+    }
+
+    /// Elements and their hashes, from an index on.
+    fn hashes_from(&self, index: usize) -> impl Iterator<Item = (usize, u32)> {
+        (index..).map_while(|i| Some((i, self.index.hash(i)?)))
     }
 
     /// The elements from an index on.
@@ -295,7 +283,7 @@ impl<B: Beside> HashLeaf<B> {
             return;
         }
         // Put anew at the end: the bytes of elements have no order among each other.
-        let hash = self.index[index].hash();
+        let Some(hash) = self.index.hash(index) else { return };
         bytes.splice(0..0, self.elements[start..from].iter().copied());
         self.remove(index..index + 1);
         self.put(index, hash, bytes.len(), |out| out.extend_from_slice(&bytes));
@@ -314,11 +302,7 @@ impl<B: Beside> HashLeaf<B> {
     fn cut(&mut self, index: usize) {
         let [from, _, to] = self.places(index);
         let (end, gone) = (to >> self.shift, (to - from) >> self.shift);
-        for Slot([_, _, start]) in &mut self.index {
-            if usize::from(*start) >= end {
-                *start -= gone as u16;
-            }
-        }
+        self.index.pull(end, gone);
         self.elements.drain(from..to);
     }
 
@@ -332,7 +316,7 @@ impl<B: Beside> HashLeaf<B> {
             bytes > half
         });
         let middle = middle.unwrap_or(0).max(1);
-        let begins = |i: &usize| self.index[*i].hash() != self.index[i - 1].hash();
+        let begins = |i: &usize| self.index.hash(*i) != self.index.hash(i - 1);
         let before = (1..=middle).rev().find(begins);
         let behind = (middle..self.index.len()).find(begins);
         match (before, behind) {
@@ -359,15 +343,12 @@ impl<B: Beside> Leaf for HashLeaf<B> {
     }
 
     fn heap_bytes(&self) -> usize {
-        self.elements.capacity() + self.index.capacity() * size_of::<Slot>()
+        self.elements.capacity() + self.index.heap_bytes()
     }
 
     fn is_over(&self) -> bool {
-        let hashes_differ = match (self.index.first(), self.index.last()) {
-            (Some(first), Some(last)) => first.hash() != last.hash(),
-            _ => false,
-        };
-        hashes_differ && (self.elements.len() > LEAF_BYTES || self.index.len() > LEAF_ELEMENTS)
+        let hashes_differ = || self.index.hash(0) != self.index.hash(self.index.len() - 1);
+        (self.elements.len() > LEAF_BYTES || self.index.len() > LEAF_ELEMENTS) && hashes_differ()
     }
 
     fn is_under(&self) -> bool {
@@ -384,7 +365,7 @@ impl<B: Beside> Leaf for HashLeaf<B> {
         let middle = self.middle();
         let right = self.part(middle..self.index.len());
         *self = self.part(0..middle);
-        (right.index[0].hash(), right)
+        (right.index.hash(0).unwrap_or(0), right)
     }
 
     fn join(&mut self, right: Self) {
@@ -393,8 +374,8 @@ impl<B: Beside> Leaf for HashLeaf<B> {
 
     fn remove(&mut self, range: Range<usize>) {
         range.clone().for_each(|index| self.cut(index));
-        self.index.drain(range);
+        self.index.remove(range);
         give_room_back(&mut self.elements);
-        give_room_back(&mut self.index);
+        self.index.give_room_back();
     }
 }

@@ -5,6 +5,7 @@
 mod follower;
 mod gathered;
 mod in_order;
+mod index;
 mod leaf;
 
 use crate::hash::MemberHasher;
