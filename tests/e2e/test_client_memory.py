@@ -1,4 +1,5 @@
-"""`maxmemory-clients`: connections that take most memory go first, and nobody who asked to be spared."""
+"""What connections take: idle ones nothing for buffers. `maxmemory-clients`: those that take most go first, and nobody who
+asked to be spared."""
 
 import resp
 
@@ -26,10 +27,19 @@ def send_as_far_as_possible(connection, request):
         pass
 
 
+def listed(server):
+    """What CLIENT LIST tells of every connection that has a name, by their names."""
+    lines = [dict(word.split("=", 1) for word in line.split()) for line in server("CLIENT", "LIST").decode().splitlines()]
+    return {line["name"]: line for line in lines if line["name"]}
+
+
+def client(server, name):
+    return listed(server)[name]
+
+
 def queries(server):
     """Bytes of the unfinished query of every connection that has a name."""
-    lines = [dict(word.split("=", 1) for word in line.split()) for line in server("CLIENT", "LIST").decode().splitlines()]
-    return {line["name"]: int(line["qbuf"]) for line in lines if line["name"]}
+    return {name: int(line["qbuf"]) for name, line in listed(server).items()}
 
 
 def names(server):
@@ -75,3 +85,30 @@ def test_queued_commands_and_unread_replies_count(start):
         # At once: it may be gone before the last of them.
         deaf.send(resp.encode("GET", "k") * 100)
         eventually(lambda: names(server) == [], "it is evicted")
+
+
+def test_an_idle_connection_keeps_no_buffers(start):
+    server = start("baton", "--worker-threads", "2")
+    server("SET", "k", b"x" * 60_000)
+    with server.connect() as idle:
+        idle("CLIENT", "SETNAME", "idle")
+        mostly = resp.encode("SET", "other", b"x" * 60_000)
+        idle.send(mostly[:-9])
+        eventually(lambda: queries(server)["idle"] > 0, "a part of the request is read")
+        idle.send(mostly[-9:] + resp.encode("GET", "k"))
+        assert (idle.read(), len(idle.read())) == (b"OK", 60_000)
+        sizes = client(server, "idle")
+        buffers = [sizes[name] for name in ("qbuf", "qbuf-free", "rbs", "omem", "argv-mem")]
+        assert buffers == ["0"] * 5 and int(sizes["tot-mem"]) < 4096
+
+
+def test_room_for_what_does_not_come_is_given_back(start):
+    server = start("baton", "--worker-threads", "1")
+    with server.connect() as slow:
+        slow("CLIENT", "SETNAME", "slow")
+        slow.send(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1000000\r\nab")
+        eventually(lambda: int(client(server, "slow")["qbuf-free"]) > 900_000, "there is room for what was announced")
+        eventually(lambda: int(client(server, "slow")["tot-mem"]) < 8192, "it is given back")
+        slow.send(b"x" * 999_998 + b"\r\n")
+        assert slow.read() == b"OK"
+    assert server("STRLEN", "k") == 1_000_000

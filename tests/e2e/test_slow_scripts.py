@@ -56,6 +56,20 @@ def test_only_what_a_script_holds_is_busy_while_it_takes_long(impatient):
         assert impatient("SET", "held", "1") == b"OK"
 
 
+def test_everybody_is_told_of_a_script_that_takes_long_where_that_is_wanted(impatient):
+    impatient("CONFIG", "SET", "busy-reply-to-all", "yes")
+    with impatient.connect() as before, impatient.connect() as after:
+        assert (before("MULTI"), before("SET", "free", "1")) == (b"OK", b"QUEUED")
+        script = Endless(impatient, "EVAL", SPIN, 1, "held")
+        assert refusal(impatient, "SET", "free", "2").startswith("BUSY")
+        assert refusal(before, "EXEC").startswith("EXECABORT Transaction discarded because of: BUSY")
+        assert after("MULTI") == b"OK"
+        assert refusal(after, "SET", "free", "3").startswith("BUSY")
+        script.end("SCRIPT", "KILL")
+        assert refusal(after, "EXEC").startswith("EXECABORT")
+        assert before("GET", "free") is None
+
+
 def test_a_script_that_has_stopped_everything_can_be_ended(impatient):
     script = Endless(impatient, "EVAL", "redis.call('keys', '*') while true do end", 0)
     assert refusal(impatient, "SET", "free", "1").startswith("BUSY")

@@ -26,7 +26,7 @@ ids! {
     ActiveExpireEffort, ActiveDefrag, ActiveRehashing, AlwaysShowLogo, AofDisableAutoGc, AofLoadTruncated,
     AofRewriteCpulist, AofRewriteIncrementalFsync, AofTimestampEnabled, AofUseRdbPreamble, AppendDirname,
     AppendFilename, AppendFsync, AppendOnly, AutoAofRewriteMinSize, AutoAofRewritePercentage, AvailabilityZone,
-    BgsaveCpulist, Bind, BindSourceAddr, BioCpulist, BusyReplyThreshold, ClientOutputBufferLimit,
+    BgsaveCpulist, Bind, BindSourceAddr, BioCpulist, BusyReplyThreshold, BusyReplyToAll, ClientOutputBufferLimit,
     ClientQueryBufferLimit, ClusterAllowPubsubshardWhenDown, ClusterAllowReadsWhenDown,
     ClusterAllowReplicaMigration, ClusterAnnounceBusPort, ClusterAnnounceClientIpv4, ClusterAnnounceClientIpv6,
     ClusterAnnounceClientPort, ClusterAnnounceClientTlsPort, ClusterAnnounceHostname,

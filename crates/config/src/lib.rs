@@ -15,7 +15,7 @@
 //! # Where values differ from Valkey 9.1.2 on purpose
 //! | What | Upstream | Here | Why |
 //! |---|---|---|---|
-//! | `worker-threads`, `handover-on-shutdown`, `cluster-detect-refusals`, `cluster-detect-silence`, `cluster-write-lease`, `cluster-witness`, `write-ack-replicas`, `write-ack-timeout`, `metrics-port`, `metrics-bind` | unknown | 0, yes, yes, 800, yes, no, 0, 1000, 0, 127.0.0.1 | our own |
+//! | `worker-threads`, `handover-on-shutdown`, `cluster-detect-refusals`, `cluster-detect-silence`, `cluster-write-lease`, `cluster-witness`, `write-ack-replicas`, `write-ack-timeout`, `metrics-port`, `metrics-bind`, `busy-reply-to-all` | unknown | 0, yes, yes, 800, yes, no, 0, 1000, 0, 127.0.0.1, no | our own |
 //! | `io-threads` | changes at run time | counts as `worker-threads` where that is 0, from the next start on | workers own their connections |
 //! | memory sizes above 2^63-1, or that overflow with their unit | wrap around, or are accepted where unsigned | refused | a limit nobody meant |
 //! | `save` and buffer limits beyond 32 bits | cut to 32 bits | kept | the same |

@@ -266,11 +266,11 @@ impl ClientMeta {
         let (query, output, multi) = (get(&self.query_bytes), get(&self.output_bytes), get(&self.multi_bytes));
         let (arguments, room) = (get(&self.argument_bytes), get(&self.query_room_bytes));
         let own = output.min(FREE_OUTPUT_BYTES as u64);
-        let (own_free, more) = (FREE_OUTPUT_BYTES, output - own);
+        let (own_room, more) = ((output + get(&self.output_room_bytes)).min(FREE_OUTPUT_BYTES as u64), output - own);
         let blocks = more.div_ceil(FREE_OUTPUT_BYTES as u64);
         format!(
             "id={} addr={} laddr={} fd={} name={} age={age} idle={idle} flags={} capa={capa} db={} sub={} psub={} ssub={} \
-             multi={} watch={} qbuf={query} qbuf-free={room} argv-mem={arguments} multi-mem={multi} rbs={own_free} rbp={own_free} obl={own} \
+             multi={} watch={} qbuf={query} qbuf-free={room} argv-mem={arguments} multi-mem={multi} rbs={own_room} rbp={own} obl={own} \
              oll={blocks} omem={more} tot-mem={} events=r cmd={command} user={} redir={} resp={} lib-name={} lib-ver={} \
              tot-net-in={} tot-net-out={} tot-cmds={}",
             self.id.0,

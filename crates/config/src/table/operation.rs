@@ -123,6 +123,12 @@ pub(super) const TABLE: &[Directive] = &[
         "Time after which a script makes others answer BUSY.",
     )
     .alias("lua-time-limit"),
+    flag(
+        Id::BusyReplyToAll,
+        "busy-reply-to-all",
+        "no",
+        "Answers BUSY to everybody while a script takes long, not only to who needs its slots.",
+    ),
     flag(Id::LuaEnableDeprecatedApi, "lua-enable-deprecated-api", "no", "Offers old functions to scripts.")
         .hidden()
         .protected()

@@ -4,7 +4,7 @@ use baton_config::{Id, Settings};
 use std::collections::BTreeMap;
 
 /// Directives upstream does not have.
-const OWN: [&str; 11] = [
+const OWN: [&str; 12] = [
     "worker-threads",
     "handover-on-shutdown",
     "cluster-detect-refusals",
@@ -16,6 +16,7 @@ const OWN: [&str; 11] = [
     "write-ack-timeout",
     "metrics-port",
     "metrics-bind",
+    "busy-reply-to-all",
 ];
 
 #[test]

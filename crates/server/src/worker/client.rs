@@ -174,7 +174,7 @@ pub struct Client {
     pub input: Vec<u8>,
     /// Where the parser is in the first of them.
     pub parser: RequestParser,
-    /// Replies that wait.
+    /// Replies that wait, in room that the worker lends while it serves the connection.
     pub out: Out,
     /// How much of them is written.
     pub written: usize,
@@ -236,6 +236,8 @@ pub struct Client {
     pub relay: bool,
     /// It did something since the idle check looked.
     pub last_active: Mono,
+    /// Its requests have room that they may never fill, and are looked at now and then.
+    pub is_roomy: bool,
 }
 
 impl Client {
@@ -278,6 +280,7 @@ impl Client {
             adopt: false,
             relay: false,
             last_active: now,
+            is_roomy: false,
         }
     }
 
@@ -338,16 +341,12 @@ impl Client {
         }
         self.out.buf.clear();
         self.written = 0;
-        // A connection that once got a large reply must not keep its memory for ever.
-        if self.out.buf.capacity() > KEPT_OUTPUT_BYTES {
-            self.out.buf.shrink_to(KEPT_OUTPUT_BYTES);
-        }
         Ok(total)
     }
 
     /// Gives back the room of what is written, for a reader that never catches up entirely.
     fn forget_written(&mut self) {
-        if self.written >= KEPT_OUTPUT_BYTES && self.written > self.out.buf.len() / 2 {
+        if self.written >= WRITTEN_BYTES_KEPT && self.written > self.out.buf.len() / 2 {
             self.out.buf.drain(..self.written);
             self.held.shift(self.written);
             self.written = 0;
@@ -359,7 +358,12 @@ impl Client {
         self.out.buf.len() - self.written + self.unfinished.as_ref().map_or(0, |reply| reply.bytes())
     }
 
-    /// Mirrors how much waits in its buffers.
+    /// Room for replies behind those that wait, in bytes.
+    pub fn output_room_bytes(&self) -> usize {
+        self.out.buf.capacity() - (self.out.buf.len() - self.written)
+    }
+
+    /// Mirrors how much waits in its buffers. What room its replies have counts once it is served: until then that is lent.
     pub fn publish_buffers(&self) {
         use std::sync::atomic::Ordering::Relaxed;
         // What was read of the first request is no query any more, but arguments.
@@ -368,7 +372,6 @@ impl Client {
         self.meta.argument_bytes.store(read as u64, Relaxed);
         self.meta.query_room_bytes.store((self.input.capacity() - self.input.len()) as u64, Relaxed);
         self.meta.output_bytes.store(self.output_bytes() as u64, Relaxed);
-        self.meta.output_room_bytes.store((self.out.buf.capacity() - self.output_bytes()) as u64, Relaxed);
     }
 
     /// Mirrors what others see of a client in a transaction, subscribed or waiting.
@@ -407,4 +410,5 @@ impl Client {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerGone;
 
-const KEPT_OUTPUT_BYTES: usize = 64 * 1024;
+/// Written replies in front of those that wait are dropped once they are this many bytes.
+const WRITTEN_BYTES_KEPT: usize = 64 * 1024;

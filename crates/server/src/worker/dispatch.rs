@@ -3,6 +3,7 @@
 
 use baton_cluster::RouteQuery;
 use baton_commands::{CommandSpec, Fail, Flags, NodeCommand, Run};
+use baton_config::Id;
 use baton_resp::{Args, OwnedArgs};
 use baton_store::Key;
 
@@ -360,6 +361,9 @@ fn check_running(cx: &Context<'_>, spec: &'static CommandSpec, args: Args<'_>) -
     let watches = matches!(spec.run, Run::Node(NodeCommand::Watch));
     if spec.flags.contains(Flags::ALLOW_BUSY) && !watches {
         return Ok(());
+    }
+    if cx.world.settings.bool(Id::BusyReplyToAll) {
+        return Err(cx.busy_with(&[]));
     }
     let slots: Vec<_> = exec::declared_keys(cx, spec, args).iter().map(|key| key.slot).collect();
     if cx.is_outside() {

@@ -20,9 +20,6 @@ use crate::shared::Shared;
 
 /// Requests of one batch at the most: it bounds how long a worker keeps others from stopping the world.
 const BATCH_MAX: usize = 64;
-/// Buffers of idle connections are given back above this size.
-const KEPT_INPUT_BYTES: usize = 32 * 1024;
-
 /// Replies that are sent before more requests of the same batch run, in bytes.
 const OUTPUT_BYTES_OF_BATCH: usize = 1 << 20;
 /// Room that is made at once for an argument that was announced, in bytes.
@@ -176,6 +173,7 @@ impl Worker {
         if done < data.len() {
             client.input.extend_from_slice(&data[done..]);
             client.input.reserve_exact(wanted_bytes(client));
+            self.note_room(client);
         }
         self.within_query_limit(shared, client)
     }
@@ -192,10 +190,10 @@ impl Worker {
         let mut data = std::mem::take(&mut client.input);
         let done = self.run_requests(shared, client, &data, now);
         data.drain(..done);
-        if data.is_empty() && data.capacity() > KEPT_INPUT_BYTES {
-            data = Vec::new();
+        if !data.is_empty() {
+            client.input = data;
+            self.note_room(client);
         }
-        client.input = data;
         client.publish_buffers();
         true
     }

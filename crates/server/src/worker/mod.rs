@@ -3,7 +3,7 @@
 //!
 //! Reading order: [`client`] (a connection), [`input`] (bytes to requests), [`dispatch`] (may this command run now),
 //! [`exec`] (keyspace commands on a view), [`transaction`], [`count`], [`meter`] (what slots cost), [`waiting`] (commands that wait), [`held`] and [`hold`]
-//! (replies that wait), [`unfinished`] (long replies, piece by piece), then the loop below, and [`seat`] (who runs it while a script
+//! (replies that wait), [`unfinished`] (long replies, piece by piece), [`room`] (memory of buffers), then the loop below, and [`seat`] (who runs it while a script
 //! takes long).
 
 mod asked;
@@ -19,6 +19,7 @@ pub mod hold;
 pub mod input;
 pub mod limits;
 mod meter;
+mod room;
 pub mod routing;
 pub mod script;
 mod seat;
@@ -154,6 +155,8 @@ pub struct Worker {
     seat: Place,
     local: Local,
     read_buf: Box<[u8]>,
+    /// Room for replies, where it is not lent to a connection.
+    reply_room: Vec<u8>,
     /// Who gets the seat at the end of this turn.
     heir: Option<Sender<Box<Seat>>>,
 }
@@ -206,6 +209,7 @@ impl Worker {
             seat: Place::of(seat),
             local: Local::new(index, lane, rng_seed, attendance),
             read_buf: vec![0; READ_BYTES].into_boxed_slice(),
+            reply_room: Vec::new(),
             heir: None,
             shared,
         }
@@ -256,11 +260,8 @@ impl Worker {
             return Duration::ZERO;
         }
         let idle_limit = shared.world.peek().settings.int(baton_config::Id::Timeout);
-        let tick = if self.seat.waiting + self.seat.over_soft + self.seat.releases.len() > 0 || idle_limit > 0 {
-            TICK
-        } else {
-            Duration::from_secs(60)
-        };
+        let looks = self.seat.waiting + self.seat.over_soft + self.seat.releases.len() + self.seat.roomy.len();
+        let tick = if looks > 0 || idle_limit > 0 { TICK } else { Duration::from_secs(60) };
         match self.seat.next_deadline {
             Some(deadline) => tick.min(deadline.since(shared.clock.mono()) + ROUNDING),
             None => tick,
@@ -309,6 +310,7 @@ impl Worker {
         // Whoever changed a key may have been answered already: those who read it hear of that before they are.
         self.deliver_local(shared);
         let Some(mut client) = self.seat.clients.get_mut(index).and_then(Option::take) else { return };
+        self.lend_room(&mut client);
         // Who was killed gets no further reply, whatever its requests.
         let mut alive = !client.meta.doomed.load(Ordering::Acquire);
         if alive && writable && client.output_bytes() > 0 {
@@ -322,6 +324,7 @@ impl Worker {
 
     /// Gives a client its place back, or ends it.
     fn put_back(&mut self, shared: &Arc<Shared>, index: usize, mut client: Box<Client>, alive: bool) {
+        self.take_room_back(&mut client);
         let clients_max = shared.world.peek().hot.clients_memory_max;
         if clients_max > 0 && alive {
             client.publish_buffers();
@@ -474,6 +477,7 @@ impl Worker {
     fn with(&mut self, shared: &Arc<Shared>, id: ClientId, act: impl FnOnce(&mut Self, &mut Client) -> bool) {
         let Some(&index) = self.seat.by_id.get(&id) else { return };
         let Some(mut client) = self.seat.clients[index].take() else { return };
+        self.lend_room(&mut client);
         let alive = act(self, &mut client);
         self.put_back(shared, index, client, alive);
     }
@@ -509,6 +513,19 @@ impl Worker {
         }
         self.seat.last_idle_check = now.mono;
         let idle_limit = shared.world.peek().settings.int(baton_config::Id::Timeout);
+        if idle_limit > 0 || self.seat.over_soft > 0 {
+            self.end_idle_and_lagging(shared, idle_limit, now);
+        }
+        self.trim_rooms(now);
+        if self.seat.waiting > 0 {
+            self.expire_waits(shared, now);
+        }
+        if !self.seat.releases.is_empty() {
+            self.expire_held(shared, now);
+        }
+    }
+
+    fn end_idle_and_lagging(&mut self, shared: &Arc<Shared>, idle_limit: i64, now: Now) {
         let mut ended: Vec<ClientId> = Vec::new();
         let mut lagging: Vec<ClientId> = Vec::new();
         for client in self.seat.clients.iter().flatten() {
@@ -527,12 +544,6 @@ impl Worker {
         }
         for id in lagging {
             self.with(shared, id, |worker, client| !worker.over_output_limit(shared, client));
-        }
-        if self.seat.waiting > 0 {
-            self.expire_waits(shared, now);
-        }
-        if !self.seat.releases.is_empty() {
-            self.expire_held(shared, now);
         }
     }
 }

@@ -40,6 +40,8 @@ pub struct Seat {
     pub(super) unleased: Vec<ClientId>,
     /// Connections whose long replies are in line for their next piece.
     pub(super) replies: VecDeque<ClientId>,
+    /// Connections whose requests have room that they may never fill.
+    pub(super) roomy: Vec<ClientId>,
     pub(super) last_idle_check: Mono,
     /// When the first of those that wait for keys may have waited long enough.
     pub(super) next_deadline: Option<Mono>,
@@ -64,6 +66,7 @@ impl Seat {
             releases: ReleaseQueue::new(),
             unleased: Vec::new(),
             replies: VecDeque::new(),
+            roomy: Vec::new(),
             last_idle_check: now,
             next_deadline: None,
             away: Vec::new(),
