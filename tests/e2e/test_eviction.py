@@ -86,3 +86,24 @@ def test_access_is_saved_with_the_keys(start):
     assert server("OBJECT", "FREQ", "restored") == 77
     with pytest.raises(ErrorReply, match="idle time not tracked"):
         server("OBJECT", "IDLETIME", "often")
+
+
+def test_keys_do_not_go_for_what_must_be_told_of_keys_that_went(start):
+    """Ten connections are told the long name of each key that goes, which takes as much memory as its going frees."""
+    server = start("baton", "--maxmemory-eviction-tenacity", "100")
+    names = [str(n) + "x" * 1000 for n in range(300)]
+    readers = [server.connect() for _ in range(10)]
+    for reader in readers:
+        reader("HELLO", 3)
+        reader("CLIENT", "TRACKING", "ON")
+    for name in names:
+        server("SET", name, "x")
+        for reader in readers:
+            reader("GET", name)
+    server("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    server("CONFIG", "SET", "maxmemory", used(server) - 40_000)
+    eventually(lambda: int(server.info("stats")["evicted_keys"]) > 20, "keys go")
+    assert server("DBSIZE") > 200
+    for reader in readers:
+        assert reader.read()[0] == b"invalidate"
+        reader.close()

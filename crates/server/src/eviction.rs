@@ -86,6 +86,8 @@ pub struct Evictor {
     unit: Unit,
     /// What those are to be told who read what went.
     told: Vec<(Subscriber, Push)>,
+    /// What that takes until it is told, in bytes: if keys went for it, more would have to be told.
+    told_bytes: u64,
 }
 
 /// How it went.
@@ -102,11 +104,18 @@ pub enum Room {
 impl Evictor {
     /// One with this chance.
     pub fn new(seed: u64) -> Evictor {
-        Evictor { pool: EvictionPool::default(), rng: Rng::new(seed), unit: Unit::new(), told: Vec::new() }
+        Evictor {
+            pool: EvictionPool::default(),
+            rng: Rng::new(seed),
+            unit: Unit::new(),
+            told: Vec::new(),
+            told_bytes: 0,
+        }
     }
 
     /// What those are to be told who read what went.
     pub fn take_told(&mut self) -> Vec<(Subscriber, Push)> {
+        self.told_bytes = 0;
         std::mem::take(&mut self.told)
     }
 
@@ -134,7 +143,7 @@ impl Evictor {
             };
             self.evict(shared, world, lane, &found);
             evicted += 1;
-            if !shared.memory.is_over(shared, max) {
+            if !shared.memory.is_over(shared, max + self.told_bytes) {
                 shared.memory.note_enough(shared.clock.mono());
                 return Room::Enough;
             }
@@ -162,7 +171,9 @@ impl Evictor {
             shared.journal.append_bare(&self.unit);
             self.unit.clear();
         }
-        self.told.extend(crate::worker::changes::pushes_of(shared, &mut view));
+        let pushes = crate::worker::changes::pushes_of(shared, &mut view);
+        self.told_bytes += pushes.iter().map(|(_, push)| push.share_bytes()).sum::<u64>();
+        self.told.extend(pushes);
         let garbage = view.take_outcome().garbage;
         drop(view);
         if let Some(garbage) = garbage {

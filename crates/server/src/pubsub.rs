@@ -53,6 +53,19 @@ pub enum Push {
     Redirected(Arc<[u8]>),
 }
 
+impl Push {
+    /// Its part of the memory that it shares with the same message to others, in bytes.
+    pub fn share_bytes(&self) -> u64 {
+        let share = match self {
+            Push::KeyChanged(names) | Push::KeysChanged(names) | Push::Redirected(names) => {
+                names.len() / Arc::strong_count(names)
+            }
+            _ => 0,
+        };
+        (share + size_of::<(Subscriber, Push)>()) as u64
+    }
+}
+
 type Table = BTreeMap<Box<[u8]>, BTreeSet<Subscriber>>;
 
 #[derive(Default)]
