@@ -31,6 +31,12 @@ pub struct Summary {
     pub checks: u64,
     /// Keys whose contents were compared in these.
     pub keys: u64,
+    /// Values carried from each server to the other by DUMP and RESTORE.
+    pub carried: u64,
+    /// Events of changed keys compared.
+    pub events: u64,
+    /// Commands that were left waiting while others were said.
+    pub waited: u64,
     /// Replies that were errors, on both sides alike: a language that only meets errors compares little.
     pub errors: u64,
     findings: BTreeMap<String, Finding>,

@@ -36,12 +36,16 @@ fn main() -> ExitCode {
         println!("{finding}\n");
     }
     println!(
-        "seed {}: {} commands ({} of them errors), {} keys looked at in {} comparisons, {} differences, {:.0} s",
+        "seed {}: {} commands ({} of them errors, {} left waiting), {} events, {} keys looked at in {} comparisons, {} carried \
+         over, {} differences, {:.0} s",
         options.seed,
         summary.commands,
         summary.errors,
+        summary.waited,
+        summary.events,
         summary.keys,
         summary.checks,
+        summary.carried,
         summary.findings().len(),
         begun.elapsed().as_secs_f64()
     );

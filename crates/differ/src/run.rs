@@ -1,13 +1,23 @@
-//! A run: batches of commands to both servers, some as transactions, and now and then a look at all the data.
+//! A run: batches of commands to both servers, some beside clients that wait, and now and then a look at all the data.
 
-use crate::check::{Stories, check, story_of};
-use crate::finding::{Finding, Summary, shown};
+use crate::check::{Stories, carry, check, story_of, words};
+use crate::events::Listener;
+use crate::finding::{Finding, Summary, line, shown};
 use crate::pair::Pair;
-use crate::template::{Template, TemplateError, parse_all};
+use crate::speech::{Role, Said, Speaker, frame};
+use crate::template::{TemplateError, parse_all};
+use crate::waiting::{WAITERS, Waiters};
 use crate::words::Words;
+use crate::wrap::preparations;
 use crate::{COMMANDS, Rule};
 use baton_cli::{Endpoint, Error, Reply};
 use std::fmt;
+use std::time::Duration;
+
+/// Keys or fields that end at once where time passes.
+const ENDED: usize = 8;
+/// Time in which both servers find all that has ended, without being asked for it.
+const PASSING: Duration = Duration::from_millis(400);
 
 /// How the commands are dealt out.
 #[derive(Clone, Copy, Debug)]
@@ -20,10 +30,14 @@ struct Pace {
     protocol: u64,
     /// Batches after which everything is forgotten, so that small values come again.
     flush: u64,
+    /// Batches between two in which commands wait.
+    wait: u64,
+    /// Batches between two moments in which time passes.
+    pass: u64,
 }
 
-const FAST: Pace = Pace { batch: 200, check: 10, protocol: 50, flush: 400 };
-const CAREFUL: Pace = Pace { batch: 1, check: 1, protocol: 10_000, flush: 80_000 };
+const FAST: Pace = Pace { batch: 200, check: 10, protocol: 50, flush: 400, wait: 8, pass: 100 };
+const CAREFUL: Pace = Pace { batch: 1, check: 1, protocol: 10_000, flush: 80_000, wait: 40, pass: 2_000 };
 
 /// What to do.
 #[derive(Clone, Debug)]
@@ -80,14 +94,17 @@ pub fn run(options: &Options, mut progress: impl FnMut(&Summary)) -> Result<Summ
     let has = |text: &str, words: &[String]| words.iter().any(|word| text.contains(word.as_str()));
     templates.retain(|t| options.only.is_empty() || has(&t.text, &options.only));
     templates.retain(|t| !has(&t.text, &options.without));
-    if templates.is_empty() {
+    if templates.iter().all(|template| template.waits) {
         return Err(Stopped::NothingChosen);
     }
+    let broken = |error| Stopped::Server { after: 0, batch: Vec::new(), error };
+    let [a, b] = &options.servers;
     let mut run = Run {
-        words: Words::new(options.seed, options.now_s),
+        speaker: Speaker::new(templates, Words::new(options.seed, options.now_s)),
         keys: Words::keys().collect(),
-        weights: templates.iter().map(|t| u64::from(t.weight)).sum(),
-        templates,
+        main: Pair::open(a, b, false).map_err(broken)?,
+        waiters: Waiters::open(a, b, false).map_err(broken)?,
+        listener: Listener::open(a, b).map_err(broken)?,
         stories: Stories::default(),
         summary: Summary::default(),
         last: Vec::new(),
@@ -95,106 +112,188 @@ pub fn run(options: &Options, mut progress: impl FnMut(&Summary)) -> Result<Summ
     match run.go(options, &mut progress) {
         Ok(()) => Ok(run.summary),
         Err(error) => {
-            let batch = run.last.iter().map(|(_, command)| crate::finding::line(command)).collect();
+            let batch = run.last.iter().map(|said| line(&said.command)).collect();
             Err(Stopped::Server { after: run.summary.commands, batch, error })
         }
     }
 }
 
 struct Run {
-    words: Words,
+    speaker: Speaker,
     keys: Vec<Vec<u8>>,
-    templates: Vec<Template>,
-    weights: u64,
+    main: Pair,
+    waiters: Waiters,
+    listener: Listener,
     stories: Stories,
     summary: Summary,
-    /// The batch that is on its way: which template, and the command.
-    last: Vec<(usize, Vec<Vec<u8>>)>,
+    /// The batch that is on its way.
+    last: Vec<Said>,
 }
 
 impl Run {
     fn go(&mut self, options: &Options, progress: &mut impl FnMut(&Summary)) -> Result<(), Error> {
         let [a, b] = &options.servers;
         let pace = if options.careful { CAREFUL } else { FAST };
-        let mut pair = Pair::open(a, b, false)?;
-        pair.tell(&[vec![b"FLUSHALL".to_vec()]])?;
+        self.main.tell(&[words(&["FLUSHALL"])])?;
+        let prepared = self.main.tell(&preparations())?;
+        self.speaker.digest = prepared.iter().find_map(|(a, _)| as_digest(a)).unwrap_or_default();
         for batch in 0.. {
             if self.summary.commands >= options.commands {
                 break;
             }
             if batch % pace.protocol == pace.protocol - 1 {
-                pair = Pair::open(a, b, batch / pace.protocol % 2 == 0)?;
+                let resp3 = batch / pace.protocol % 2 == 0;
+                self.main = Pair::open(a, b, resp3)?;
+                self.waiters = Waiters::open(a, b, resp3)?;
             }
             if batch % pace.flush == pace.flush - 1 {
-                pair.tell(&[vec![b"FLUSHALL".to_vec()]])?;
+                let forms = [words(&["FLUSHALL"]), words(&["FLUSHDB", "SYNC"]), words(&["FLUSHALL", "ASYNC"])];
+                self.main.tell(&forms[(batch / pace.flush % 3) as usize..][..1])?;
             }
-            self.batch(&mut pair, pace.batch)?;
+            if batch % pace.pass == pace.pass - 1 {
+                self.let_time_pass()?;
+            }
+            if batch % pace.wait == pace.wait - 1 {
+                self.batch_with_waiters(pace.batch / 4 + 1)?;
+            } else {
+                self.batch(pace.batch)?;
+            }
+            self.listener.compare(&mut self.main, &self.stories, &mut self.summary)?;
             if batch % pace.check == pace.check - 1 {
-                check(&mut pair, &self.keys, &self.stories, &mut self.summary)?;
+                self.check()?;
                 progress(&self.summary);
             }
         }
-        check(&mut pair, &self.keys, &self.stories, &mut self.summary)
+        self.check()
     }
 
-    fn batch(&mut self, pair: &mut Pair, commands: u64) -> Result<(), Error> {
-        self.last = (0..commands).map(|_| self.command()).collect();
-        let transaction = commands > 1 && self.words.rng.chance(1, 20);
-        let word = |text: &str| vec![text.as_bytes().to_vec()];
-        let mut commands: Vec<_> = self.last.iter().map(|(_, command)| command.clone()).collect();
-        if transaction {
-            commands.insert(0, word("MULTI"));
-            commands.push(word("EXEC"));
+    fn check(&mut self) -> Result<(), Error> {
+        check(&mut self.main, &self.keys, &self.stories, &mut self.summary)?;
+        carry(&mut self.main, &self.keys, &mut self.speaker.words.rng, &self.stories, &mut self.summary)
+    }
+
+    fn batch(&mut self, commands: u64) -> Result<(), Error> {
+        let mut batch = Vec::new();
+        while (batch.len() as u64) < commands {
+            self.speaker.speak(&mut batch);
         }
-        let mut replies = pair.tell(&commands)?;
-        if transaction {
-            let (a, b) = replies.pop().unwrap_or((Reply::Nil, Reply::Nil));
-            match (a, b) {
-                // Every single result is compared by its command's own rule.
-                (Reply::Array(a), Reply::Array(b)) if a.len() == self.last.len() && a.len() == b.len() => {
-                    replies = a.into_iter().zip(b).collect();
-                }
-                (a, b) => {
-                    self.judge(0, &word("EXEC"), &a, &b);
-                    replies.remove(0);
-                }
+        self.say(batch)
+    }
+
+    /// Some commands wait; what is said then is mostly about the keys that they wait for.
+    fn batch_with_waiters(&mut self, commands: u64) -> Result<(), Error> {
+        self.main.tell(&[words(&["SELECT", "0"])])?;
+        let empties = self.speaker.words.rng.chance(3, 4);
+        let waiters = if self.speaker.words.rng.chance(2, 3) { WAITERS } else { 1 };
+        let questions: Vec<Said> = (0..waiters).filter_map(|_| self.speaker.question()).collect();
+        let wanted: Vec<Vec<u8>> = questions
+            .iter()
+            .flat_map(|said| said.command.iter().filter(|word| self.speaker.is_key(word)).cloned())
+            .collect();
+        // Streams keep their groups: without these nobody waits.
+        let emptied = wanted.iter().filter(|key| empties && !key.starts_with(b"x"));
+        let emptied: Vec<Said> = emptied.map(|key| frame(vec![b"DEL".to_vec(), key.clone()])).collect();
+        self.say(emptied)?;
+        for said in &questions {
+            self.stories.note(&said.command, &self.keys);
+        }
+        self.last.clone_from(&questions);
+        self.waiters.ask(&mut self.main, questions)?;
+        let mut batch: Vec<Said> = Vec::new();
+        while (batch.len() as u64) < commands {
+            let before = batch.len();
+            self.speaker.speak(&mut batch);
+            let is_wanted = batch[before..].iter().any(|said| said.command.iter().any(|word| wanted.contains(word)));
+            // Which of several keys of a whole database is served first is up to each server.
+            let is_swap = |said: &Said| waiters > 1 && said.command.contains(&b"SWAPDB".to_vec());
+            if batch[before..].iter().any(is_swap) || (!is_wanted && self.speaker.words.rng.chance(4, 5)) {
+                batch.truncate(before);
             }
         }
-        for ((template, command), (a, b)) in std::mem::take(&mut self.last).iter().zip(&replies) {
-            self.stories.note(command, &self.keys);
-            self.judge(*template, command, a, b);
+        self.say(batch)?;
+        let with_error = self.speaker.words.rng.chance(1, 2);
+        for (said, a, b) in self.waiters.end(&mut self.main, with_error)? {
+            self.summary.waited += 1;
+            self.judge(&said, &a, &b);
         }
         Ok(())
     }
 
-    fn command(&mut self) -> (usize, Vec<Vec<u8>>) {
-        let mut ticket = self.words.rng.below(self.weights);
-        for (at, template) in self.templates.iter().enumerate() {
-            match ticket.checked_sub(u64::from(template.weight)) {
-                Some(left) => ticket = left,
-                None => return (at, template.make(&mut self.words)),
+    /// Some keys and fields of hashes come to their end.
+    fn let_time_pass(&mut self) -> Result<(), Error> {
+        let mut short = Vec::new();
+        for _ in 0..ENDED {
+            let rng = &mut self.speaker.words.rng;
+            let millis = &*rng.range(1, 20).to_string();
+            let Some(key) = rng.pick(&self.keys).cloned() else { continue };
+            let (before, after): (Vec<&str>, Vec<&str>) = match (key[0], rng.below(2)) {
+                (b'h', 0) => (vec!["HPEXPIRE"], vec![millis, "FIELDS", "2", "m1", "m2"]),
+                (b's', 0) => (vec!["SET"], vec!["short", "PX", millis]),
+                _ => (vec!["PEXPIRE"], vec![millis]),
+            };
+            short.push(frame(before.iter().chain(&after).map(|word| word.as_bytes().to_vec()).collect()));
+            if let Some(said) = short.last_mut() {
+                said.command.insert(1, key);
             }
         }
-        (0, self.templates[0].make(&mut self.words))
+        self.say(short)?;
+        std::thread::sleep(PASSING);
+        // Which of the keys goes first is up to each server.
+        self.listener.hear(&mut self.main)?;
+        Ok(())
     }
 
-    fn judge(&mut self, template: usize, command: &[Vec<u8>], a: &Reply, b: &Reply) {
+    /// Says all of it to both servers and compares what they answer.
+    fn say(&mut self, batch: Vec<Said>) -> Result<(), Error> {
+        self.last = batch;
+        let commands: Vec<_> = self.last.iter().map(|said| said.command.clone()).collect();
+        let replies = self.main.tell(&commands)?;
+        let batch = std::mem::take(&mut self.last);
+        for (at, (said, (a, b))) in batch.iter().zip(&replies).enumerate() {
+            self.stories.note(&said.command, &self.keys);
+            match (said.role, a, b) {
+                // Every single result is compared by its command's own rule.
+                (Role::Exec(queued), Reply::Array(a), Reply::Array(b)) if a.len() == queued && b.len() == queued => {
+                    for (said, (a, b)) in batch[at - queued..at].iter().zip(a.iter().zip(b)) {
+                        self.judge(said, a, b);
+                    }
+                }
+                (Role::Queued, a, b) => {
+                    if a != b {
+                        self.judge(&Said { rule: Rule::Exact, ..said.clone() }, a, b);
+                    }
+                }
+                _ => self.judge(said, a, b),
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, said: &Said, a: &Reply, b: &Reply) {
         self.summary.commands += 1;
         self.summary.errors += u64::from(a.as_error().is_some());
-        let Template { rule, text, .. } = &self.templates[template];
         // Errors tell what is wrong in the same words, whatever the rule for good replies is.
-        let rule = if a.as_error().is_some() { Rule::Exact } else { *rule };
+        let rule = if a.as_error().is_some() { Rule::Exact } else { said.rule };
         if rule.agree(a, b) {
             return;
         }
         let (at, keys, stories) = (self.summary.commands, &self.keys, &self.stories);
-        self.summary.note(text, || Finding {
-            what: text.clone(),
+        let what = self.speaker.name(said);
+        self.summary.note(&what.clone(), || Finding {
+            what,
             times: 0,
             at,
-            story: story_of(command, keys, stories),
+            story: story_of(&said.command, keys, stories),
             a: shown(a),
             b: shown(b),
         });
+    }
+}
+
+/// The digest, if the reply is one.
+fn as_digest(reply: &Reply) -> Option<Vec<u8>> {
+    match reply {
+        Reply::Bulk(text) if text.len() == 40 => Some(text.clone()),
+        _ => None,
     }
 }

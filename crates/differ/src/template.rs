@@ -1,4 +1,4 @@
-//! The language of `commands.txt`: a rule, then words. `<name>` is a word made by chance, `[a|b]` one of the choices or
+//! The language of `commands.txt`: a rule, then words. `rule+wait*3` is a line three times as likely that may wait. `<name>` is a word made by chance, `[a|b]` one of the choices or
 //! nothing, `(a|b)` one of them, `{2..5 a b}` the inside that many times. Only grammar; the words come from `words.rs`.
 
 use crate::rule::Rule;
@@ -11,6 +11,8 @@ pub struct Template {
     pub rule: Rule,
     /// How many times likelier than other lines it is chosen.
     pub weight: u32,
+    /// Whether it may wait for others, so that it is only said where it can't, or where somebody is there to end that.
+    pub waits: bool,
     /// The line as it was written, to name it in findings.
     pub text: String,
     parts: Vec<Part>,
@@ -50,6 +52,10 @@ fn parse(line: &str) -> Result<Template, String> {
         Some((rule, weight)) => (rule, weight.parse().map_err(|_| format!("no weight: {weight}"))?),
         None => (head, 1),
     };
+    let (rule, waits) = match rule.strip_suffix("+wait") {
+        Some(rule) => (rule, true),
+        None => (rule, false),
+    };
     let rule = Rule::named(rule).ok_or_else(|| format!("no such rule: {rule}"))?;
     let tokens = tokens(text);
     let mut at = 0;
@@ -57,7 +63,7 @@ fn parse(line: &str) -> Result<Template, String> {
     if at != tokens.len() {
         return Err(format!("unexpected {}", tokens[at]));
     }
-    Ok(Template { rule, weight, text: text.trim().to_owned(), parts })
+    Ok(Template { rule, weight, waits, text: text.trim().to_owned(), parts })
 }
 
 /// Words and brackets. Brackets stand alone only at a word's edges, so that glob patterns and stream ids stay whole.

@@ -8,7 +8,7 @@ const KEYS: u64 = 8;
 /// The letters of types whose keys any line may name.
 const SHARED: &[u8] = b"slbhezx";
 /// The letters of types whose keys only their own lines name.
-const OWN: &[u8] = b"YGLP";
+const OWN: &[u8] = b"YGLPE";
 
 /// What a word of the language stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
