@@ -46,6 +46,7 @@ pub struct Store {
     databases: u32,
     /// Whether views say which keys changed.
     pub(crate) notes_changes: AtomicBool,
+    pub(crate) notes_misses: AtomicBool,
     pub(crate) counters: Counters,
     pub(crate) access: AccessWord,
     /// For each database the number it had at the running snapshot's cut.
@@ -72,6 +73,7 @@ impl Store {
             walk: WalkWord::new(),
             databases: settings.databases,
             notes_changes: AtomicBool::new(false),
+            notes_misses: AtomicBool::new(false),
             counters: Counters::new(settings.databases),
             access: AccessWord::default(),
             cut_dbs: (0..settings.databases).map(AtomicU32::new).collect(),
@@ -117,6 +119,11 @@ impl Store {
     /// key whose slot is locked after the switch.
     pub fn note_changes(&self, on: bool) {
         self.notes_changes.store(on, Ordering::Relaxed);
+    }
+
+    /// Whether views are to say which keys were looked for in vain ([`ViewOutcome::missed`](crate::ViewOutcome::missed)).
+    pub fn note_misses(&self, on: bool) {
+        self.notes_misses.store(on, Ordering::Relaxed);
     }
 
     /// Number of databases.
@@ -232,6 +239,15 @@ impl Store {
     pub fn memory_bytes(&self, db: Option<DbIndex>) -> u64 {
         let own = if db.is_none() { size_of_val(&*self.cells) + self.heap.unused_bytes() } else { 0 };
         own as u64 + Slot::all().map(|slot| self.slot_memory_bytes(slot, db)).sum::<u64>()
+    }
+
+    /// Bytes of memory in the tables of a database without their entries. Goes over all slots and waits for none: what
+    /// is in use at the moment is left out.
+    pub fn index_bytes(&self, db: DbIndex) -> u64 {
+        Slot::all()
+            .filter_map(|slot| self.try_lock(slot))
+            .filter_map(|slot| slot.table(db).map(|table| table.index_bytes()))
+            .sum()
     }
 
     /// Bytes of memory in the entries and tables of a slot, in one database or all.

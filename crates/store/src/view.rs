@@ -82,6 +82,8 @@ pub struct ViewOutcome {
     pub hits: u64,
     /// Lookups that found none.
     pub misses: u64,
+    /// Keys that were looked for in vain, in order, where somebody asked for that ([`Store::note_misses`]).
+    pub missed: SmallVec<[Box<[u8]>; 0]>,
     /// Keys that changed, where somebody asked for that ([`Store::note_changes`]).
     pub changed: Option<Box<ChangedKeys>>,
     /// Very large values that were taken out, if any; dropping it frees them.
@@ -272,6 +274,9 @@ impl<'s> View<'s> {
     pub fn read(&mut self, key: &Key<'_>, touch: bool) -> Option<Entry<'_>> {
         let Some(spot) = self.locate(key) else {
             self.outcome.misses += 1;
+            if self.store.notes_misses.load(Ordering::Relaxed) {
+                self.outcome.missed.push(key.bytes.into());
+            }
             return None;
         };
         self.outcome.hits += 1;

@@ -40,6 +40,18 @@ impl BucketArray {
         self.len as usize
     }
 
+    /// Bytes of memory: segments and directories.
+    pub(crate) fn bytes(&self) -> usize {
+        let (full, rest) = (self.len() / SEGMENT, self.len() % SEGMENT);
+        let segments = full * segment_bytes(full, SEGMENT) + segment_bytes(full, rest);
+        let directories = match self.segments() {
+            0 | 1 => 0,
+            number if number <= FAN => directory_bytes(number),
+            number => directory_bytes(number.div_ceil(FAN)) + number.div_ceil(FAN) * directory_bytes(FAN),
+        };
+        segments + directories
+    }
+
     /// The bucket at an index. The address holds until the next push or pop.
     #[inline]
     pub(crate) fn at(&self, index: usize) -> NonNull<Bucket> {
@@ -305,6 +317,7 @@ mod tests {
         let n = if cfg!(miri) { 300 } else { 2 * FAN * SEGMENT + 200 };
         for i in 0..n {
             bytes += array.push();
+            assert_eq!(array.bytes() as isize, bytes, "{i}");
             put(&array, i);
             let used = (i + 1) * 64;
             assert!(bytes as usize >= used && bytes as usize <= used * 3 / 2 + 8300, "{i}: {bytes}");
@@ -312,6 +325,7 @@ mod tests {
         for i in (0..n).rev() {
             assert_eq!(taken(&array, i), i as i64);
             bytes += array.pop();
+            assert_eq!(array.bytes() as isize, bytes, "{i}");
         }
         assert_eq!((bytes, array.len()), (0, 0));
         (0..100).for_each(|_| _ = array.push());

@@ -82,6 +82,11 @@ impl Table {
         self.bytes
     }
 
+    /// Bytes of memory in buckets and directories alone, without the buckets that hang behind full ones.
+    pub(crate) fn index_bytes(&self) -> u64 {
+        self.buckets.bytes() as u64
+    }
+
     /// The address of a spot's bucket.
     #[inline]
     fn bucket_at(&self, spot: Spot) -> NonNull<Bucket> {
