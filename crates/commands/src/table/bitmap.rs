@@ -128,7 +128,8 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         arity: -2,
         flags: flags!(WRITE | DENYOOM),
         acl: acl!(BITMAP),
-        keys: &[KeySpec::one(1, key_flags!(RW | ACCESS | UPDATE | VARIABLE_FLAGS))],
+        keys: &[KeySpec::one(1, key_flags!(RW | ACCESS | UPDATE | VARIABLE_FLAGS))
+            .notes("Reads the key, changes it, or both")],
         key_flags: Some(bitmap::bitfield_key_flags),
         group: Group::Bitmap,
         summary: "Reads, writes and adds to integers of any width at any bit of a string.",

@@ -24,7 +24,8 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         arity: -2,
         flags: flags!(READONLY | MAY_REPLICATE),
         acl: acl!(HYPERLOGLOG),
-        keys: &[KeySpec::range(1, -1, 1, key_flags!(RW | ACCESS))],
+        keys: &[KeySpec::range(1, -1, 1, key_flags!(RW | ACCESS))
+            .notes("RW because the count is kept in the key, which replicas are told")],
         group: Group::Hyperloglog,
         summary: "Replies about how many distinct elements were added to one or several HyperLogLogs.",
         since: "2.8.9",

@@ -4,13 +4,16 @@ use crate::flags::{acl, flags};
 use crate::key_spec::key_flags;
 use crate::{Arg, CommandSpec, Group, KeySpec, NodeCommand, Run, docs};
 
+/// Of keys that a script or function is given.
+const ANYTHING: &str = "The most that may happen to them: what a script does is known when it has run";
+
 pub(super) static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "eval",
         arity: -3,
         flags: flags!(NOSCRIPT | STALE | MAY_REPLICATE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLEKEYS),
         acl: acl!(SCRIPTING),
-        keys: &[KeySpec::counted(2, 0, 1, 1, key_flags!(RW | ACCESS | UPDATE))],
+        keys: &[KeySpec::counted(2, 0, 1, 1, key_flags!(RW | ACCESS | UPDATE)).notes(ANYTHING)],
         group: Group::Scripting,
         summary: "Runs a script.",
         since: "2.6.0",
@@ -29,7 +32,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         arity: -3,
         flags: flags!(READONLY | NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLEKEYS),
         acl: acl!(SCRIPTING),
-        keys: &[KeySpec::counted(2, 0, 1, 1, key_flags!(RO | ACCESS))],
+        keys: &[KeySpec::counted(2, 0, 1, 1, key_flags!(RO | ACCESS)).notes(ANYTHING)],
         group: Group::Scripting,
         summary: "Runs a script that only reads.",
         since: "7.0.0",
@@ -86,7 +89,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         arity: -3,
         flags: flags!(NOSCRIPT | STALE | MAY_REPLICATE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLEKEYS),
         acl: acl!(SCRIPTING),
-        keys: &[KeySpec::counted(2, 0, 1, 1, key_flags!(RW | ACCESS | UPDATE))],
+        keys: &[KeySpec::counted(2, 0, 1, 1, key_flags!(RW | ACCESS | UPDATE)).notes(ANYTHING)],
         group: Group::Scripting,
         summary: "Calls a function.",
         since: "7.0.0",
@@ -105,7 +108,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         arity: -3,
         flags: flags!(READONLY | NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLEKEYS),
         acl: acl!(SCRIPTING),
-        keys: &[KeySpec::counted(2, 0, 1, 1, key_flags!(RO | ACCESS))],
+        keys: &[KeySpec::counted(2, 0, 1, 1, key_flags!(RO | ACCESS)).notes(ANYTHING)],
         group: Group::Scripting,
         summary: "Calls a function that only reads.",
         since: "7.0.0",

@@ -5,10 +5,11 @@ use crate::key_spec::key_flags;
 use crate::{Arg, ArgKind, BeginSearch, CommandSpec, FindKeys, Group, KeyFlags, KeySpec, Run, generic};
 
 /// The keys that patterns name.
-const PATTERNS: KeySpec = unknown(key_flags!(RO | ACCESS));
+const PATTERNS: KeySpec =
+    unknown(key_flags!(RO | ACCESS)).notes("Keys that BY and GET look at: their names come from the elements");
 
 /// The key to store in, behind any number of options.
-const DESTINATION: KeySpec = unknown(key_flags!(OW | UPDATE));
+const DESTINATION: KeySpec = unknown(key_flags!(OW | UPDATE)).notes("The key of STORE, which may be anywhere");
 
 const fn unknown(flags: KeyFlags) -> KeySpec {
     KeySpec { flags, begin: BeginSearch::Unknown, find: FindKeys::Unknown, notes: "" }

@@ -24,7 +24,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         arity: -5,
         flags: flags!(WRITE | DENYOOM | FAST),
         acl: acl!(STREAM),
-        keys: &[KeySpec::one(1, key_flags!(RW | UPDATE))],
+        keys: &[KeySpec::one(1, key_flags!(RW | UPDATE)).notes("Update and not insert because it may also trim")],
         group: Group::Stream,
         summary: "Adds an entry to a stream, which is made if need be.",
         since: "5.0.0",
