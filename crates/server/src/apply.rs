@@ -48,6 +48,7 @@ fn apply(shared: &Arc<Shared>, old: &Settings, new: &Settings, id: Id) -> Result
             let failed = |_| "Failed to bind to specified addresses.".to_owned();
             shared.listeners.rebind(old, new, &shared.log).map_err(failed)?;
         }
+        Id::NotifyKeyspaceEvents => crate::events::configure(&shared.store, new),
         Id::MaxMemory | Id::MaxMemoryPolicy | Id::LfuLogFactor | Id::LfuDecayTime => {
             crate::eviction::configure(&shared.store, new);
             if id == Id::MaxMemory {

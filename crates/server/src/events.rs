@@ -2,7 +2,8 @@
 //! channels named after the key and after the event. Only on this node: events never travel to replicas or over the bus.
 
 use baton_commands::{CommandSpec, Event, EventClass, Flags};
-use baton_store::{DbIndex, ExpiredElements, Key, View};
+use baton_config::{Id, Settings};
+use baton_store::{DbIndex, ExpiredElements, Key, Store, View};
 
 use crate::clients::ClientId;
 use crate::pubsub::{Push, Subscriber};
@@ -75,11 +76,13 @@ impl Context<'_> {
     pub(crate) fn publish_events(&mut self, me: ClientId, spec: &CommandSpec, view: &mut View<'_>, keys: &[Key<'_>]) {
         let classes = self.world.env.events;
         self.publish_expired_of(me, view);
-        if classes.contains(EventClass::MISS) && reads(spec, view) {
-            // A command that also writes has put something there by now: it was its one key that was missing.
-            let wrote = spec.flags.contains(Flags::WRITE);
-            for key in keys {
-                if wrote || !view.exists(key) {
+        if classes.contains(EventClass::MISS) {
+            let missed = std::mem::take(&mut view.outcome.missed);
+            for key in &missed {
+                self.publish_event(me, view.db(), "keymiss", key);
+            }
+            for key in keys.iter().filter(|_| missed.is_empty() && looks_uncounted(spec)) {
+                if !view.exists(key) {
                     self.publish_event(me, view.db(), "keymiss", key.bytes);
                 }
             }
@@ -106,8 +109,14 @@ impl Context<'_> {
     }
 }
 
-/// Whether a command looks keys up as a reader does, so that a missing one is a miss.
-fn reads(spec: &CommandSpec, view: &View<'_>) -> bool {
-    let looks_without_reading = spec.name.starts_with("object|");
-    view.outcome.misses > 0 || (spec.flags.contains(Flags::READONLY) && !looks_without_reading)
+/// Whether a command looks keys up as a reader does, and a missing one is told of, though it counts for no statistics.
+fn looks_uncounted(spec: &CommandSpec) -> bool {
+    let looks_without_reading = spec.name.starts_with("object|") || spec.name.starts_with("memory|");
+    spec.flags.contains(Flags::READONLY) && !looks_without_reading
+}
+
+/// Lets a store note what events by these settings tell of.
+pub fn configure(store: &Store, settings: &Settings) {
+    let classes = EventClass::of_setting(settings.int(Id::NotifyKeyspaceEvents) as u32);
+    store.note_misses(classes.contains(EventClass::MISS));
 }

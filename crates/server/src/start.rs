@@ -370,6 +370,7 @@ fn make_shared(
     let databases = if settings.bool(Id::ClusterEnabled) { Id::ClusterDatabases } else { Id::Databases };
     let store = Store::new(StoreSettings { databases: settings.uint(databases) as u32, seed });
     crate::eviction::configure(&store, settings);
+    crate::events::configure(&store, settings);
     let running = Arc::new(Running::new(Shared::stand_in_lanes(workers)));
     let asked = Arc::clone(&running);
     store.set_patience(Box::new(move |slot| asked.holds(slot)));

@@ -78,7 +78,15 @@ pub(super) fn parse(x: &Exec<'_, '_>) -> Result<Vec<Operation>, Fail> {
 /// Whether a request says nothing but GET, as far as it can be told without running it.
 pub(super) fn only_reads(args: Args<'_>) -> bool {
     let is = |i: usize, name: &[u8]| args.get(i).is_some_and(|word| word.eq_ignore_ascii_case(name));
-    (2..args.len()).step_by(3).all(|i| is(i, b"GET"))
+    let mut at = 2;
+    while at < args.len() {
+        at += match () {
+            () if is(at, b"GET") => 3,
+            () if is(at, b"OVERFLOW") => 2,
+            () => return false,
+        };
+    }
+    true
 }
 
 fn overflow_of(word: &[u8]) -> Result<Overflow, Fail> {

@@ -71,7 +71,7 @@ pub(crate) fn copy(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     if here == there && from.bytes == to.bytes {
         return Err(SAME);
     }
-    let copied = x.view.exists(&from)
+    let copied = x.view.read(&from, x.touch).is_some()
         && in_db(x, there, |x| (replace || !x.view.exists(&to)) && x.view.copy_from(here, &from, &to));
     if copied {
         in_db(x, there, |x| {

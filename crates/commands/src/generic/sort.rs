@@ -340,6 +340,8 @@ fn weight_of(text: Str<'_>) -> Result<f64, Fail> {
     match text {
         Str::Int(n) => Ok(n as f64),
         Str::Bytes(text) => {
+            // As upstream, up to a zero byte.
+            let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
             num::parse_f64(text).ok_or(Fail::Text("ERR One or more scores can't be converted into double"))
         }
     }

@@ -26,7 +26,7 @@ fn pop(x: &mut Exec<'_, '_>, end: End) -> Result<(), Fail> {
         return Err(Fail::Arity(end.pop_name()));
     }
     let wanted = x.args.get(2).map(count).transpose()?;
-    let len = match x.view.read(&key, x.touch) {
+    let len = match x.view.peek(&key) {
         Some(entry) => list_of(&entry)?.len(),
         None if wanted.is_some() => {
             x.out.null_array();

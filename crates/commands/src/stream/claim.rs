@@ -190,7 +190,7 @@ fn sweep(
 }
 
 fn check(x: &mut Exec<'_, '_>, key: &Key<'_>, group: &[u8]) -> Result<(), Fail> {
-    let entry = x.view.peek(key);
+    let entry = x.view.read(key, x.touch);
     let stream = entry.as_ref().map(stream_of).transpose()?;
     match stream.and_then(|stream| stream.group(group)) {
         Some(_) => Ok(()),

@@ -11,7 +11,7 @@ use crate::number::int;
 /// XACK key group id [id ...].
 pub(crate) fn xack(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let (key, name) = (x.key(0, 1), x.args.at(2));
-    let entry = x.view.peek(&key);
+    let entry = x.view.read(&key, x.touch);
     let stream = entry.as_ref().map(stream_of).transpose()?;
     if stream.and_then(|stream| stream.group(name)).is_none() {
         x.out.int(0);

@@ -29,7 +29,9 @@ pub(crate) fn xrange(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 
 /// XREVRANGE key end start [COUNT count].
 pub(crate) fn xrevrange(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
-    let (to, from) = (ids::interval_end(x.args.at(2))?, ids::interval_start(x.args.at(3))?);
+    // What is wrong with the start is said first.
+    let from = ids::interval_start(x.args.at(3))?;
+    let to = ids::interval_end(x.args.at(2))?;
     range(x, from, to, true)
 }
 

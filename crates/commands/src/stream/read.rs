@@ -159,7 +159,8 @@ pub(crate) fn xread(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
             }
             text => ids::id(text, 0)?,
         };
-        if matches!(x.args.at(at), b"$" | b"+") {
+        // The last entry is the one that is the last when it comes.
+        if x.args.at(at) == b"$" {
             instead.push((at, Box::from(&reply::id_text(id)[..])));
         }
         if stream.is_some_and(|stream| has_behind(stream, id)) {

@@ -40,7 +40,7 @@ pub(crate) fn set(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 
 /// What SET does to its key with these arguments.
 pub(crate) fn set_key_flags(args: Args<'_>) -> KeyFlags {
-    let reads = args.skip(3).iter().any(|a| a.eq_ignore_ascii_case(b"GET") || a.eq_ignore_ascii_case(b"IFEQ"));
+    let reads = args.skip(3).iter().any(|a| a.eq_ignore_ascii_case(b"GET"));
     if reads { key_flags!(RW | ACCESS | UPDATE) } else { key_flags!(OW | UPDATE) }
 }
 

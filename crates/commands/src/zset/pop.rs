@@ -26,7 +26,7 @@ fn pop(x: &mut Exec<'_, '_>, end: End) -> Result<(), Fail> {
     }
     let wanted = x.args.get(2).map(count).transpose()?;
     let key = x.key(0, 1);
-    let len = match x.view.read(&key, x.touch) {
+    let len = match x.view.peek(&key) {
         Some(entry) => zset_of(&entry)?.len(),
         None => 0,
     };

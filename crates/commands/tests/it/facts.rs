@@ -209,6 +209,9 @@ fn keys_of_requests() {
     check("COMMAND GETKEYS watch a b", "[a b]");
     check("COMMAND GETKEYSANDFLAGS set a b", "[[a [OW update]]]");
     check("COMMAND GETKEYSANDFLAGS set a b get", "[[a [RW access update]]]");
+    check("COMMAND GETKEYSANDFLAGS set a b ifeq c", "[[a [OW update]]]");
+    check("COMMAND GETKEYSANDFLAGS bitfield a overflow wrap get u8 0", "[[a [RO access]]]");
+    check("COMMAND GETKEYSANDFLAGS bitfield a get u8 0 overflow wrap set u8 0 1", "[[a [RW access update]]]");
     check("COMMAND GETKEYSANDFLAGS copy a b", "[[a [RO access]] [b [OW update]]]");
     check("COMMAND GETKEYSANDFLAGS lcs a b", "[[a [RO access]] [b [RO access]]]");
     check("COMMAND GETKEYSANDFLAGS memory usage a", "[[a [RO]]]");

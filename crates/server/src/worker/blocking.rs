@@ -6,7 +6,7 @@ use std::time::Instant;
 use baton_base::Offset;
 use baton_commands::{CommandSpec, Flags, Left, Run, WaitFor};
 use baton_resp::{Args, Out, OwnedArgs};
-use baton_store::{Key, View};
+use baton_store::{Entry, Key, Value, View};
 
 use super::client::{Client, Waiting};
 use super::context::{Context, Flow};
@@ -86,10 +86,19 @@ fn args_of(args: Args<'_>, instead: &[(usize, Box<[u8]>)]) -> OwnedArgs {
 }
 
 impl Context<'_> {
-    /// Notes which of these keys, just changed, somebody waits for. Their slots are locked.
+    /// Notes which of these keys, just changed, somebody waits for. Their slots are locked. Those that hold what is waited for are
+    /// served in the order in which they came to do so; who only minds that it went is served behind them.
     #[cold]
-    pub(super) fn note_ready(&mut self, keys: &[Key<'_>]) {
-        keys.iter().for_each(|key| self.local.ready.extend(self.shared.blocked.names_of(key)));
+    pub(super) fn note_ready(&mut self, view: &mut View<'_>, keys: &[Key<'_>]) {
+        for key in keys {
+            let names = self.shared.blocked.names_of(key);
+            let holds = |entry: Entry<'_>| matches!(entry.value, Value::List(_) | Value::ZSet(_) | Value::Stream(_));
+            if view.peek(key).is_some_and(holds) {
+                self.local.ready.extend(names);
+            } else {
+                self.local.gone.extend(names);
+            }
+        }
     }
 
     /// Notes all keys that somebody waits for: after a change of whole databases.
@@ -102,8 +111,10 @@ impl Context<'_> {
     /// Runs what waits for the keys that were noted, and for those that this changes in turn. The caller holds no slot.
     #[inline]
     pub(super) fn serve_ready(&mut self) {
-        if !self.local.ready.is_empty() && !self.in_transaction {
+        let any = !self.local.ready.is_empty() || !self.local.gone.is_empty();
+        if any && !self.in_transaction {
             if self.is_outside() {
+                self.local.ready.append(&mut self.local.gone);
                 self.local.unserved.append(&mut self.local.ready);
             } else {
                 self.serve_noted();
@@ -115,9 +126,15 @@ impl Context<'_> {
     fn serve_noted(&mut self) {
         let revealed = std::mem::take(&mut self.local.revealed);
         let mut next = 0;
-        while let Some(name) = self.local.ready.get(next).cloned() {
-            next += 1;
-            self.serve_line(&name);
+        loop {
+            while let Some(name) = self.local.ready.get(next).cloned() {
+                next += 1;
+                self.serve_line(&name);
+            }
+            if self.local.gone.is_empty() {
+                break;
+            }
+            self.local.ready.append(&mut self.local.gone);
         }
         self.local.ready.clear();
         self.local.revealed = revealed;

@@ -61,6 +61,8 @@ pub struct Local {
     pub oddities: Vec<Oddity>,
     /// Keys that were changed and that somebody waits for.
     pub ready: Vec<Name>,
+    /// Keys that somebody waits for and that are gone: served behind those that are there.
+    pub gone: Vec<Name>,
     /// What the running command looked at, while replies wait for acknowledgements.
     pub revealed: Revealed,
     /// The largest offset that a reply of the batch waits for.
@@ -97,6 +99,7 @@ impl Local {
             request: 0,
             oddities: Vec::new(),
             ready: Vec::new(),
+            gone: Vec::new(),
             revealed: Revealed::default(),
             wanted: Offset(0),
             outbox: None,

@@ -105,7 +105,7 @@ fn admit(
         Some(spec) if spec.subcommands.is_empty() && spec.arity_fits(args.len()) => spec,
         other => match resolve(cx, other, args) {
             Ok(spec) => spec,
-            Err((spec, fail)) => return cx.reject(client, spec, &fail.text()),
+            Err((spec, fail)) => return reject_or_abort(cx, client, spec, &fail.text()),
         },
     };
     admit_permitted(cx, client, spec, args, key)
@@ -125,12 +125,12 @@ fn admit_restricted(
     }
     let spec = match resolve(cx, spec, args) {
         Ok(spec) => spec,
-        Err((spec, fail)) => return cx.reject(client, spec, &fail.text()),
+        Err((spec, fail)) => return reject_or_abort(cx, client, spec, &fail.text()),
     };
     // What can't be in a transaction is refused for that reason first.
     let is_misplaced = client.transaction.is_some() && spec.flags.contains(Flags::NO_MULTI);
     if let Some(text) = if is_misplaced { None } else { acl::refusal(cx, client, spec, args) } {
-        return reject_or_abort(cx, client, spec, &text);
+        return reject_or_abort(cx, client, Some(spec), &text);
     }
     let is_queued = client.transaction.is_some() && transaction::is_queued(spec);
     if let Some(text) = if is_queued { None } else { acl::refusal_of_patterns(cx, client, spec, args) } {
@@ -141,13 +141,13 @@ fn admit_restricted(
 }
 
 /// Refuses a command. If that is EXEC, its transaction is gone, if there is one.
-fn reject_or_abort(cx: &mut Context<'_>, client: &mut Client, spec: &'static CommandSpec, text: &[u8]) -> Flow {
-    if !is_exec(spec) {
-        return cx.reject(client, Some(spec), text);
+fn reject_or_abort(cx: &mut Context<'_>, client: &mut Client, spec: Option<&'static CommandSpec>, text: &[u8]) -> Flow {
+    if !spec.is_some_and(is_exec) {
+        return cx.reject(client, spec, text);
     }
     transaction::discard(cx.shared, client);
     let reason = text.strip_prefix(b"ERR ").unwrap_or(text);
-    cx.reject(client, Some(spec), &[b"EXECABORT Transaction discarded because of: ", reason].concat())
+    cx.reject(client, spec, &[b"EXECABORT Transaction discarded because of: ", reason].concat())
 }
 
 /// From a command that the client's user may run to its execution.
@@ -187,7 +187,7 @@ fn admit_permitted(
         cx.make_room(client);
     }
     if let Err(Refusal(text)) = check(cx, client, spec, args, &asked) {
-        return reject_or_abort(cx, client, spec, text.as_bytes());
+        return reject_or_abort(cx, client, Some(spec), text.as_bytes());
     }
     if held(cx, spec, &asked) || awaits_move(cx, client, spec, args) {
         client.asking = asking;

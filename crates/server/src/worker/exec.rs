@@ -255,7 +255,7 @@ pub(super) fn finish(
     lane.expired.add(outcome.expired.len() as u64 + cx.local.effects.deadlines_passed());
     lane.expired_fields.add(cx.local.effects.ended_elements());
     if cx.shared.blocked.any() {
-        cx.note_ready(keys);
+        cx.note_ready(view, keys);
     }
     if cx.world.role.is_replica() {
         cx.shared.written_here.note(caller.db, keys);

@@ -1,11 +1,12 @@
 //! What a running script reaches: commands, by the same records and the same execution as those of clients, the log, and
 //! questions about rights.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
 use baton_base::Slot;
-use baton_commands::{CommandSpec, Flags, Run as Runs};
+use baton_commands::{CommandSpec, Fail, Flags, Run as Runs};
 use baton_resp::{Args, Out, Proto};
 use baton_script::Host;
 use baton_store::View;
@@ -66,7 +67,7 @@ impl<'d, 'a, 's> Desk<'d, 'a, 's> {
         let spec = match named(args) {
             Ok(spec) => spec,
             Err(text) => {
-                self.refuse(text, out);
+                self.refuse(&text, out);
                 return true;
             }
         };
@@ -104,10 +105,10 @@ impl<'d, 'a, 's> Desk<'d, 'a, 's> {
     }
 
     /// Answers what is no command.
-    fn refuse(&mut self, text: &str, out: &mut Out) {
-        out.error(text);
-        self.cx.shared.stats.count_error(self.cx.local.lane.0, text.as_bytes());
-        self.counted = Some(text.as_bytes().to_vec());
+    fn refuse(&mut self, text: &[u8], out: &mut Out) {
+        out.error_bytes(text);
+        self.cx.shared.stats.count_error(self.cx.local.lane.0, text);
+        self.counted = Some(text.to_vec());
     }
 
     /// Whether a command may run in this script; the checks come in upstream's order. A script that wrote is not kept from
@@ -211,13 +212,14 @@ impl<'d, 'a, 's> Desk<'d, 'a, 's> {
 const UNKNOWN: &str = "ERR Unknown command called from script";
 
 /// The command of a request.
-fn named(args: Args<'_>) -> Result<&'static CommandSpec, &'static str> {
-    let named = baton_commands::lookup(args.name());
-    let spec = match (named, args.get(1)) {
-        (Some(container), Some(sub)) if !container.subcommands.is_empty() => container.subcommand(sub),
-        (named, _) => named,
-    };
-    spec.ok_or(UNKNOWN)
+fn named(args: Args<'_>) -> Result<&'static CommandSpec, Cow<'static, [u8]>> {
+    let named = baton_commands::lookup(args.name()).ok_or(Cow::Borrowed(UNKNOWN.as_bytes()))?;
+    match args.get(1) {
+        Some(sub) if !named.subcommands.is_empty() => {
+            named.subcommand(sub).ok_or_else(|| Fail::unknown_subcommand(named.name, sub).text().into_owned().into())
+        }
+        _ => Ok(named),
+    }
 }
 
 impl Host for Desk<'_, '_, '_> {
@@ -229,7 +231,7 @@ impl Host for Desk<'_, '_, '_> {
             Named::Itself => self.serve(args, &mut out),
             Named::Other(spec) => self.serve(renames::by_own_name(spec, args).as_args(), &mut out),
             Named::Nothing => {
-                self.refuse(UNKNOWN, &mut out);
+                self.refuse(UNKNOWN.as_bytes(), &mut out);
                 true
             }
         };
