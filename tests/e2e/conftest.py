@@ -15,6 +15,7 @@ import servers  # noqa: E402
 WHY_MISSING = {
     "baton": "needs Baton: build it or set BATON_BIN",
     "redis": "needs Redis 7.0: install redis-server or set REDIS_SERVER",
+    "redis8": "needs Redis 8: put it on the PATH as redis8-server or set REDIS8_SERVER",
     "valkey": "needs Valkey 9: put valkey-server on the PATH or set VALKEY_SERVER",
 }
 

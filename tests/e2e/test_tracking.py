@@ -6,7 +6,7 @@ import threading
 import pytest
 import resp
 
-from servers import Server
+from servers import Server, eventually
 
 
 @pytest.fixture
@@ -95,3 +95,51 @@ def test_a_replica_tells_its_caches_what_its_primary_changed(server):
         assert connection.read() == [b"invalidate", None]
     finally:
         replica.remove()
+
+
+def heard(connection, until):
+    """All that comes up to this reply."""
+    out = []
+    while not out or out[-1] != until:
+        reply = connection.read()
+        out.append(reply[1] if isinstance(reply, list) and reply[:1] == [b"invalidate"] else reply)
+    return out[:-1]
+
+
+@pytest.mark.parametrize("kind", ["baton", "valkey"])
+def test_messages_come_in_the_order_of_the_changes(start, kind):
+    one = start(kind)
+    reader, listener, writer = cache(one), cache(one, "BCAST"), one.connect()
+    names = ["a", "b", "c", "d", "e", "f"]
+    for name in names:
+        reader("SET", name, 1)
+    for connection in (reader, listener):
+        connection.send(resp.encode("PING", "begun"))
+        heard(connection, b"begun")
+    reader("MGET", *names)
+    # Two keys by one command, some by a transaction, one by a script: nothing else is in any order by itself.
+    writer.send(b"".join(resp.encode(*words) for words in [
+        ("MSET", "d", 2, "b", 2), ("DEL", "f"), ("MULTI",), ("SET", "e", 2), ("SET", "d", 3), ("SET", "a", 2), ("EXEC",),
+        ("EVAL", "redis.call('APPEND', KEYS[1], 'x')", 1, "c"),
+    ]))
+    for _ in range(8):
+        writer.read()
+    reader.send(resp.encode("PING", "done"))
+    assert heard(reader, b"done") == [[b"d"], [b"b"], [b"f"], [b"e"], [b"a"], [b"c"]]
+    told = []
+    eventually(lambda: told.extend(*listener.read()[1:]) or len(told) >= 6, "all changes to be told")
+    assert sorted(told) == [b"a", b"b", b"c", b"d", b"e", b"f"]
+
+
+@pytest.mark.parametrize("kind", ["baton", "valkey"])
+def test_who_changes_a_key_hears_of_it_behind_the_reply(start, kind):
+    connection = cache(start(kind))
+    connection("MSET", "a", 1, "b", 2)
+    requests = [
+        ("MGET", "a", "b"), ("SET", "a", 2), ("GET", "a"), ("MULTI",), ("SET", "a", 3), ("DEL", "b"), ("EXEC",), ("GET", "a"),
+        ("EVAL", "redis.call('DEL', KEYS[1]) return 'deleted'", 1, "a"), ("PING", "done"),
+    ]
+    connection.send(b"".join(resp.encode(*words) for words in requests))
+    assert heard(connection, b"done") == [
+        [b"1", b"2"], b"OK", [b"a"], b"2", b"OK", b"QUEUED", b"QUEUED", [b"OK", 1], [b"a"], [b"b"], b"3", b"deleted", [b"a"],
+    ]
