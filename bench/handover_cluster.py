@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "e2e")
 import resp  # noqa: E402
 from servers import eventually  # noqa: E402
 from small import Small, follows, is_primary, serves  # noqa: E402
+from writers import begin, end  # noqa: E402
 
 TAG = "{06S}"  # of slot 0, so of the first shard
 SETTLE_SECONDS = 0.5
@@ -76,21 +77,11 @@ def by_sigterm(old, heir):
 def measure(event, shard, clients):
     old, heir = sorted(shard, key=is_primary, reverse=True)
     writers = [Writer(number, old.port) for number in range(clients)]
-    for writer in writers:
-        writer.start()
-    eventually(lambda: all(w.value > 20 or w.trouble for w in writers), "writes")
-    time.sleep(SETTLE_SECONDS)
+    begin(writers, SETTLE_SECONDS)
     began = time.perf_counter()
     event(old, heir)
     time.sleep(max(0.0, began + WATCH_SECONDS - time.perf_counter()))
-    for writer in writers:
-        writer.ending = True
-    for writer in writers:
-        writer.join(20)
-    trouble = [w.trouble for w in writers if w.trouble]
-    lost = [w.key for w in writers if int(heir("GET", w.key) or 0) < w.value]
-    if trouble or lost:
-        sys.exit(f"trouble: {trouble}, lost: {lost}")
+    end(writers, heir)
     if old.process.poll() is not None:
         old.start()
     eventually(lambda: follows(old, heir), "the old primary to follow")

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "e2e")
 
 import resp  # noqa: E402
 from servers import Server, eventually  # noqa: E402
+from writers import begin, end  # noqa: E402
 
 FLAGS = ["--repl-diskless-sync-delay", "0"]
 SETTLE_SECONDS = 0.3
@@ -85,23 +86,13 @@ def by_sigterm(servers, primary):
 
 def measure(event, servers, primary, clients):
     writers = [Writer(number, primary.port) for number in range(clients)]
-    for writer in writers:
-        writer.start()
-    eventually(lambda: all(w.value > 20 or w.trouble for w in writers), "writes")
-    time.sleep(SETTLE_SECONDS)
+    begin(writers, SETTLE_SECONDS)
     for writer in writers:
         writer.gap = 0.0
     successor = event(servers, primary)
     goals = [(w, w.value + 20) for w in writers]
     eventually(lambda: all(w.value >= goal or w.trouble for w, goal in goals), "writes to go on")
-    for writer in writers:
-        writer.ending = True
-    for writer in writers:
-        writer.join(20)
-    trouble = [w.trouble for w in writers if w.trouble]
-    lost = [w.key for w in writers if int(successor("GET", w.key) or 0) < w.value]
-    if trouble or lost:
-        sys.exit(f"trouble: {trouble}, lost: {lost}")
+    end(writers, successor)
     for server in servers:
         if server.process.poll() is not None:
             server.start()

@@ -24,7 +24,7 @@ impl<'a, B: Beside> Follower<'a, B> {
         let is_beyond = |leaf: &HashLeaf<B>| leaf.hash(leaf.len().wrapping_sub(1)).is_some_and(|last| last < hash);
         if is_beyond(self.leaf) {
             self.leaf = self.elements.tree.find(|begin| *begin <= hash);
-            self.at = self.leaf.first_at(hash);
+            self.at = self.leaf.first(hash);
         }
         while self.leaf.hash(self.at).is_some_and(|own| own < hash) {
             self.at += 1;

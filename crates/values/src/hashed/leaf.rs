@@ -127,7 +127,7 @@ pub(crate) struct HashLeaf<B> {
 impl<B: Beside> HashLeaf<B> {
     /// The first element whose hash is not below this one.
     #[inline]
-    fn first(&self, hash: u32) -> usize {
+    pub(super) fn first(&self, hash: u32) -> usize {
         self.index.first(hash)
     }
 
@@ -206,11 +206,6 @@ impl<B: Beside> HashLeaf<B> {
     #[inline]
     pub(super) fn get(&self, hash: u32, name: Str<'_>) -> Option<B::Of<'_>> {
         self.find(hash, name).ok().map(|index| self.element(index).1)
-    }
-
-    /// The index of the first element from a hash on.
-    pub(super) fn first_at(&self, hash: u32) -> usize {
-        self.first(hash)
     }
 
     /// The hash of an element.
