@@ -52,7 +52,7 @@ fn not_empty(name: &str, word: &[u8]) -> Result<(), Invalid> {
 
 fn plain_name(name: &str, word: &[u8], noun: &str) -> Result<(), Invalid> {
     not_empty(name, word)?;
-    if word.contains(&b'/') {
+    if word.iter().any(|b| matches!(b, b'/' | b'\\')) {
         return Err(Invalid(format!("{name} can't be a path, just a {noun}")));
     }
     Ok(())

@@ -2,9 +2,10 @@
 //!
 //! Reading order: [`shared`] (what threads share), [`world`] (what commands see), [`gate`], [`worker`] (the data plane),
 //! [`node`] (commands of the node itself), [`control`] (the control plane), [`repl`] (replicas and primary), [`persist`]
-//! (files), [`start`] (from the command line to running threads).
+//! and [`aof`] (files), [`start`] (from the command line to running threads).
 
 pub mod acl;
+pub mod aof;
 pub mod apply;
 pub mod blocked;
 pub mod client_memory;

@@ -9,7 +9,7 @@ pub mod source;
 pub mod workspace;
 
 /// Crates that know no socket, thread, clock, file or unseeded chance: what they need of the world is handed in.
-pub const PURE: [&str; 13] = [
+pub const PURE: [&str; 14] = [
     "base",
     "resp",
     "wire",
@@ -17,6 +17,7 @@ pub const PURE: [&str; 13] = [
     "journal",
     "config",
     "rdb",
+    "aof",
     "commands",
     "acl",
     "replication",
