@@ -131,3 +131,14 @@ def test_subscribers_in_resp2_may_send_little(baton):
             listener("GET", "k")
         assert listener("UNSUBSCRIBE") == [b"unsubscribe", b"c", 0]
         assert listener("GET", "k") is None
+
+
+def test_who_sends_and_leaves_at_once_is_gone(baton):
+    """The last bytes and the end may be reported by one and the same event."""
+    before = int(baton.info("clients")["connected_clients"])
+    for command in (["PING"], ["BLPOP", "none", 0]):
+        for _ in range(50):
+            with baton.connect() as connection:
+                connection.send(encode(*command))
+    eventually(lambda: int(baton.info("clients")["connected_clients"]) == before, "all of them to be forgotten", 5)
+    assert baton.info("clients")["blocked_clients"] == "0"

@@ -107,8 +107,9 @@ enum BatchEnd {
 }
 
 impl Worker {
-    /// Reads what the socket has and runs what is whole. False if the connection is to end now.
-    pub(super) fn read_and_run(&mut self, shared: &Arc<Shared>, client: &mut Client, now: Now) -> bool {
+    /// Reads what the socket has and runs what is whole; with `to_end`, until there is nothing more to come or the peer is
+    /// found to be gone. False if the connection is to end now.
+    pub(super) fn read_and_run(&mut self, shared: &Arc<Shared>, client: &mut Client, to_end: bool, now: Now) -> bool {
         loop {
             let direct = client.input.is_empty();
             let (moved, offered) = self.read(client);
@@ -135,8 +136,9 @@ impl Worker {
             if client.closing || client.adopt {
                 return true;
             }
-            // A short read means that the socket is drained; the next bytes make a new edge.
-            if n < offered {
+            // A short read means that the socket is drained; the next bytes make a new edge. The end that an event has told of
+            // makes none.
+            if n < offered && !to_end {
                 return true;
             }
         }

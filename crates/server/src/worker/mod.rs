@@ -170,6 +170,25 @@ pub struct Now {
     pub wall: WallMs,
 }
 
+/// What an event says of a socket's input.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Arrived {
+    Nothing,
+    Bytes,
+    /// The end, perhaps behind bytes. No other event will tell of it.
+    End,
+}
+
+impl Arrived {
+    fn of(event: &mio::event::Event) -> Arrived {
+        match event.is_readable() {
+            _ if event.is_read_closed() || event.is_error() => Arrived::End,
+            true => Arrived::Bytes,
+            false => Arrived::Nothing,
+        }
+    }
+}
+
 /// A poll and its mailbox, made before the shared state that the worker needs.
 pub struct WorkerSeed {
     poll: Poll,
@@ -196,7 +215,7 @@ impl Worker {
         let mut worker = Worker::of(Arc::clone(&shared), index, lane, seat);
         let now = worker.now();
         for index in 0..worker.seat.clients.len() {
-            worker.on_event(&shared, index, true, true, now);
+            worker.on_event(&shared, index, Arrived::End, true, now);
         }
         worker.seat.look_at_all_again();
         worker
@@ -236,8 +255,7 @@ impl Worker {
                 if event.token() == INBOX {
                     continue;
                 }
-                let broken = event.is_error() || (event.is_write_closed() && event.is_read_closed());
-                self.on_event(&shared, index, event.is_readable() || broken, event.is_writable(), now);
+                self.on_event(&shared, index, Arrived::of(event), event.is_writable(), now);
             }
             if !self.on_messages(&shared, now) {
                 return;
@@ -306,7 +324,7 @@ impl Worker {
         Now { mono: self.shared.clock.mono(), wall: self.shared.clock.wall() }
     }
 
-    fn on_event(&mut self, shared: &Arc<Shared>, index: usize, readable: bool, writable: bool, now: Now) {
+    fn on_event(&mut self, shared: &Arc<Shared>, index: usize, arrived: Arrived, writable: bool, now: Now) {
         // Whoever changed a key may have been answered already: those who read it hear of that before they are.
         self.deliver_local(shared);
         let Some(mut client) = self.seat.clients.get_mut(index).and_then(Option::take) else { return };
@@ -316,8 +334,8 @@ impl Worker {
         if alive && writable && client.output_bytes() > 0 {
             alive = self.flush(shared, &mut client);
         }
-        if alive && readable {
-            alive = self.read_and_run(shared, &mut client, now);
+        if alive && arrived != Arrived::Nothing {
+            alive = self.read_and_run(shared, &mut client, arrived == Arrived::End, now);
         }
         self.put_back(shared, index, client, alive);
     }
@@ -446,7 +464,7 @@ impl Worker {
                 WorkerMessage::ScriptsForgotten => self.local.forget_scripts(shared),
                 WorkerMessage::Look { client } => {
                     if let Some(&index) = self.seat.by_id.get(&client) {
-                        self.on_event(shared, index, true, true, now);
+                        self.on_event(shared, index, Arrived::End, true, now);
                     }
                 }
                 WorkerMessage::Return(to) => self.heir = Some(to),
