@@ -131,6 +131,45 @@ def test_replicas_hear_of_the_element_that_was_taken(server):
         replica.remove()
 
 
+@pytest.fixture
+def slow():
+    """A server that can be made to stand still."""
+    one = Server("baton", "--worker-threads", "3", "--enable-debug-command", "yes")
+    one.start()
+    yield one
+    one.remove()
+
+
+def test_a_waiter_leaves_a_key_whose_time_has_come_to_whoever_comes_next(slow):
+    """Upstream only looks whether there is something to wake for, and deletes nothing for that."""
+    slow("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+    one = Waiting(slow, "BRPOP", "list", 0)
+    with slow.connect() as connection:
+        connection("SELECT", 1)
+        connection("RPUSH", "list", "x")
+        assert connection("PEXPIRE", "list", 100) == 1
+        # Nothing reaches the key while its time comes.
+        connection("DEBUG", "SLEEP", "0.11")
+        connection("SWAPDB", 0, 1)
+    assert (count(slow), slow("DBSIZE")) == (1, 1)
+    assert slow("EXISTS", "list") == 0
+    assert (count(slow), slow("DBSIZE")) == (1, 0)
+    slow("RPUSH", "list", "y")
+    assert one.read() == [b"list", b"y"]
+
+
+def test_what_came_to_its_end_within_a_transaction_wakes_nobody(slow):
+    slow("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+    one = Waiting(slow, "BRPOP", "list", 0)
+    with slow.connect() as connection:
+        for command in (["MULTI"], ["RPUSH", "list", "x"], ["PEXPIRE", "list", 10], ["DEBUG", "SLEEP", "0.02"]):
+            connection(*command)
+        assert connection("EXEC") == [1, 1, b"OK"]
+    assert (count(slow), slow("DBSIZE")) == (1, 1)
+    slow("RPUSH", "list", "y")
+    assert one.read() == [b"list", b"y"]
+
+
 def test_who_waits_at_a_primary_that_hands_over_is_sent_to_its_successor(make_cluster):  # noqa: F811
     cluster = make_cluster(*["baton"] * 6)
     old = cluster.a_primary()

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from resp import ErrorReply
+from resp import ErrorReply, encode
 from servers import SAMPLE_DATABASES, contents, eventually, fill
 
 PAIRS = [("baton", "baton"), ("redis", "baton"), ("baton", "redis"), ("valkey", "baton"), ("baton", "valkey")]
@@ -290,3 +290,38 @@ def test_a_delay_that_was_set_counts_for_replicas_that_wait(start, delay):
     eventually(lambda: "state=wait_bgsave" in str(primary.info("replication")), "the replica to wait", 30)
     primary("CONFIG", "SET", "repl-diskless-sync-delay", 0)
     linked(replica)
+
+
+def test_a_count_on_a_replica_is_kept_in_its_value(start):
+    """Upstream's reads keep it too, on a replica as on a primary; the key stays its primary's all the same."""
+    primary, replica = (start("baton", *FLAGS["baton"]) for _ in range(2))
+    primary("PFADD", "key", *range(20))
+    primary("PEXPIRE", "key", 1_000_000)
+    attach(replica, primary)
+    before = replica("GET", "key")
+    assert before == primary("GET", "key")
+    assert replica("PFCOUNT", "key") == 20
+    assert replica("GET", "key") != before
+    assert replica.info("stats")["slave_expires_tracked_keys"] == "0"
+    assert primary("PFCOUNT", "key") == 20
+    in_step(primary, replica)
+    assert replica("GET", "key") == primary("GET", "key")
+
+
+def test_who_sleeps_hangs_for_its_replication_too(start):
+    """A replica that stands still does not ask for the stream again, so it meets a primary that went on without it."""
+    primary, replica = (start("baton", *FLAGS["baton"], "--repl-backlog-size", "16384", "--enable-debug-command", "yes") for _ in range(2))
+    attach(replica, primary)
+    with replica.connect() as connection:
+        for command in (["MULTI"], ["CLIENT", "KILL", "TYPE", "master"], ["DEBUG", "SLEEP", "0.5"]):
+            connection(*command)
+        connection.send(encode("EXEC"))
+        eventually(lambda: primary.info("replication")["connected_slaves"] == "0", "the link to be cut")
+        fulls = int(primary.info("stats")["sync_full"])
+        primary("SET", "large", "x" * 200_000)
+        assert primary.info("replication")["connected_slaves"] == "0"
+        assert connection.read() == [1, b"OK"]
+    linked(replica)
+    in_step(primary, replica)
+    assert replica("STRLEN", "large") == 200_000
+    assert int(primary.info("stats")["sync_full"]) == fulls + 1

@@ -57,6 +57,34 @@ def test_a_pipeline_and_a_transaction_are_counted_to_the_byte(node):
     assert row[b"network-bytes-in"] == len(requests) + 100 * len(encode("SET", "key", "value"))
 
 
+def test_a_command_that_waits_is_counted_when_it_is_answered(node):
+    slot = slot_of(node, "key")
+    row = lambda: stats(node, "SLOTSRANGE", slot, slot)[slot]  # noqa: E731
+    with node.connect() as connection:
+        waits = encode("BLPOP", "key", "0")
+        connection.send(waits)
+        eventually(lambda: node.info("clients")["blocked_clients"] == "1", "it to wait")
+        assert all(row()[figure] == 0 for figure in FIGURES)
+        wakes = encode("LPUSH", "key", "value")
+        node("LPUSH", "key", "value")
+        assert connection.read() == [b"key", b"value"]
+        assert row()[b"network-bytes-in"] == len(waits) + len(wakes)
+        assert row()[b"network-bytes-out"] == len(b":1\r\n") + len(b"*2\r\n$3\r\nkey\r\n$5\r\nvalue\r\n")
+        assert connection("BLPOP", "key", "0.01") is None
+    assert row()[b"network-bytes-in"] == len(waits) + len(wakes) + len(encode("BLPOP", "key", "0.01"))
+
+
+def test_a_script_is_counted_for_the_only_slot_that_it_reaches(node):
+    text = "return redis.call('SET', 'key', 'value')"
+    node("EVAL", text, 0)
+    slot = slot_of(node, "key")
+    counted = stats(node, "SLOTSRANGE", slot, slot)[slot]
+    assert counted[b"network-bytes-in"] == len(encode("EVAL", text, 0))
+    both = "#!lua flags=allow-cross-slot-keys\nredis.call('GET', 'key'); return redis.call('GET', 'other')"
+    node("EVAL", both, 0)
+    assert stats(node, "SLOTSRANGE", slot, slot)[slot] == counted
+
+
 def test_figures_begin_anew_where_a_slot_left(node):
     node("SET", "key", "value")
     slot = slot_of(node, "key")

@@ -9,6 +9,7 @@ use baton_store::ValueKind;
 
 use crate::exec::Exec;
 use crate::fail::Fail;
+use crate::number::{Extended, Parsed};
 
 /// Whether a command may wait, or have others wait for the rest of its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +71,12 @@ impl Exec<'_, '_> {
 
 /// A time to wait in seconds, to the millisecond; none is for ever.
 pub(crate) fn timeout_secs(arg: &[u8]) -> Result<Option<Duration>, Fail> {
-    let secs = num::parse_f64(arg).ok_or(Fail::Text("ERR timeout is not a float or out of range"))?;
+    let secs = match Extended::parse(arg) {
+        Some(Parsed::Finite(secs)) => secs.to_f64(),
+        Some(Parsed::Infinite) if arg.starts_with(b"-") => f64::NEG_INFINITY,
+        Some(Parsed::Infinite) => f64::INFINITY,
+        None => return Err(Fail::Text("ERR timeout is not a float or out of range")),
+    };
     if secs < 0.0 {
         return Err(Fail::Text("ERR timeout is negative"));
     }

@@ -136,6 +136,8 @@ pub struct Shared {
     pub running: Arc<Running>,
     /// Watches of slots that a script held when they ended.
     pub unwatched: Mutex<Vec<Watches>>,
+    /// Held while everything that deals with data stands still, replication included: DEBUG SLEEP.
+    pub standstill: Mutex<()>,
     /// Texts that hash to each slot, found when they are first needed.
     pub slot_tags: OnceLock<SlotTags>,
 }

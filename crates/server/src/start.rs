@@ -417,6 +417,7 @@ fn make_shared(
         scripts: Scripts::default(),
         running,
         unwatched: Mutex::default(),
+        standstill: Mutex::default(),
         slot_tags: OnceLock::new(),
     }
 }

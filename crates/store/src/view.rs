@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use baton_base::{Slot, WallMs};
-use baton_values::{Str, Value};
+use baton_values::{Str, Value, ValueKind};
 use smallvec::SmallVec;
 
 use crate::clock;
@@ -196,6 +196,13 @@ impl<'s> View<'s> {
         self.changes.count += count;
     }
 
+    /// All changes since there were so many ([`ViewOutcome::dirty`]) are one: an element that goes from key to key.
+    pub fn count_as_one(&mut self, before: u64) {
+        let more = self.outcome.dirty.saturating_sub(before + 1);
+        self.outcome.dirty -= more;
+        self.changes.count -= more;
+    }
+
     /// How many changes the view has made in all, outcomes that were taken included.
     pub(crate) fn changes_made(&self) -> u64 {
         self.changes.count
@@ -295,6 +302,16 @@ impl<'s> View<'s> {
         let spot = self.locate(key)?;
         let (db, now) = (self.db, self.now);
         Some(entry_of(self.held.slot(key.slot).table(db)?.record(spot), now))
+    }
+
+    /// What a key holds, for who only wants to know whether it is worth looking: one whose time has come is not there, and
+    /// is left to the next command that reaches it.
+    pub fn kind(&mut self, key: &Key<'_>) -> Option<ValueKind> {
+        let (db, now) = (self.db, self.now);
+        let table = self.held.slot(key.slot).table(db)?;
+        let record = table.record(table.find(key.hash.0, key.bytes)?);
+        let is_due = record.expire_at().is_some_and(|at| at <= now) && self.expiry != Expiry::Ignore;
+        (!is_due).then(|| record.value().kind())
     }
 
     /// The text of a key, shared; none if it holds no string, or one too small to be worth it.

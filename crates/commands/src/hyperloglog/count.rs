@@ -1,7 +1,5 @@
 //! Counting: one alone, whose number is kept in it, or the union of several, of which nothing is kept.
 
-use baton_store::Expiry;
-
 use super::{Corrupt, REGISTERS, estimate, image, with_image};
 use crate::exec::Exec;
 use crate::fail::Fail;
@@ -13,7 +11,8 @@ pub(crate) fn pfcount(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     Ok(())
 }
 
-/// The number of one, which is kept in its head: a change that replicas follow, by the same command.
+/// The number of one, which is kept in its head: a change that replicas follow, by the same command. A replica that is asked
+/// keeps it as well, although the command only reads: its primary's value says the same once it was asked.
 fn count_one(x: &mut Exec<'_, '_>) -> Result<u64, Fail> {
     let key = x.key(0, 1);
     let (number, is_known) = with_image(x, &key, true, |image| -> Result<(u64, bool), Corrupt> {
@@ -25,8 +24,7 @@ fn count_one(x: &mut Exec<'_, '_>) -> Result<u64, Fail> {
         image::merge_into(&mut registers, bytes, form)?;
         Ok((estimate::count(&registers), false))
     })??;
-    // A replica, and a primary whose writes are held, changes nothing by itself.
-    if !is_known && x.view.expiry_rule() != Expiry::Hide {
+    if !is_known {
         x.view.change_str(&key, 0, |bytes| {
             image::set_cached(bytes, number);
             1

@@ -18,7 +18,8 @@ pub(crate) fn lset(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     };
     let rank = rank_of(int(&x.args[2])?, len).ok_or(Fail::Text("ERR index out of range"))?;
     x.view.edit(&key, Missing::Skip, |list: &mut List| {
-        list.expect(0, text.len(), &limits);
+        // The original counts the new text as if it came beside the old one.
+        list.expect(1, text.len(), &limits);
         list.replace(rank, text);
         list.settle(&limits);
         (1, ())

@@ -46,6 +46,7 @@ pub(super) fn try_transfer(x: &mut Exec<'_, '_>, from: End, to: End) -> Result<b
         list.expect(1, element.len(), &limits);
         to.push(list, &element);
     };
+    let changes = x.view.outcome.dirty;
     let is_gone = if source.bytes == destination.bytes {
         // In one step, so that a key with a single element stays.
         x.view.edit(&source, Missing::Skip, |list: &mut List| {
@@ -58,6 +59,7 @@ pub(super) fn try_transfer(x: &mut Exec<'_, '_>, from: End, to: End) -> Result<b
         x.notify_if_new(&destination);
         x.view.edit(&destination, Missing::Create, |list: &mut List| (1, add(list)))?;
         let is_gone = x.view.edit(&source, Missing::Skip, |list: &mut List| (1, take(list)))?;
+        x.view.count_as_one(changes);
         is_gone.unwrap_or(false)
     };
     x.notify(EventClass::LIST, to.push_name(), &destination);

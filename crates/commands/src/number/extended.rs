@@ -34,8 +34,9 @@ const DECIMALS: u32 = 17;
 impl Extended {
     const ZERO: Extended = Extended { negative: false, mantissa: 0, exponent: 0 };
 
-    /// Reads a decimal number with an optional fraction and exponent, or `inf`. None for anything else, blanks included, and
-    /// for what is too large or too small to be told from infinity or zero.
+    /// Reads a decimal number with an optional fraction and exponent, a hexadecimal one behind `0x` with an optional
+    /// fraction and power of two, or `inf`. None for anything else, blanks included, and for what is too large or too small
+    /// to be told from infinity or zero.
     pub(crate) fn parse(text: &[u8]) -> Option<Parsed> {
         if text.len() >= TEXT_BYTES_MAX {
             return None;
@@ -48,9 +49,23 @@ impl Extended {
         if rest.eq_ignore_ascii_case(b"inf") || rest.eq_ignore_ascii_case(b"infinity") {
             return Some(Parsed::Infinite);
         }
-        let (digits, power) = decimal_parts(rest)?;
-        let magnitude = from_decimal(&digits, power)?;
+        let magnitude = match rest {
+            [b'0', b'x' | b'X', digits @ ..] => from_hexadecimal(digits)?,
+            _ => {
+                let (digits, power) = decimal_parts(rest)?;
+                from_decimal(&digits, power)?
+            }
+        };
         Some(Parsed::Finite(Extended { negative, ..magnitude }))
+    }
+
+    /// A double near to it, infinite if there is none as large; never zero unless the number is.
+    pub(crate) fn to_f64(self) -> f64 {
+        // In two steps, for the first alone may leave the range that the result is in.
+        let half = self.exponent / 2;
+        let magnitude = self.mantissa as f64 * 2f64.powi(half) * 2f64.powi(self.exponent - half);
+        let magnitude = if self.mantissa == 0 { 0.0 } else { magnitude.max(f64::MIN_POSITIVE) };
+        if self.negative { -magnitude } else { magnitude }
     }
 
     /// The nearest number to an integer: the integer itself.
@@ -128,6 +143,35 @@ fn decimal_parts(text: &[u8]) -> Option<(Vec<u8>, i64)> {
         _ => return None,
     }
     Some((digits, power))
+}
+
+/// Reads what follows `0x`; none for what has no digits, a bad exponent, or a value that is out of range.
+fn from_hexadecimal(text: &[u8]) -> Option<Extended> {
+    let (mut value, mut power, mut seen_point, mut digits, mut i) = (0u128, 0i64, false, 0, 0);
+    while let Some(&b) = text.get(i) {
+        match char::from(b).to_digit(16) {
+            Some(digit) if value >> 100 == 0 => {
+                value = value << 4 | u128::from(digit);
+                power -= 4 * i64::from(seen_point);
+                digits += 1;
+            }
+            // Bits this far down only matter to rounding: the last one stands for them all.
+            Some(digit) => {
+                value |= u128::from(digit != 0);
+                power += 4 * i64::from(!seen_point);
+            }
+            None if b == b'.' && !seen_point => seen_point = true,
+            None => break,
+        }
+        i += 1;
+    }
+    match text.get(i..)? {
+        _ if digits == 0 => return None,
+        [] => {}
+        [b'p' | b'P', exponent @ ..] => power += exponent_of(exponent)?,
+        _ => return None,
+    }
+    rounded(value, i32::try_from(power).ok()?).filter(|v| value == 0 || v.mantissa != 0)
 }
 
 /// The exponent, cut off where it is far beyond all numbers anyway.
@@ -385,6 +429,11 @@ mod tests {
             ("99999999999999999999", "0.3", "100000000000000000000"),
             (".5", "5.", "5.5"),
             ("+1", "1E1", "11"),
+            ("0x10", "0x1p3", "24"),
+            ("0x.8", "0x1.p-1", "1"),
+            ("-0X1F", "0", "-31"),
+            ("0x123456789abcdef012345", "0", "1375488932539311398715392"),
+            ("0x1p70", "0", "1180591620717411303424"),
         ] {
             assert_eq!(sum(a, b), expected, "{a} + {b}");
         }
@@ -395,8 +444,28 @@ mod tests {
 
     #[test]
     fn what_is_no_number() {
-        for text in ["", " 1", "1 ", "abc", "1e", "1e+", "nan", "0x10", "--1", "1..2", ".", "1e4933", "1e-5000", "+ 1"]
-        {
+        for text in [
+            "",
+            " 1",
+            "1 ",
+            "abc",
+            "1e",
+            "1e+",
+            "nan",
+            "--1",
+            "1..2",
+            ".",
+            "1e4933",
+            "1e-5000",
+            "+ 1",
+            "0x",
+            "0x1p",
+            "0x.",
+            "0xg",
+            "0x1p20000",
+            "0x1p-20000",
+            "x1",
+        ] {
             assert_eq!(Extended::parse(text.as_bytes()), None, "{text:?}");
         }
         assert_eq!(Extended::parse(&[b'1'; TEXT_BYTES_MAX]), None);
@@ -439,9 +508,16 @@ mod tests {
         }
 
         #[test]
-        fn no_text_panics(text in "[-+.0-9e]{0,30}") {
+        fn hexadecimal_numbers_are_exact(n: u64) {
+            prop_assert_eq!(sum(&format!("{n:#x}"), "0"), n.to_string());
+            prop_assert_eq!(number(&format!("{n:#x}p-3")).unwrap().to_f64(), n as f64 / 8.0);
+        }
+
+        #[test]
+        fn no_text_panics(text in "[-+]?(0x)?[-+.0-9ep]{0,30}") {
             if let Some(n) = number(&text) {
                 n.to_text();
+                prop_assert_eq!(n.to_f64() == 0.0, n.mantissa == 0);
                 n.add(n);
             }
         }

@@ -71,7 +71,7 @@ const HELP: &[&str] = &[
     "SET-DISABLE-DENY-SCRIPTS <0|1>",
     "    Whether scripts may call commands that are not for scripts.",
     "SLEEP <seconds>",
-    "    Let the data plane stand still.",
+    "    Let commands and replication stand still.",
     "SLOTMIGRATION <PREVENT-PAUSE|PREVENT-GRANT|PREVENT-FAILOVER> <0|1>",
     "    Let moves of slots stand still before writes are held, before the target may take over, or before it does.",
     "HELP",
@@ -213,10 +213,15 @@ fn is_on(text: &[u8]) -> bool {
     num::parse_i64(text).is_some_and(|n| n != 0)
 }
 
-/// Everything that executes commands stands still; the cluster bus goes on.
+/// Everything that executes commands stands still, and so do the threads that feed replicas and follow a primary: to them this
+/// node seems to hang. The cluster bus goes on.
 fn sleep(cx: &mut Context<'_>, seconds: &[u8]) -> Result<(), Refusal> {
     let length = num::parse_f64(seconds).and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or_default();
-    cx.stop_world(|_| std::thread::sleep(length))
+    let shared = Arc::clone(cx.shared);
+    cx.stop_world(|_| {
+        let _still = shared.standstill.lock();
+        std::thread::sleep(length);
+    })
 }
 
 fn protect_client(cx: &Context<'_>, id: &[u8]) -> Result<(), Refusal> {

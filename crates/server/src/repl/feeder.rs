@@ -154,6 +154,7 @@ impl Feeder {
         if !self.on_messages(now) {
             return false;
         }
+        drop(self.shared.standstill.lock());
         self.listen(now);
         self.hear_acks();
         self.synchronise(now);

@@ -118,6 +118,7 @@ impl Link {
         if !self.on_messages() {
             return false;
         }
+        drop(self.shared.standstill.lock());
         self.read(buf);
         self.settle();
         if self.now() >= self.machine.deadline() {
@@ -201,7 +202,11 @@ impl Link {
         for effect in effects {
             match effect {
                 Effect::Log(line) => write_log(&self.shared.log, &line),
-                Effect::Connect { conn, host, port } => self.connect(conn, &host, port),
+                Effect::Connect { conn, host, port } => {
+                    // To a transaction that cut the link it stays cut.
+                    drop(self.shared.gate.enter(self.shared.link_lane()));
+                    self.connect(conn, &host, port);
+                }
                 Effect::Close(conn) => self.close(conn),
                 Effect::Send { conn, bytes } => {
                     if let Some(wire) = self.wire.as_mut().filter(|w| w.id == conn) {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use baton_base::Offset;
 use baton_commands::{CommandSpec, Flags, Left, Run, WaitFor};
 use baton_resp::{Args, Out, OwnedArgs};
-use baton_store::{Entry, Key, Value, View};
+use baton_store::{Key, ValueKind, View};
 
 use super::client::{Client, Waiting};
 use super::context::{Context, Flow};
@@ -92,8 +92,8 @@ impl Context<'_> {
     pub(super) fn note_ready(&mut self, view: &mut View<'_>, keys: &[Key<'_>]) {
         for key in keys {
             let names = self.shared.blocked.names_of(key);
-            let holds = |entry: Entry<'_>| matches!(entry.value, Value::List(_) | Value::ZSet(_) | Value::Stream(_));
-            if view.peek(key).is_some_and(holds) {
+            let holds = |kind| matches!(kind, ValueKind::List | ValueKind::ZSet | ValueKind::Stream);
+            if view.kind(key).is_some_and(holds) {
                 self.local.ready.extend(names);
             } else {
                 self.local.gone.extend(names);
@@ -124,6 +124,9 @@ impl Context<'_> {
 
     #[cold]
     fn serve_noted(&mut self) {
+        // What was run may have taken its time, in which keys came to their end.
+        self.now.mono = self.now.mono.max(self.shared.clock.mono());
+        self.now.wall = self.now.wall.max(self.shared.clock.wall());
         let revealed = std::mem::take(&mut self.local.revealed);
         let mut next = 0;
         loop {
@@ -188,15 +191,12 @@ impl Context<'_> {
         // Who moves a key wants nobody to change it; those in line for it are looked at again when that is over.
         let stays = |(_, name): &Name| !self.world.moving.has(name);
         let ready = waiter.names.iter().all(stays) && is_ready(&mut view, waiter);
-        self.announce(None, &mut view);
         if !ready {
-            exec::propagate_expired(self, waiter.client, &mut view);
             waiter.give_back();
             return None;
         }
         let mut out = Out::new(waiter.proto);
         if let Some(text) = acl::refusal_of_waiter(self, waiter) {
-            exec::propagate_expired(self, waiter.client, &mut view);
             return Some(self.refused(waiter, &text));
         }
         let mut last_write = Offset::default();
@@ -225,6 +225,8 @@ impl Context<'_> {
         if self.holds_replies {
             self.reveals(&slots);
         }
+        let nanos = nanos_since(ran_from);
+        self.local.served_nanos += nanos;
         let revealed = std::mem::take(&mut self.local.revealed);
         let wrote = (last_write > Offset::default()).then_some(last_write);
         Some(Served {
@@ -233,7 +235,8 @@ impl Context<'_> {
             wrote,
             revealed,
             pushes,
-            nanos: Some(nanos_since(ran_from)),
+            // In whole microseconds, as commands are shown, so that those of a slot add up to what the slot shows.
+            nanos: Some(nanos / 1000 * 1000),
             began: self.began,
         })
     }
@@ -268,11 +271,12 @@ impl Context<'_> {
     }
 }
 
-/// Whether one of its keys holds what a command waits for.
+/// Whether one of its keys holds what a command waits for. A key whose time has come holds nothing, and is left to the next
+/// command that reaches it, as upstream leaves it.
 fn is_ready(view: &mut View<'_>, waiter: &Waiter) -> bool {
     let mut fits = |name: &[u8]| {
         let key = view.key(name);
-        view.peek(&key).is_some_and(|entry| entry.value.kind() == waiter.wait.kind)
+        view.kind(&key) == Some(waiter.wait.kind)
     };
     waiter.wait.even_gone || waiter.names.iter().any(|(_, name)| fits(name))
 }
@@ -318,9 +322,9 @@ impl Worker {
         if !self.claim_wait(client) {
             return true;
         }
-        self.count_answered(shared, client, 0, 0);
         let mut out = Out::new(client.out.proto);
         nothing.write(&mut out);
+        self.count_answered(shared, client, 0, out.buf.len() as u64);
         client.write_late(&out.buf);
         self.resume(shared, client, now)
     }

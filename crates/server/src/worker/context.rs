@@ -18,6 +18,7 @@ use super::client::{Client, Waiting};
 use super::count::Oddity;
 use super::hold::Revealed;
 use super::input::BatchBuffers;
+use super::meter::Reached;
 use super::script::{Attendance, Machine};
 use super::seat::Place;
 use crate::blocked::Name;
@@ -53,6 +54,10 @@ pub struct Local {
     pub own_pushes: Vec<Push>,
     /// Keys that the batch changed and that prefixes may cover.
     pub changed: ChangedNames,
+    /// Slots of keys that the running script reached; noted where slots are counted.
+    pub(super) reached: Reached,
+    /// Nanoseconds in commands that the running request woke, where slots are counted.
+    pub(super) served_nanos: u64,
     /// Bytes that the running request appended to the stream.
     pub appended_bytes: u64,
     /// Number of the running request within its batch.
@@ -95,6 +100,8 @@ impl Local {
             deliveries: Vec::new(),
             own_pushes: Vec::new(),
             changed: ChangedNames::new(),
+            reached: Reached::default(),
+            served_nanos: 0,
             appended_bytes: 0,
             request: 0,
             oddities: Vec::new(),

@@ -11,10 +11,10 @@ use baton_commands::{CommandSpec, Flags, Group};
 use baton_resp::{Args, Out};
 use baton_store::HeldForLong;
 
-use super::Worker;
 use super::client::Client;
 use super::context::{Context, Flow, Local};
 use super::input::{BatchBuffers, Request};
+use super::{Worker, meter};
 use crate::clients::ClientMeta;
 use crate::command_log::Kind;
 use crate::latency::Event;
@@ -336,6 +336,9 @@ impl Worker {
         let args = waiter.args.as_args();
         let cost = Cost { nanos, request_bytes: request_bytes(args), reply_bytes };
         self.count_late(shared, client, waiter.spec, args, cost);
+        if shared.world.peek().hot.slot_stats {
+            meter::add_answered(shared, self.local.lane, waiter.spec, args, cost);
+        }
     }
 
     /// Counts a command that is done after its batch was.

@@ -258,7 +258,10 @@ pub(super) fn finish(
         cx.note_ready(view, keys);
     }
     if cx.world.role.is_replica() {
-        cx.shared.written_here.note(caller.db, keys);
+        // What a count leaves in a key of the primary does not make it a key of this replica.
+        if spec.flags.contains(Flags::WRITE) {
+            cx.shared.written_here.note(caller.db, keys);
+        }
     } else if cx.shared.journal.is_active() {
         record(cx, caller.db, view, args, propagate);
         if append {

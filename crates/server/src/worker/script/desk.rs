@@ -153,11 +153,9 @@ impl<'d, 'a, 's> Desk<'d, 'a, 's> {
             return Ok(());
         }
         routing::check_called(self.cx, self.client, spec, args)?;
-        if self.rights.cross_slot {
-            return Ok(());
-        }
         for key in exec::declared_keys(self.cx, spec, args) {
-            if *self.slot.get_or_insert(key.slot) != key.slot {
+            self.cx.local.reached.note(key.slot);
+            if !self.rights.cross_slot && *self.slot.get_or_insert(key.slot) != key.slot {
                 return Err("ERR Script attempted to access keys that do not hash to the same slot".into());
             }
         }
