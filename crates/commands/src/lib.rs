@@ -58,5 +58,5 @@ pub use node::NodeCommand;
 pub use number::db_index;
 pub use registry::{CommandId, Found, all, by_id, count, find, lookup};
 pub use scan_filter::{KeyNames, ScanFilter};
-pub use spec::{ChannelArgs, CommandSpec, DbPositions, DocFlags, Group, Run};
+pub use spec::{ChannelArgs, CommandSpec, DbPositions, DocFlags, ElementArgs, Group, Run};
 pub use wait::{Nothing, WaitFor, Waits};

@@ -28,6 +28,8 @@ pub struct CommandSpec {
     pub keys: &'static [KeySpec],
     /// What it does to its keys with these arguments, where [`KeyFlags::VARIABLE_FLAGS`] says that it depends.
     pub key_flags: Option<fn(Args<'_>) -> KeyFlags>,
+    /// Which of its arguments are looked for in the value of its only key; none where that is not by name.
+    pub elements: Option<ElementArgs>,
     /// What finds its keys, where `keys` can't say it all.
     pub find_keys: Option<fn(Args<'_>) -> KeyPositions>,
     /// What tells whether it looks at keys that these arguments name by patterns only; see [`CommandSpec::reaches_all`].
@@ -79,6 +81,35 @@ pub enum Run {
     Node(NodeCommand),
     /// Does nothing without a subcommand.
     Container,
+}
+
+/// Arguments that name fields of a hash, or members of a set or sorted set. They serve for fetching memory ahead, so where
+/// options precede them it does no harm that other arguments are taken for names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ElementArgs {
+    /// The first one.
+    pub first: usize,
+    /// How far it is from one to the next; 0 if there is only one.
+    pub step: usize,
+}
+
+impl ElementArgs {
+    /// One argument.
+    pub(crate) const fn one(at: usize) -> Option<ElementArgs> {
+        Some(ElementArgs { first: at, step: 0 })
+    }
+
+    /// This argument and every `step`th behind it.
+    pub(crate) const fn each(first: usize, step: usize) -> Option<ElementArgs> {
+        Some(ElementArgs { first, step })
+    }
+
+    /// The names among these arguments.
+    #[inline]
+    pub fn of<'a>(self, args: Args<'a>) -> impl Iterator<Item = &'a [u8]> {
+        let end = if self.step == 0 { args.len().min(self.first + 1) } else { args.len() };
+        (self.first..end).step_by(self.step.max(1)).map(move |at| args.at(at))
+    }
 }
 
 /// Arguments that are channels.
@@ -191,6 +222,7 @@ impl CommandSpec {
         acl: Categories::empty(),
         keys: &[],
         key_flags: None,
+        elements: None,
         find_keys: None,
         has_patterns: None,
         channels: None,

@@ -13,6 +13,7 @@ use crate::hash::KeyHasher;
 use crate::held::Held;
 use crate::key::{DbIndex, Key, KeyHash};
 use crate::raw::heap::{Heap, PoolRef};
+use crate::raw::prefetch;
 use crate::slot_data::{SlotCell, SlotData, SlotGuard};
 use crate::snapshot::{SnapshotWalker, WalkState};
 use crate::view::{Expiry, View};
@@ -168,6 +169,19 @@ impl Store {
         self.cells[key.slot.index()].try_peek(|data| {
             if let Some(table) = data.table(db) {
                 table.prefetch_record(key.hash.0);
+            }
+        });
+    }
+
+    /// Fourth stage: what looking for these fields or members will touch in the key's value, if that is a large one.
+    /// Skipped where the slot is locked right now.
+    pub fn prefetch_elements(&self, db: DbIndex, key: &Key<'_>, names: &[&[u8]]) {
+        self.cells[key.slot.index()].try_peek(|data| {
+            let Some(table) = data.table(db) else { return };
+            let Some(spot) = table.find(key.hash.0, key.bytes) else { return };
+            let record = table.record(spot);
+            if record.is_large() {
+                record.value().fetch_elements(names, prefetch::line);
             }
         });
     }

@@ -12,6 +12,7 @@
 //! Reading order: `text`, `value`, `listpack`, `limits`, `tree`, `hashed`, then one file per type, each with a small and a large
 //! form.
 
+mod ahead;
 mod fields;
 mod hash;
 mod hashed;

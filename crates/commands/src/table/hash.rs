@@ -2,7 +2,7 @@
 
 use crate::flags::{acl, flags};
 use crate::key_spec::key_flags;
-use crate::{Arg, ArgKind, CommandSpec, Group, KeySpec, Run, hash};
+use crate::{Arg, ArgKind, CommandSpec, ElementArgs, Group, KeySpec, Run, hash};
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
@@ -11,6 +11,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         flags: flags!(WRITE | FAST),
         acl: acl!(HASH),
         keys: &[KeySpec::one(1, key_flags!(RW | DELETE))],
+        elements: ElementArgs::each(2, 1),
         group: Group::Hash,
         summary: "Removes fields from a hash; the last one takes the key with it.",
         since: "2.0.0",
@@ -26,6 +27,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         flags: flags!(READONLY | FAST),
         acl: acl!(HASH),
         keys: &[KeySpec::one(1, key_flags!(RO))],
+        elements: ElementArgs::one(2),
         group: Group::Hash,
         summary: "Tells whether a hash has a field.",
         since: "2.0.0",
@@ -40,6 +42,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         flags: flags!(READONLY | FAST),
         acl: acl!(HASH),
         keys: &[KeySpec::one(1, key_flags!(RO | ACCESS))],
+        elements: ElementArgs::one(2),
         group: Group::Hash,
         summary: "Replies the value of a field.",
         since: "2.0.0",
@@ -90,6 +93,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         flags: flags!(WRITE | DENYOOM | FAST),
         acl: acl!(HASH),
         keys: &[KeySpec::one(1, key_flags!(RW | ACCESS | UPDATE))],
+        elements: ElementArgs::one(2),
         group: Group::Hash,
         summary: "Adds an integer to the value of a field; a missing one counts as 0.",
         since: "2.0.0",
@@ -104,6 +108,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         flags: flags!(WRITE | DENYOOM | FAST),
         acl: acl!(HASH),
         keys: &[KeySpec::one(1, key_flags!(RW | ACCESS | UPDATE))],
+        elements: ElementArgs::one(2),
         group: Group::Hash,
         summary: "Adds a number to the value of a field; a missing one counts as 0.",
         since: "2.6.0",
@@ -147,6 +152,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         flags: flags!(READONLY | FAST),
         acl: acl!(HASH),
         keys: &[KeySpec::one(1, key_flags!(RO | ACCESS))],
+        elements: ElementArgs::each(2, 1),
         group: Group::Hash,
         summary: "Replies the values of several fields.",
         since: "2.0.0",
@@ -161,6 +167,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         flags: flags!(WRITE | DENYOOM | FAST),
         acl: acl!(HASH),
         keys: &[KeySpec::one(1, key_flags!(RW | UPDATE))],
+        elements: ElementArgs::each(2, 2),
         group: Group::Hash,
         summary: "Sets fields of a hash to values.",
         since: "2.0.0",
@@ -215,6 +222,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         flags: flags!(WRITE | DENYOOM | FAST),
         acl: acl!(HASH),
         keys: &[KeySpec::one(1, key_flags!(RW | UPDATE))],
+        elements: ElementArgs::each(2, 2),
         group: Group::Hash,
         summary: "Sets fields of a hash to values and replies how many are new.",
         since: "2.0.0",
@@ -230,6 +238,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         flags: flags!(WRITE | DENYOOM | FAST),
         acl: acl!(HASH),
         keys: &[KeySpec::one(1, key_flags!(RW | INSERT))],
+        elements: ElementArgs::one(2),
         group: Group::Hash,
         summary: "Sets a field to a value if the hash does not have it.",
         since: "2.0.0",
@@ -244,6 +253,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         flags: flags!(READONLY | FAST),
         acl: acl!(HASH),
         keys: &[KeySpec::one(1, key_flags!(RO))],
+        elements: ElementArgs::one(2),
         group: Group::Hash,
         summary: "Replies the length of a field's value.",
         since: "3.2.0",

@@ -2,7 +2,7 @@
 
 use crate::flags::{acl, flags};
 use crate::key_spec::key_flags;
-use crate::{Arg, ArgKind, CommandSpec, Group, KeySpec, Run, set};
+use crate::{Arg, ArgKind, CommandSpec, ElementArgs, Group, KeySpec, Run, set};
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
@@ -11,6 +11,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         flags: flags!(WRITE | DENYOOM | FAST),
         acl: acl!(SET),
         keys: &[KeySpec::one(1, key_flags!(RW | INSERT))],
+        elements: ElementArgs::each(2, 1),
         group: Group::Set,
         summary: "Adds members to a set; a missing key starts out empty.",
         since: "1.0.0",
@@ -116,6 +117,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         flags: flags!(READONLY | FAST),
         acl: acl!(SET),
         keys: &[KeySpec::one(1, key_flags!(RO))],
+        elements: ElementArgs::one(2),
         group: Group::Set,
         summary: "Tells whether something is a member of a set.",
         since: "1.0.0",
@@ -145,6 +147,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         flags: flags!(READONLY | FAST),
         acl: acl!(SET),
         keys: &[KeySpec::one(1, key_flags!(RO | ACCESS))],
+        elements: ElementArgs::each(2, 1),
         group: Group::Set,
         summary: "Tells for each of several things whether it is a member of a set.",
         since: "6.2.0",
@@ -205,6 +208,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         flags: flags!(WRITE | FAST),
         acl: acl!(SET),
         keys: &[KeySpec::one(1, key_flags!(RW | DELETE))],
+        elements: ElementArgs::each(2, 1),
         group: Group::Set,
         summary: "Removes members from a set; the last one takes the key with it.",
         since: "1.0.0",

@@ -2,7 +2,7 @@
 
 use crate::flags::{acl, flags};
 use crate::key_spec::key_flags;
-use crate::{Arg, ArgKind, CommandSpec, Group, KeySpec, Run, zset};
+use crate::{Arg, ArgKind, CommandSpec, ElementArgs, Group, KeySpec, Run, zset};
 
 pub(super) static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
@@ -11,6 +11,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         flags: flags!(WRITE | DENYOOM | FAST),
         acl: acl!(SORTEDSET),
         keys: &[KeySpec::one(1, key_flags!(RW | UPDATE))],
+        elements: ElementArgs::each(3, 2),
         group: Group::SortedSet,
         summary: "Adds members with scores, or changes the scores of members that are there.",
         since: "1.2.0",
@@ -65,6 +66,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         flags: flags!(WRITE | DENYOOM | FAST),
         acl: acl!(SORTEDSET),
         keys: &[KeySpec::one(1, key_flags!(RW | ACCESS | UPDATE))],
+        elements: ElementArgs::one(3),
         group: Group::SortedSet,
         summary: "Adds to the score of a member; one that is missing starts at 0.",
         since: "1.2.0",
@@ -93,6 +95,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         flags: flags!(READONLY | FAST),
         acl: acl!(SORTEDSET),
         keys: &[KeySpec::one(1, key_flags!(RO | ACCESS))],
+        elements: ElementArgs::each(2, 1),
         group: Group::SortedSet,
         summary: "Replies the scores of members.",
         since: "6.2.0",
@@ -194,6 +197,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         flags: flags!(READONLY | FAST),
         acl: acl!(SORTEDSET),
         keys: &[KeySpec::one(1, key_flags!(RO | ACCESS))],
+        elements: ElementArgs::one(2),
         group: Group::SortedSet,
         summary: "Replies the rank of a member, counted from the lowest score.",
         since: "2.0.0",
@@ -209,6 +213,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         flags: flags!(WRITE | FAST),
         acl: acl!(SORTEDSET),
         keys: &[KeySpec::one(1, key_flags!(RW | DELETE))],
+        elements: ElementArgs::each(2, 1),
         group: Group::SortedSet,
         summary: "Removes members; the key goes with the last one.",
         since: "1.2.0",
@@ -325,6 +330,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         flags: flags!(READONLY | FAST),
         acl: acl!(SORTEDSET),
         keys: &[KeySpec::one(1, key_flags!(RO | ACCESS))],
+        elements: ElementArgs::one(2),
         group: Group::SortedSet,
         summary: "Replies the rank of a member, counted from the highest score.",
         since: "2.0.0",
@@ -362,6 +368,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         flags: flags!(READONLY | FAST),
         acl: acl!(SORTEDSET),
         keys: &[KeySpec::one(1, key_flags!(RO | ACCESS))],
+        elements: ElementArgs::one(2),
         group: Group::SortedSet,
         summary: "Replies the score of a member.",
         since: "1.2.0",

@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 
 use baton_commands::CommandSpec;
 use baton_resp::{ArgRange, Args, OwnedArgs, ProtocolError, Step};
-use baton_store::{DbIndex, Key, Store};
+use baton_store::Key;
 
 use super::client::{Client, Waiting};
 use super::context::{Context, Flow};
 use super::count::{Ran, is_timed_alone, nanos_since};
 use super::unleased::Told;
-use super::{Now, Worker, dispatch, meter};
+use super::{Now, Worker, dispatch, meter, prefetch};
 use crate::conn::Moved;
 use crate::renames::{self, Named, Renames};
 use crate::shared::Shared;
 
 /// Requests of one batch at the most: it bounds how long a worker keeps others from stopping the world.
-const BATCH_MAX: usize = 64;
+pub(super) const BATCH_MAX: usize = 64;
 /// Replies that are sent before more requests of the same batch run, in bytes.
 const OUTPUT_BYTES_OF_BATCH: usize = 1 << 20;
 /// Room that is made at once for an argument that was announced, in bytes.
@@ -255,7 +255,7 @@ impl Worker {
         if batch.requests.is_empty() {
             return (None, Flow::Next);
         }
-        let keys = prefetch(&shared.store, client.db, data, batch);
+        let keys = prefetch::keys(&shared.store, client.db, data, batch);
         let mut cx = Context::enter(shared, &mut self.local, now);
         cx.seat = Some(&mut self.seat);
         client.who.follow(&cx.world);
@@ -397,32 +397,3 @@ fn parse(
     }
     (pos, end)
 }
-
-/// The keys of all single-key requests, with their cache lines on their way: first every slot, then every bucket, then
-/// every entry, so that the waits for memory overlap instead of adding up.
-fn prefetch<'k>(store: &Store, db: DbIndex, data: &'k [u8], batch: &'k BatchBuffers) -> Keys<'k> {
-    let many = batch.requests.len() > 1;
-    let keys: Keys<'k> = batch
-        .requests
-        .iter()
-        .map(|request| {
-            let at = request.spec?.single_key()?;
-            let key = store.key(request.args(data, batch).get(at)?);
-            if many {
-                store.prefetch_slot(&key);
-            }
-            Some(key)
-        })
-        .collect();
-    if many {
-        for key in keys.iter().flatten() {
-            store.prefetch_bucket(db, key);
-        }
-        for key in keys.iter().flatten() {
-            store.prefetch_entry(db, key);
-        }
-    }
-    keys
-}
-
-type Keys<'k> = smallvec::SmallVec<[Option<Key<'k>>; BATCH_MAX]>;

@@ -19,6 +19,7 @@ pub mod hold;
 pub mod input;
 pub mod limits;
 mod meter;
+mod prefetch;
 mod room;
 pub mod routing;
 pub mod script;

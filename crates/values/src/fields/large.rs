@@ -5,6 +5,7 @@ use baton_base::WallMs;
 
 use super::time_leaf::{Due, TimeLeaf};
 use super::{FieldValue, Hash};
+use crate::ahead::Fetch;
 use crate::hashed::{Element, Gathered, Hashed, Text};
 use crate::limits::Limits;
 use crate::text::Str;
@@ -45,6 +46,11 @@ impl LargeHash {
 
     pub(super) fn get(&self, field: Str<'_>) -> Option<FieldValue<'_>> {
         self.fields.get(field)
+    }
+
+    /// Asks for what looking for these fields will touch.
+    pub(crate) fn fetch_elements<'n>(&self, fields: impl Iterator<Item = Str<'n>>, fetch: impl Fetch) {
+        self.fields.fetch_ahead(fields, fetch);
     }
 
     pub(super) fn at(&self, rank: u64) -> Option<Element<'_, Text>> {

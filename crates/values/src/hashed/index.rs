@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use crate::ahead::{Fetch, fetch_all};
 use crate::room::{give_room_back, make_room};
 
 const HASH_BYTES: usize = size_of::<u32>();
@@ -49,6 +50,12 @@ impl Index {
     #[inline]
     pub(super) fn first(&self, hash: u32) -> usize {
         self.hashes().iter().filter(|own| u32::from_le_bytes(**own) < hash).count()
+    }
+
+    /// Asks for all of it.
+    #[inline]
+    pub(super) fn fetch(&self, fetch: impl Fetch) {
+        fetch_all(&self.bytes[..], fetch);
     }
 
     /// Room for so many more.

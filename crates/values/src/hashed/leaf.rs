@@ -7,6 +7,7 @@ use std::ops::Range;
 use baton_base::WallMs;
 
 use super::index::Index;
+use crate::ahead::{Fetch, fetch_all};
 use crate::fields::FieldValue;
 use crate::listpack::bare;
 use crate::room::{give_room_back, make_room};
@@ -18,6 +19,8 @@ use crate::tree::{Leaf, SplitAt};
 const LEAF_BYTES: usize = 4096;
 /// Elements of a leaf, at most, unless all have one hash.
 const LEAF_ELEMENTS: usize = 128;
+/// Bytes of an element that are worth being fetched ahead.
+const AHEAD_BYTES: usize = 64;
 
 /// What stands beside the name of an element.
 pub(crate) trait Beside: Clone + Default {
@@ -142,6 +145,22 @@ impl<B: Beside> HashLeaf<B> {
             i += 1;
         }
         Err(i)
+    }
+
+    /// Asks for the index.
+    #[inline]
+    pub(super) fn fetch_index(&self, fetch: impl Fetch) {
+        self.index.fetch(fetch);
+    }
+
+    /// Asks for the beginning of the element with this hash, if there is one.
+    #[inline]
+    pub(super) fn fetch_element(&self, hash: u32, fetch: impl Fetch) {
+        let index = self.first(hash);
+        if self.index.hash(index) == Some(hash) {
+            let begin = &self.elements[self.start(index)..];
+            fetch_all(&begin[..begin.len().min(AHEAD_BYTES)], fetch);
+        }
     }
 
     /// An element by its place in the order of hashes.

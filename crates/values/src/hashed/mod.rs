@@ -8,6 +8,9 @@ mod in_order;
 mod index;
 mod leaf;
 
+use smallvec::SmallVec;
+
+use crate::ahead::Fetch;
 use crate::hash::MemberHasher;
 use crate::text::Str;
 use crate::tree::{Leaf as _, Tree};
@@ -50,6 +53,14 @@ impl<B: Beside> Hashed<B> {
     pub(crate) fn with_hash(&self, hash: u32) -> impl Iterator<Item = Element<'_, B>> {
         let elements = self.tree.find(|begin| *begin <= hash).elements_at(hash);
         elements.take_while(move |(own, _)| *own == hash).map(|(_, element)| element)
+    }
+
+    /// Asks for what looking for these names will touch.
+    pub(crate) fn fetch_ahead<'n>(&self, names: impl Iterator<Item = Str<'n>>, fetch: impl Fetch) {
+        let hashes: SmallVec<[u32; 64]> = names.map(|name| self.hasher.hash_text(name)).collect();
+        let leaves = self.tree.find_ahead(&hashes, |hash, begin| begin <= hash, fetch);
+        leaves.iter().for_each(|leaf| leaf.fetch_index(fetch));
+        hashes.iter().zip(&leaves).for_each(|(hash, leaf)| leaf.fetch_element(*hash, fetch));
     }
 
     /// What stands beside a name.

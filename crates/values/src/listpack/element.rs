@@ -56,6 +56,15 @@ pub(crate) mod bare {
     #[inline]
     pub(crate) fn read(bytes: &[u8], at: usize) -> (Str<'_>, usize) {
         let rest = &bytes[at..];
+        // Most are short texts.
+        if let [first @ 0x80..0xc0, text @ ..] = rest {
+            let len = usize::from(first & 0x3f);
+            return (Str::Bytes(&text[..len]), at + 1 + len);
+        }
+        read_other(rest, at)
+    }
+
+    fn read_other(rest: &[u8], at: usize) -> (Str<'_>, usize) {
         let (head, data) = shape(rest).expect("a place is where an element begins");
         (value(rest, head, data), at + head + data)
     }

@@ -4,6 +4,7 @@
 mod intset;
 mod several;
 
+use crate::ahead::Fetch;
 use crate::hashed::{Hashed, Nothing};
 use crate::limits::{Limits, PACK_BYTES_MAX};
 use crate::listpack::{Damaged, Listpack, ListpackRef};
@@ -31,6 +32,11 @@ pub struct LargeSet(Hashed<Nothing>);
 impl LargeSet {
     fn len(&self) -> u64 {
         self.0.len()
+    }
+
+    /// Asks for what looking for these members will touch.
+    pub(crate) fn fetch_elements<'n>(&self, members: impl Iterator<Item = Str<'n>>, fetch: impl Fetch) {
+        self.0.fetch_ahead(members, fetch);
     }
 }
 

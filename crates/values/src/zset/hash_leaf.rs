@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use crate::ahead::{Fetch, fetch_all};
 use crate::room::{give_room_back, make_room, with_room};
 use crate::tree::{Leaf, SplitAt};
 
@@ -46,6 +47,12 @@ pub(super) fn leaves(entries: impl Iterator<Item = (u32, f64)>) -> Vec<(u32, Has
 impl HashLeaf {
     fn count(&self) -> usize {
         self.words.len() / WORDS
+    }
+
+    /// Asks for all of it.
+    #[inline]
+    pub(super) fn fetch(&self, fetch: impl Fetch) {
+        fetch_all(&self.words[..], fetch);
     }
 
     #[inline]

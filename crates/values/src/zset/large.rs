@@ -3,8 +3,11 @@
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use super::hash_leaf::{self, HashLeaf};
 use super::score_leaf::{self, Border, Rescored, ScoreLeaf};
+use crate::ahead::Fetch;
 use crate::hash::MemberHasher;
 use crate::tree::Tree;
 
@@ -21,7 +24,7 @@ pub struct LargeZSet {
 const SCAN_EFFORT: u64 = 256;
 
 /// Scores of members with one hash: nearly always one.
-type Candidates = smallvec::SmallVec<[f64; 2]>;
+type Candidates = SmallVec<[f64; 2]>;
 
 impl LargeZSet {
     pub(super) fn new(seed: u64) -> LargeZSet {
@@ -51,6 +54,19 @@ impl LargeZSet {
     /// The score of a member.
     pub(super) fn score(&self, member: &[u8]) -> Option<f64> {
         self.lookup(self.hasher.hash(member), member)
+    }
+
+    /// Asks for what looking for these members will touch, and changing their scores.
+    pub(crate) fn fetch_elements(&self, members: &[&[u8]], fetch: impl Fetch) {
+        let hashes: SmallVec<[u32; 64]> = members.iter().map(|member| self.hasher.hash(member)).collect();
+        let leaves = self.by_hash.find_ahead(&hashes, |hash, border| border <= hash, fetch);
+        leaves.iter().for_each(|leaf| leaf.fetch(fetch));
+        let places = hashes.iter().zip(&leaves).zip(members);
+        let places: SmallVec<[(f64, &[u8]); 64]> =
+            places.filter_map(|((hash, leaf), member)| Some((leaf.scores(*hash).next()?, *member))).collect();
+        let is_before = |(score, member): &(f64, &[u8]), border: &Border| border.is_before(*score, member);
+        let leaves = self.by_score.find_ahead(&places, is_before, fetch);
+        leaves.iter().for_each(|leaf| leaf.fetch(fetch));
     }
 
     fn lookup(&self, hash: u32, member: &[u8]) -> Option<f64> {

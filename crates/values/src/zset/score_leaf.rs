@@ -5,6 +5,7 @@ use std::mem::replace;
 use std::ops::Range;
 
 use super::score::order;
+use crate::ahead::{Fetch, fetch_all};
 use crate::room::{give_room_back, make_room, with_room};
 use crate::tree::{Leaf, SplitAt};
 
@@ -120,6 +121,12 @@ impl Open {
 }
 
 impl ScoreLeaf {
+    /// Asks for all of it.
+    #[inline]
+    pub(super) fn fetch(&self, fetch: impl Fetch) {
+        fetch_all(&self.bytes[..], fetch);
+    }
+
     #[inline]
     fn scores(&self) -> &[[u8; SCORE_BYTES]] {
         self.bytes[..SCORE_BYTES * self.len as usize].as_chunks().0
