@@ -37,6 +37,7 @@ fn no_increment_is_lost() {
                     store.prefetch_slot(&key);
                     store.prefetch_bucket(DB, &key);
                     store.prefetch_entry(DB, &key);
+                    store.prefetch_elements(DB, &key, &[b"a", b"b"]);
                     let mut view = store.view(key.slot, DB, NOW, Expiry::Delete);
                     let old = view.read(&key, true).map_or(0, |e| number(&e));
                     view.set_int(&key, old + 1);
