@@ -56,14 +56,14 @@ pub struct Scanner {
     /// Bytes up to the end of the last thing outside of a transaction.
     whole: u64,
     in_multi: bool,
-    /// What the last annotation said, if no command came behind it.
+    /// The place in a history that is reached where `whole` is, if no command came behind the annotation that told of it.
     position: Option<Position>,
 }
 
 impl Scanner {
-    /// A scanner that begins at this offset of its file.
-    pub fn at(offset: u64) -> Scanner {
-        Scanner { at: offset, whole: offset, ..Scanner::default() }
+    /// A scanner that begins at this offset of its file, where what comes before has reached this position.
+    pub fn at(offset: u64, position: Option<Position>) -> Scanner {
+        Scanner { at: offset, whole: offset, position, ..Scanner::default() }
     }
 
     /// Reads on. `buf` begins with the first byte that was not consumed; ranges are counted from there.
@@ -89,7 +89,6 @@ impl Scanner {
     #[inline]
     fn take_command(&mut self, name: &[u8], consumed: usize) {
         self.at += consumed as u64;
-        self.position = None;
         match name.len() {
             5 if name.eq_ignore_ascii_case(b"multi") => self.in_multi = true,
             4 if name.eq_ignore_ascii_case(b"exec") => self.in_multi = false,
@@ -98,6 +97,7 @@ impl Scanner {
         }
         if !self.in_multi {
             self.whole = self.at;
+            self.position = None;
         }
     }
 
@@ -133,7 +133,8 @@ impl Scanner {
         self.in_multi
     }
 
-    /// The place in a history that the log has reached; none if commands came since the last annotation that told of one.
+    /// The place in a history that is reached with [`Self::whole_bytes`]; none if commands came since the last annotation
+    /// that told of one.
     pub fn position(&self) -> Option<Position> {
         self.position
     }

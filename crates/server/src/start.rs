@@ -288,7 +288,7 @@ fn run_threads(
     assert!(shared.threads.set(threads).is_ok(), "mailboxes are set once");
 
     let control = control::Control::start(Arc::clone(&shared), control_seed, seed)?;
-    crate::persist::load_at_start(&shared)?;
+    crate::aof::load::at_start(&shared)?;
     refuse_data_of_witness(&shared)?;
     repl::role::follow_configured(&shared);
     // Only what is used of a stack takes memory. The link loads libraries of functions, too.
@@ -335,7 +335,7 @@ fn refuse_data_of_witness(shared: &Shared) -> Result<(), StartError> {
     if shared.store.is_empty() || !shared.world.load().settings.bool(Id::ClusterWitness) {
         return Ok(());
     }
-    let text = "A witness holds no data, but its RDB file has keys. Give it a folder of its own.";
+    let text = "A witness holds no data, but its files have keys. Give it a folder of its own.";
     shared.log.warning(text);
     Err(StartError(text.to_owned()))
 }

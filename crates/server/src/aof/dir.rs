@@ -106,7 +106,10 @@ impl AofDir {
     /// [`DirError::Create`].
     pub fn create(&self) -> Result<(), DirError> {
         match fs::DirBuilder::new().mode(0o755).create(&self.folder) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && self.folder.is_dir() => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => match self.folder.is_dir() {
+                true => Ok(()),
+                false => Err(DirError::Create(shown(&self.folder), io::Error::from_raw_os_error(libc::ENOTDIR))),
+            },
             Err(e) => Err(DirError::Create(shown(&self.folder), e)),
             Ok(()) => Ok(()),
         }
@@ -120,7 +123,7 @@ impl AofDir {
         let path = self.manifest_path();
         match fs::read(&path) {
             Ok(text) => Ok(Some(Manifest::parse(&text)?)),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
             Err(e) => Err(DirError::Read(file_name(&path), e)),
         }
     }
@@ -339,6 +342,9 @@ mod tests {
         let folder = Folder::new("file");
         fs::write(folder.0.join("files"), b"").unwrap();
         let text = folder.dir().create().unwrap_err().to_string();
-        assert!(text.starts_with("Can't open or create append-only dir ") && text.ends_with(": File exists"), "{text}");
+        assert!(
+            text.starts_with("Can't open or create append-only dir ") && text.ends_with(": Not a directory"),
+            "{text}"
+        );
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use baton_base::quote::quoted;
 use baton_base::{Slot, WallMs};
 use baton_config::{Id, Settings};
-use baton_rdb::{AuxFacts, Checksum, Decoder, Entry, Event, RdbError, RdbErrorKind, ReplicationPoint};
+use baton_rdb::{AuxFacts, Checksum, Decoder, DecoderOptions, Entry, Event, RdbError, RdbErrorKind, ReplicationPoint};
 use baton_replication::History;
 use baton_store::{Collection, DbIndex, Expiry, Store};
 
@@ -104,7 +104,7 @@ fn damage(path: &str, error: &RdbError, last_key: &[u8]) -> String {
 
 impl LoadError {
     /// The lines for the log, the most telling ones first as upstream has them.
-    fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         let LoadError::Damaged { error, .. } = self else { return vec![self.to_string()] };
         let kind = error.kind.to_string();
         match &error.kind {
@@ -123,6 +123,8 @@ impl LoadError {
 pub trait Listener {
     /// Where the snapshot stands in a history; told before the first entry.
     fn begins(&mut self, point: Option<ReplicationPoint>);
+    /// So many bytes of the file were read.
+    fn read(&mut self, _bytes: usize) {}
     /// This key was due and is left out.
     fn due(&mut self, db: u32, key: &[u8]);
     /// These fields of a hash were due and are left out.
@@ -152,34 +154,56 @@ pub fn read_file(
     listener: &mut dyn Listener,
 ) -> Result<Loaded, LoadError> {
     let name = path.display().to_string();
-    let system = |source| LoadError::System { path: name.clone(), source };
-    let mut file = File::open(path).map_err(system)?;
-    let decoder = Decoder::new(entries::decoder_options(settings, store));
-    let mut reading =
-        Reading { decoder, facts: AuxFacts::default(), began: false, loaded: Loaded::default(), last_key: Vec::new() };
-    let mut buf = vec![0; READ_BYTES];
-    let mut bytes = 0;
-    loop {
-        let n = match file.read(&mut buf) {
-            Ok(n) => n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(system(e)),
-        };
-        bytes += n;
-        if n == 0 {
-            break;
-        }
-        reading.decoder.feed(&buf[..n]);
-        let taken = reading.take_in(store, now, rules, listener);
-        taken.map_err(|bad| bad.in_file(&name, &reading.last_key))?;
-    }
-    if bytes == 0 {
+    let mut file = File::open(path).map_err(|source| LoadError::System { path: name.clone(), source })?;
+    if file.metadata().is_ok_and(|found| found.is_file() && found.len() == 0) {
         listener.line(&format!("The RDB file {name} has no bytes: the dataset is empty."));
         return Ok(Loaded::default());
     }
+    Ok(read_open(&mut file, &name, &entries::decoder_options(settings, store), store, now, rules, listener)?.loaded)
+}
+
+/// What a snapshot was found to be that another kind of file may follow.
+pub struct SnapshotRead {
+    /// What it brought.
+    pub loaded: Loaded,
+    /// Its bytes.
+    pub bytes: u64,
+    /// What was read beyond it.
+    pub rest: Vec<u8>,
+}
+
+/// Reads the snapshot that an open file begins with.
+pub fn read_open(
+    file: &mut File,
+    name: &str,
+    options: &DecoderOptions,
+    store: &Store,
+    now: WallMs,
+    rules: Rules,
+    listener: &mut dyn Listener,
+) -> Result<SnapshotRead, LoadError> {
+    let decoder = Decoder::new(*options);
+    let mut reading =
+        Reading { decoder, facts: AuxFacts::default(), began: false, loaded: Loaded::default(), last_key: Vec::new() };
+    let mut buf = vec![0; READ_BYTES];
+    while !reading.decoder.is_finished() {
+        let n = match file.read(&mut buf) {
+            Ok(0) => break,
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(source) => return Err(LoadError::System { path: name.to_owned(), source }),
+        };
+        listener.read(n);
+        reading.decoder.feed(&buf[..n]);
+        let taken = reading.take_in(store, now, rules, listener);
+        taken.map_err(|bad| bad.in_file(name, &reading.last_key))?;
+    }
     match reading.decoder.end_of_input() {
-        None => Ok(reading.loaded),
-        Some(error) => Err(LoadError::Damaged { path: name, error, last_key: reading.last_key }),
+        None => {
+            let (bytes, rest) = (reading.decoder.consumed_bytes(), reading.decoder.rest().to_vec());
+            Ok(SnapshotRead { loaded: reading.loaded, bytes, rest })
+        }
+        Some(error) => Err(LoadError::Damaged { path: name.to_owned(), error, last_key: reading.last_key }),
     }
 }
 
@@ -298,13 +322,9 @@ fn fact_line(name: &[u8], value: &[u8], now: WallMs) -> Option<String> {
 /// Loads the snapshot file, if there is one, and goes on with the history that it names (replication 6). Nobody is
 /// served yet, and no other thread appends to the journal.
 pub fn load_at_start(shared: &Arc<Shared>) -> Result<(), StartError> {
-    let p = &shared.persist;
-    p.last_save_secs.store(shared.clock.wall().as_secs(), Ordering::Relaxed);
+    note_start(shared);
     let world = shared.world.load();
     let settings = &world.settings;
-    if settings.bool(Id::AppendOnly) {
-        shared.log.warning("appendonly is on, but there is no append-only file yet: the RDB file is loaded instead.");
-    }
     let path = Path::new(settings.text(Id::DbFilename));
     // A file that is there and can't be looked at is an error, not an empty dataset.
     if matches!(path.try_exists(), Ok(false)) {
@@ -330,8 +350,13 @@ pub fn load_at_start(shared: &Arc<Shared>) -> Result<(), StartError> {
     }
 }
 
+/// The time of the last save is that of the start before there is one.
+pub(crate) fn note_start(shared: &Shared) {
+    shared.persist.last_save_secs.store(shared.clock.wall().as_secs(), Ordering::Relaxed);
+}
+
 /// Whether this node is going to follow another one: by the cluster's file, or by the configuration.
-fn starts_as_replica(world: &World) -> bool {
+pub(crate) fn starts_as_replica(world: &World) -> bool {
     match &world.topology {
         _ if world.role.is_replica() => true,
         Some(topology) => !topology.myself().is_primary,
@@ -340,7 +365,7 @@ fn starts_as_replica(world: &World) -> bool {
 }
 
 /// Publishes what was loaded.
-fn note(shared: &Shared, loaded: Loaded) {
+pub(crate) fn note(shared: &Shared, loaded: Loaded) {
     let Loaded { keys, expired, expired_hashes } = loaded;
     shared.persist.load_keys.store(keys, Ordering::Relaxed);
     shared.persist.load_expired.store(expired, Ordering::Relaxed);
@@ -357,7 +382,7 @@ fn refuse(log: &Log, error: &LoadError) -> StartError {
 }
 
 /// A node of a cluster was told whom to follow before it knew what its data is: it is told again.
-fn follow_from_here(shared: &Arc<Shared>) {
+pub(crate) fn follow_from_here(shared: &Arc<Shared>) {
     let role = shared.world.peek().role.clone();
     if let Role::Replica { host, port } = role {
         role::demote(shared, &host, port, Demotion { partial: true, takeover: false }, |_| {});
@@ -378,28 +403,14 @@ impl Listener for AtStart<'_> {
     }
 
     fn begins(&mut self, point: Option<ReplicationPoint>) {
-        let Some(at) = point else { return };
         self.point = point;
-        let shared = self.shared;
-        shared.journal.set_position(at.offset);
-        shared.journal.activate();
-        shared.write_acks.cover(at.offset);
-        *shared.repl.history.lock() = if self.is_replica {
-            shared.journal.set_selected_db(at.stream_db);
-            History::restored_as_replica(at.id)
-        } else {
-            History::restored_as_primary(at.id, at.offset, role::fresh_id())
-        };
+        if let Some(at) = point {
+            go_on_from(self.shared, self.is_replica, at);
+        }
     }
 
     fn shard(&mut self, shard: &[u8]) {
-        let world = self.shared.world.peek();
-        let own = world.topology.as_ref().map(|t| t.myself().shard);
-        let foreign = own.is_some_and(|own| own.as_bytes() != shard);
-        if foreign {
-            self.shared.log.warning("The RDB file holds the data of another shard than this node's.");
-        }
-        self.shared.repl.foreign.store(foreign, Ordering::Release);
+        note_shard(self.shared, shard);
     }
 
     /// Whoever continues the history must lose the key, too.
@@ -416,13 +427,42 @@ impl Listener for AtStart<'_> {
     }
 
     fn function(&mut self, code: &[u8]) -> Result<(), String> {
-        let (scripts, log) = (&self.shared.scripts, &self.shared.log);
-        scripts.add_saved(code, false, self.shared.clock, log).map_err(|why| String::from_utf8_lossy(&why).into_owned())
+        add_function(self.shared, code, false)
     }
 
     fn line(&mut self, text: &str) {
         self.shared.log.notice(text);
     }
+}
+
+/// The history of replication goes on from here. Nobody is served yet, and no other thread appends to the journal.
+pub(crate) fn go_on_from(shared: &Shared, is_replica: bool, at: ReplicationPoint) {
+    shared.journal.set_position(at.offset);
+    shared.journal.activate();
+    shared.write_acks.cover(at.offset);
+    *shared.repl.history.lock() = if is_replica {
+        shared.journal.set_selected_db(at.stream_db);
+        History::restored_as_replica(at.id)
+    } else {
+        History::restored_as_primary(at.id, at.offset, role::fresh_id())
+    };
+}
+
+/// Remembers whether the data is that of this node's shard.
+pub(crate) fn note_shard(shared: &Shared, shard: &[u8]) {
+    let world = shared.world.peek();
+    let own = world.topology.as_ref().map(|t| t.myself().shard);
+    let foreign = own.is_some_and(|own| own.as_bytes() != shard);
+    if foreign {
+        shared.log.warning("The RDB file holds the data of another shard than this node's.");
+    }
+    shared.repl.foreign.store(foreign, Ordering::Release);
+}
+
+/// Takes a library of functions that a file brings.
+pub(crate) fn add_function(shared: &Shared, code: &[u8], replaces: bool) -> Result<(), String> {
+    let added = shared.scripts.add_saved(code, replaces, shared.clock, &shared.log);
+    added.map_err(|why| String::from_utf8_lossy(&why).into_owned())
 }
 
 /// Reads the snapshot file into the store that is in use. The caller keeps the world still. Tells whether it worked.
@@ -455,9 +495,7 @@ impl Listener for Reloading<'_> {
     fn due(&mut self, _db: u32, _key: &[u8]) {}
 
     fn function(&mut self, code: &[u8]) -> Result<(), String> {
-        let Shared { scripts, clock, log, .. } = self.shared;
-        let added = scripts.add_saved(code, self.replace, *clock, log);
-        added.map_err(|why| String::from_utf8_lossy(&why).into_owned())
+        add_function(self.shared, code, self.replace)
     }
 
     fn line(&mut self, text: &str) {

@@ -16,7 +16,6 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use baton_config::{Id, Settings};
 
-pub use load::load_at_start;
 pub use save::{after_flush_all, automatic_save, save_for_shutdown};
 
 use crate::shared::Shared;

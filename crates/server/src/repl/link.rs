@@ -3,6 +3,8 @@
 
 mod execute;
 pub mod load;
+pub(super) mod replay;
+mod scripted;
 pub(super) mod stream;
 mod wire;
 

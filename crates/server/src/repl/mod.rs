@@ -11,6 +11,7 @@ pub mod role;
 pub mod snapshot;
 
 pub(crate) use feeder::full_sync::begin_history_still;
+pub(crate) use link::replay::Replay;
 pub(crate) use link::stream::Stream;
 
 pub use info::info_section;

@@ -326,6 +326,18 @@ pub(crate) fn adopt(shared: &Shared, coming: Vec<Coming>, follows: bool) {
     publish_hidden(shared);
 }
 
+/// The append-only file was read: what was on its way when it ended is on its way still where that is another node's work
+/// (`follows`), and else ended with the process. Nobody is served yet.
+pub(crate) fn end_loading(shared: &Shared, follows: bool) {
+    let open = shared.slot_jobs.running();
+    if !follows && !open.is_empty() {
+        for job in open {
+            job.enter(shared, State::Failed, "Process restarted");
+        }
+        publish_hidden(shared);
+    }
+}
+
 /// This node has another role now: what its former primary imported, or it did itself, is not whole.
 pub(crate) fn on_new_role(shared: &Shared, is_primary: bool) -> SlotBitmap {
     let mut left = SlotBitmap::new();

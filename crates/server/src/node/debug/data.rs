@@ -1,4 +1,4 @@
-//! DEBUG subcommands about keys: OBJECT, POPULATE, RELOAD, HTSTATS.
+//! DEBUG subcommands about keys: OBJECT, POPULATE, RELOAD, LOADAOF, HTSTATS.
 
 use baton_base::num;
 use baton_rdb::DumpEncoder;
@@ -99,6 +99,24 @@ pub(super) fn reload(cx: &mut Context<'_>, client: &mut Client, options: Args<'_
         }
         Err("ERR Error trying to load the RDB dump, check server logs.".into())
     })??;
+    client.out.ok();
+    Ok(())
+}
+
+/// LOADAOF. What can't be read may not be half of the data either, so the process ends then, as upstream's does.
+pub(super) fn load_aof(cx: &mut Context<'_>, client: &mut Client) -> Result<(), Refusal> {
+    cx.stop_world(|cx| {
+        let shared = cx.shared;
+        shared.free_later(shared.store.flush(None));
+        shared.scripts.set_functions(Libraries::default());
+        crate::worker::changes::announce_all_from_aside(shared);
+        if !crate::aof::load::reload(shared) {
+            shared.log.warning("Error trying to load the AOF files, check server logs.");
+            std::process::exit(1);
+        }
+        shared.persist.saved_dirty.store(persist::dirty(shared), std::sync::atomic::Ordering::Relaxed);
+        shared.log.warning("Append Only File loaded by DEBUG LOADAOF");
+    })?;
     client.out.ok();
     Ok(())
 }

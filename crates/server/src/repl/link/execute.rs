@@ -18,6 +18,7 @@ use baton_resp::{Args, Out, Proto};
 use baton_store::{DbIndex, Expiry, Garbage, Key, View, ViewOutcome};
 use smallvec::SmallVec;
 
+use super::scripted::Scripted;
 use super::stream::{Command, Stream};
 use crate::blocked::Name;
 use crate::clients::{ClientFlags, ClientMeta};
@@ -44,18 +45,32 @@ pub(super) struct Requests {
     pub(super) cluster: Vec<ClusterCommand>,
 }
 
+/// Whose units are executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The primary's, which are this node's history, too.
+    Primary,
+    /// Those of an append-only file: they were counted and recorded when they were written.
+    Log,
+}
+
 /// Executes units. Keeps what carries over from one to the next.
 pub(super) struct Applier {
-    shared: Arc<Shared>,
+    origin: Origin,
+    pub(super) shared: Arc<Shared>,
     /// The stream's selected database.
-    db: DbIndex,
+    pub(super) db: DbIndex,
     /// Loads libraries of functions.
     loader: Loader,
     out: Out,
-    effects: Effects,
-    rng: Rng,
+    pub(super) effects: Effects,
+    pub(super) rng: Rng,
     requests: Requests,
-    garbage: Vec<Garbage>,
+    pub(super) garbage: Vec<Garbage>,
+    /// The first command of a log that can't be one: why.
+    refused: Option<Vec<u8>>,
+    /// Runs scripts that stand in a log.
+    pub(super) scripts: Option<Scripted>,
 }
 
 type RunOnView = fn(&mut Exec<'_, '_>) -> Result<(), baton_commands::Fail>;
@@ -64,6 +79,9 @@ impl Applier {
     /// An applier of the stream that goes on where the journal ends.
     pub(super) fn new(shared: &Arc<Shared>) -> Applier {
         Applier {
+            origin: Origin::Primary,
+            refused: None,
+            scripts: None,
             loader: Loader::default(),
             db: DbIndex(shared.journal.selected_db().unwrap_or(0)),
             shared: Arc::clone(shared),
@@ -131,26 +149,69 @@ impl Applier {
         Ok(unit.end)
     }
 
-    /// Begins to apply, inside the gate.
+    /// Begins to apply, inside the gate, unless whom this node follows changed.
     fn turn(&mut self, epoch: u64) -> Result<Turn<'_>, Stale> {
         if self.shared.repl.epoch.load(Ordering::SeqCst) != epoch {
             return Err(Stale);
         }
+        Ok(self.any_turn())
+    }
+
+    /// Begins to apply.
+    fn any_turn(&mut self) -> Turn<'_> {
         // What the primary accepted is accepted here, whatever the limits for this node's own clients are.
         let world = self.shared.world.peek();
         let env = Env { bulk_bytes_max: u64::MAX, ..Env::clone(&world.env) };
         let counts_slots = world.hot.slot_stats;
         let now = self.shared.clock.wall();
         let db_before = self.db;
-        Ok(Turn { applier: self, env, now, db_before, counts_slots, ready: Vec::new() })
+        Turn { applier: self, env, now, db_before, counts_slots, ready: Vec::new() }
+    }
+
+    /// An applier of logs: nothing of what it does is recorded, counted or held against this node's limits.
+    pub(super) fn of_log(shared: &Arc<Shared>) -> Applier {
+        Applier { origin: Origin::Log, db: DbIndex(0), ..Applier::new(shared) }
+    }
+
+    /// A log's next file begins: it selects its database itself.
+    pub(super) fn begin_file(&mut self) {
+        self.db = DbIndex(0);
+    }
+
+    /// Applies the whole units of a log. Nobody else is inside the gate, or the caller has the world stand still.
+    ///
+    /// # Errors
+    /// The text of the error of the first command that can't be one.
+    pub(super) fn replay(&mut self, stream: &Stream) -> Result<(), Vec<u8>> {
+        let shared = Arc::clone(&self.shared);
+        let keys = prefetch(&shared, self.db, stream, 0);
+        let mut turn = self.any_turn();
+        let mut next = 0;
+        while next < stream.commands().len() && turn.applier.refused.is_none() {
+            let unit = stream.unit(next);
+            next = unit.end;
+            if needs_stillness(stream, unit.clone()) {
+                unit.for_each(|i| turn.alone(stream, i));
+            } else if unit.len() == 1 {
+                turn.single(stream, unit.start, keys.get(unit.start).copied().flatten());
+            } else {
+                turn.transaction(stream, unit);
+            }
+        }
+        drop(turn);
+        for garbage in self.garbage.drain(..) {
+            self.shared.free_later(garbage);
+        }
+        self.requests = Requests::default();
+        self.refused.take().map_or(Ok(()), Err)
     }
 }
 
 /// One stay inside the gate.
-struct Turn<'a> {
-    applier: &'a mut Applier,
-    env: Env,
-    now: WallMs,
+pub(super) struct Turn<'a> {
+    pub(super) applier: &'a mut Applier,
+    pub(super) env: Env,
+    pub(super) now: WallMs,
     db_before: DbIndex,
     /// What a unit costs is counted for the slot of its keys.
     counts_slots: bool,
@@ -277,7 +338,7 @@ impl Turn<'_> {
     }
 
     /// The command and how it runs, if this node knows it and the arguments fit.
-    fn resolve(&self, spec: Option<&'static CommandSpec>, args: Args<'_>) -> Option<(&'static CommandSpec, Run)> {
+    fn resolve(&mut self, spec: Option<&'static CommandSpec>, args: Args<'_>) -> Option<(&'static CommandSpec, Run)> {
         if args.is_empty() {
             return None;
         }
@@ -286,7 +347,10 @@ impl Turn<'_> {
             _ => match baton_commands::find(args) {
                 Ok(spec) => Some((spec, spec.run)),
                 Err(fail) => {
-                    self.complain(spec, &fail);
+                    match self.applier.origin {
+                        Origin::Primary => self.complain(spec, &fail),
+                        Origin::Log => self.applier.refused = Some(fail.text().into_owned()),
+                    }
                     None
                 }
             },
@@ -353,6 +417,10 @@ impl Turn<'_> {
     /// Nobody reads replies of these commands; an error is the exception that an operator has to know of.
     fn finish(&mut self, spec: &'static CommandSpec, failed: Option<baton_commands::Fail>, dirty: u64) {
         self.applier.out.buf.clear();
+        if self.applier.origin == Origin::Log {
+            // It was counted when it was written.
+            return failed.iter().for_each(|fail| self.complain(Some(spec), fail));
+        }
         let shared = &self.applier.shared;
         let lane = &shared.stats.lanes[shared.link_lane().0];
         lane.dirty.add(dirty);
@@ -367,12 +435,17 @@ impl Turn<'_> {
     fn complain(&self, spec: Option<&'static CommandSpec>, fail: &baton_commands::Fail) {
         let shared = &self.applier.shared;
         let (text, name) = (fail.text(), spec.map_or("<unknown>", |s| s.name));
+        let (from, to, ignored) = match self.applier.origin {
+            Origin::Primary => ("replica", "primary", &[PropagationError::Ignore][..]),
+            Origin::Log => {
+                ("server", "AOF-loading-client", &[PropagationError::Ignore, PropagationError::PanicOnReplicas][..])
+            }
+        };
         shared.log.warning(&format!(
-            "== CRITICAL == This replica is sending an error to its primary: '-{}' after processing the command '{name}'",
+            "== CRITICAL == This {from} is sending an error to its {to}: '-{}' after processing the command '{name}'",
             String::from_utf8_lossy(&text)
         ));
-        let behavior: PropagationError = shared.world.peek().settings.choice();
-        if behavior != PropagationError::Ignore {
+        if !ignored.contains(&shared.world.peek().settings.choice()) {
             shared.log.warning(&format!("Ending because of {}.", Id::PropagationErrorBehavior.directive().name));
             std::process::exit(1);
         }
@@ -411,6 +484,8 @@ impl Turn<'_> {
             }
             N::ClusterSyncslots => import::follow(shared, args),
             N::Ping | N::Multi | N::Exec | N::Discard => {}
+            // Servers of long ago wrote scripts instead of what they did.
+            _ if self.applier.origin == Origin::Log => self.script(command, args),
             _ => {
                 let name = spec.name;
                 shared.log.warning(&format!("A command from the primary has no meaning here and is ignored: '{name}'"));
@@ -435,7 +510,7 @@ fn needs_stillness(stream: &Stream, unit: Range<usize>) -> bool {
 }
 
 /// The declared keys of a command; none if its arguments don't say where they are, which it will refuse itself.
-fn keys_of<'k>(shared: &Shared, spec: &CommandSpec, args: Args<'k>) -> SmallVec<[Key<'k>; 4]> {
+pub(super) fn keys_of<'k>(shared: &Shared, spec: &CommandSpec, args: Args<'k>) -> SmallVec<[Key<'k>; 4]> {
     let positions = key_positions(spec, args).unwrap_or_default();
     positions.iter().map(|p| shared.store.key(args.at(p.index as usize))).collect()
 }

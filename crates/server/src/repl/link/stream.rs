@@ -1,9 +1,11 @@
 //! The primary's stream as units: a command by itself, or everything from MULTI to EXEC. Only whole units are applied and
-//! counted, so this node's offset never lies inside a transaction (replication I3). Parses; executes nothing.
+//! counted, so this node's offset never lies inside a transaction (replication I3). An append-only file is read as the same
+//! units. Parses; executes nothing.
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use baton_aof::{Found, Scanner};
 use baton_commands::{CommandSpec, NodeCommand, Run};
 use baton_resp::{ArgRange, Args, Limits, RequestParser, Step};
 
@@ -28,6 +30,20 @@ pub(crate) struct Command {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Corrupt(pub(crate) String);
 
+/// How the bytes are taken apart.
+enum Syntax {
+    /// As the stream of a primary.
+    Link(RequestParser),
+    /// As a log, which has annotations between commands.
+    Log(Scanner),
+}
+
+impl Default for Syntax {
+    fn default() -> Syntax {
+        Syntax::Link(RequestParser::new())
+    }
+}
+
 /// Received and not applied.
 #[derive(Default)]
 pub(crate) struct Stream {
@@ -38,7 +54,7 @@ pub(crate) struct Stream {
     applied: usize,
     /// Bytes of `buf` that are applied or in `commands`.
     parsed: usize,
-    parser: RequestParser,
+    syntax: Syntax,
     ranges: Vec<ArgRange>,
     commands: Vec<Command>,
     /// The last parsed command lies between MULTI and EXEC.
@@ -51,6 +67,19 @@ impl Stream {
     /// An empty one.
     pub(super) fn new(renames: Arc<Renames>) -> Stream {
         Stream { renames, ..Stream::default() }
+    }
+
+    /// One of a log that this scanner reads.
+    pub(crate) fn of_log(renames: Arc<Renames>, scanner: Scanner) -> Stream {
+        Stream { renames, syntax: Syntax::Log(scanner), ..Stream::default() }
+    }
+
+    /// Where reading a log stands, and its bytes that are not consumed.
+    pub(crate) fn log(&self) -> Option<(&Scanner, &[u8])> {
+        match &self.syntax {
+            Syntax::Link(_) => None,
+            Syntax::Log(scanner) => Some((scanner, &self.buf[self.parsed..])),
+        }
     }
 
     /// Adds received bytes.
@@ -67,31 +96,34 @@ impl Stream {
     pub(crate) fn parse(&mut self) -> Result<bool, Corrupt> {
         while self.whole == 0 || self.commands.len() < COMMANDS_AHEAD {
             let first = self.ranges.len();
-            match self.parser.next(&self.buf[self.parsed..], &Limits::primary_link(), &mut self.ranges) {
-                Step::Complete { consumed, .. } => {
-                    let args = Args::new(&self.buf[self.parsed..], &self.ranges[first..]);
-                    // How a subcommand is to run counts, not its container.
-                    let sub = |spec: &'static CommandSpec| spec.subcommand(args.get(1)?);
-                    let named = self.renames.find(args.name()).or_else(|| baton_commands::lookup(args.name()));
-                    let spec = named.map(|spec| sub(spec).unwrap_or(spec));
-                    self.add(consumed, first, spec);
-                }
-                Step::Empty { consumed } => self.add(consumed, first, None),
-                Step::Incomplete => break,
-                Step::Inline { .. } => {
-                    return Err(Corrupt(
-                        "WARNING: Receiving inline protocol from primary, primary stream corruption? Closing the primary \
-                         connection and discarding the cached primary."
-                            .into(),
-                    ));
-                }
-                Step::Fail(e) => {
-                    let text = String::from_utf8_lossy(&e.text()).into_owned();
-                    return Err(Corrupt(format!("Protocol error from primary: {text}")));
-                }
-            }
+            let rest = &self.buf[self.parsed..];
+            let (consumed, is_command) = match &mut self.syntax {
+                Syntax::Link(parser) => match parser.next(rest, &Limits::primary_link(), &mut self.ranges) {
+                    Step::Complete { consumed, .. } => (consumed, true),
+                    Step::Empty { consumed } => (consumed, false),
+                    Step::Incomplete => break,
+                    broken => return Err(corrupt(&broken)),
+                },
+                Syntax::Log(scanner) => match scanner.next(rest, &mut self.ranges) {
+                    Found::Command { consumed } => (consumed, true),
+                    Found::Annotation { consumed, .. } => (consumed, false),
+                    Found::Incomplete => break,
+                    Found::Malformed => return Err(Corrupt("Bad file format".into())),
+                },
+            };
+            let spec = if is_command { self.named(first) } else { None };
+            self.add(consumed, first, spec);
         }
         Ok(self.whole > 0)
+    }
+
+    /// What the request is whose ranges begin here.
+    fn named(&self, first: usize) -> Option<&'static CommandSpec> {
+        let args = Args::new(&self.buf[self.parsed..], &self.ranges[first..]);
+        // How a subcommand is to run counts, not its container.
+        let sub = |spec: &'static CommandSpec| spec.subcommand(args.get(1)?);
+        let named = self.renames.find(args.name()).or_else(|| baton_commands::lookup(args.name()));
+        named.map(|spec| sub(spec).unwrap_or(spec))
     }
 
     fn add(&mut self, consumed: usize, first: usize, spec: Option<&'static CommandSpec>) {
@@ -164,6 +196,17 @@ impl Stream {
             self.buf = Vec::new();
         }
     }
+}
+
+/// What a primary that sends such a thing is told to have done.
+#[cold]
+fn corrupt(step: &Step) -> Corrupt {
+    Corrupt(match step {
+        Step::Fail(e) => format!("Protocol error from primary: {}", String::from_utf8_lossy(&e.text())),
+        _ => "WARNING: Receiving inline protocol from primary, primary stream corruption? Closing the primary connection \
+              and discarding the cached primary."
+            .into(),
+    })
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ mod attendance;
 mod cached;
 mod desk;
 mod functions;
-mod request;
+pub(crate) mod request;
 mod rights;
 mod run;
 

@@ -12,7 +12,7 @@ use crate::node::Refusal;
 use crate::scripts::Scripts;
 
 /// What runs.
-pub(super) enum Target {
+pub(crate) enum Target {
     /// A script, and whether it was not known before.
     Script(Arc<Script>, bool),
     /// A function of a library.
@@ -46,14 +46,14 @@ impl Target {
 }
 
 /// A request, taken apart.
-pub(super) struct Request<'a> {
-    pub(super) target: Target,
-    pub(super) keys: Vec<&'a [u8]>,
-    pub(super) argv: Vec<&'a [u8]>,
+pub(crate) struct Request<'a> {
+    pub(crate) target: Target,
+    pub(crate) keys: Vec<&'a [u8]>,
+    pub(crate) argv: Vec<&'a [u8]>,
 }
 
 /// Takes a request apart.
-pub(super) fn parse<'a>(scripts: &Scripts, command: N, args: Args<'a>) -> Result<Request<'a>, Refusal> {
+pub(crate) fn parse<'a>(scripts: &Scripts, command: N, args: Args<'a>) -> Result<Request<'a>, Refusal> {
     let text = args.at(1);
     let target = match command {
         N::Evalsha | N::EvalshaRo => {

@@ -1,0 +1,75 @@
+//! Beginning to write: an append-only file that is not there yet, and the increment that the next commands go to. Reads nothing.
+
+use std::fs::File;
+use std::io::{self, Write};
+
+use baton_aof::{BaseFormat, Manifest};
+use baton_config::Id;
+use baton_rdb::{Encoder, Preamble, VersionTarget};
+
+use super::dir::{AofDir, DirError};
+use crate::entries;
+use crate::node::connection::COMPATIBLE_VERSION;
+use crate::shared::Shared;
+
+/// Opens the last increment, and makes what is missing: with nothing at all also an empty base, so that whoever reads the
+/// directory finds what a rewrite leaves. Superseded files are deleted. The dataset is loaded.
+///
+/// # Errors
+/// What the file system refused.
+pub fn open(shared: &Shared, dir: &AofDir, mut manifest: Manifest) -> Result<(File, Manifest), DirError> {
+    let settings = &shared.world.load().settings;
+    dir.create()?;
+    let before = manifest.clone();
+    let had_incr = !manifest.incrs().is_empty();
+    if manifest.is_empty() {
+        let is_rdb = settings.bool(Id::AofUseRdbPreamble);
+        let format = if is_rdb { BaseFormat::Rdb } else { BaseFormat::Commands };
+        let name = manifest.replace_base(dir.stem(), format);
+        shared.log.notice(&format!("Creating AOF base file {name} on server start"));
+        let bytes = if is_rdb { empty_snapshot(shared) } else { Vec::new() };
+        let written = write_new(&dir.path(&name), &bytes);
+        written.map_err(|e| DirError::OpenLog(name.to_string(), e))?;
+    }
+    let name = match manifest.incrs().last() {
+        Some(last) => last.name.clone(),
+        None => manifest.add_incr(dir.stem()),
+    };
+    let log = dir.open_log(&name)?;
+    if manifest != before {
+        dir.persist(&manifest)?;
+    }
+    let verb = if had_incr { "Opening" } else { "Creating" };
+    shared.log.notice(&format!("{verb} AOF incr file {name} on server start"));
+    if !settings.bool(Id::AofDisableAutoGc) {
+        dir.remove_history(&mut manifest, &shared.log)?;
+    }
+    Ok((log, manifest))
+}
+
+fn write_new(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// A snapshot of nothing.
+fn empty_snapshot(shared: &Shared) -> Vec<u8> {
+    let settings = &shared.world.load().settings;
+    let mut encoder = Encoder::new(entries::encoder_options(settings, VersionTarget::Current));
+    encoder.preamble(&Preamble {
+        server_version: COMPATIBLE_VERSION,
+        created_at: shared.clock.wall(),
+        used_memory_bytes: crate::os_memory::used_bytes(),
+        replication: None,
+        is_aof_base: true,
+    });
+    encoder.finish();
+    let mut bytes = Vec::new();
+    let drained: Result<(), std::convert::Infallible> = encoder.drain(|piece| {
+        bytes.extend_from_slice(piece);
+        Ok(())
+    });
+    let Ok(()) = drained;
+    bytes
+}
