@@ -288,6 +288,8 @@ fn run_threads(
     assert!(shared.threads.set(threads).is_ok(), "mailboxes are set once");
 
     let control = control::Control::start(Arc::clone(&shared), control_seed, seed)?;
+    // Whoever watches the log takes this for the sign that the process runs, before its files are read.
+    shared.log.notice("Server initialized");
     crate::aof::load::at_start(&shared)?;
     refuse_data_of_witness(&shared)?;
     repl::role::follow_configured(&shared);
@@ -315,7 +317,6 @@ fn run_threads(
 
 fn announce(shared: &Shared) {
     let settings = &shared.world.load().settings;
-    shared.log.notice("Server initialized");
     if settings.port() != 0 {
         shared.log.notice("Ready to accept connections tcp");
     }
