@@ -290,17 +290,32 @@ impl<B: Beside> HashLeaf<B> {
     fn replace(&mut self, index: usize, beside: B::Of<'_>) {
         let [start, from, _] = self.places(index);
         let to = B::read(&self.elements, from).1;
-        let mut bytes = Vec::with_capacity(B::size(beside));
-        B::write(&mut bytes, beside);
-        if bytes.len() == to - from {
-            self.elements[from..to].copy_from_slice(&bytes);
+        if B::size(beside) == to - from {
+            self.overwrite(from..to, beside);
             return;
         }
         // Put anew at the end: the bytes of elements have no order among each other.
         let Some(hash) = self.index.hash(index) else { return };
-        bytes.splice(0..0, self.elements[start..from].iter().copied());
+        let mut bytes = Vec::with_capacity(from - start + B::size(beside));
+        bytes.extend_from_slice(&self.elements[start..from]);
+        B::write(&mut bytes, beside);
         self.remove(index..index + 1);
         self.put(index, hash, bytes.len(), |out| out.extend_from_slice(&bytes));
+    }
+
+    /// Puts what takes just as many bytes into the place of what is there. It is written behind all elements first, where there
+    /// mostly is room for it.
+    fn overwrite(&mut self, place: Range<usize>, beside: B::Of<'_>) {
+        let end = self.elements.len();
+        if self.elements.capacity() - end >= place.len() {
+            B::write(&mut self.elements, beside);
+            self.elements.copy_within(end.., place.start);
+            self.elements.truncate(end);
+        } else {
+            let mut bytes = Vec::with_capacity(place.len());
+            B::write(&mut bytes, beside);
+            self.elements[place].copy_from_slice(&bytes);
+        }
     }
 
     /// Removes the element with this name; tells whether it was there.
