@@ -49,7 +49,8 @@ impl Index {
     /// go on.
     #[inline]
     pub(super) fn first(&self, hash: u32) -> usize {
-        self.hashes().iter().filter(|own| u32::from_le_bytes(**own) < hash).count()
+        // Counted in words as wide as hashes, so that four are compared and counted by one step each.
+        self.hashes().iter().map(|own| u32::from(u32::from_le_bytes(*own) < hash)).sum::<u32>() as usize
     }
 
     /// Asks for all of it.
