@@ -1,6 +1,7 @@
 //! Reading a log: where each command lies, what is a transaction, and up to where the log is whole. Incremental: the caller
 //! owns the bytes. Knows MULTI and EXEC by their names, and no other command.
 
+use baton_base::num::parse_u64;
 use baton_resp::{ArgRange, Args, Limits, RequestParser, Step};
 
 use crate::annotation::{ANNOTATION_BYTES_MAX, Annotation, Position};
@@ -56,8 +57,12 @@ pub struct Scanner {
     /// Bytes up to the end of the last thing outside of a transaction.
     whole: u64,
     in_multi: bool,
-    /// The place in a history that is reached where `whole` is, if no command came behind the annotation that told of it.
+    /// The place in a history that is reached where `whole` is, if it is known.
     position: Option<Position>,
+    /// Bytes of the unit that is read, annotations excluded.
+    unit_bytes: u64,
+    /// The database that it selects.
+    unit_db: Option<u32>,
 }
 
 impl Scanner {
@@ -78,7 +83,7 @@ impl Scanner {
         let first = ranges.len();
         match self.parser.next(buf, &Limits::primary_link(), ranges) {
             Step::Complete { consumed, .. } => {
-                self.take_command(Args::new(buf, &ranges[first..]).name(), consumed);
+                self.take_command(Args::new(buf, &ranges[first..]), consumed);
                 Found::Command { consumed }
             }
             Step::Incomplete => Found::Incomplete,
@@ -87,9 +92,15 @@ impl Scanner {
     }
 
     #[inline]
-    fn take_command(&mut self, name: &[u8], consumed: usize) {
+    fn take_command(&mut self, args: Args<'_>, consumed: usize) {
         self.at += consumed as u64;
+        self.unit_bytes += consumed as u64;
+        let name = args.name();
         match name.len() {
+            6 if name.eq_ignore_ascii_case(b"select") => {
+                let db = args.get(1).and_then(parse_u64).and_then(|db| u32::try_from(db).ok());
+                self.unit_db = db.or(self.unit_db);
+            }
             5 if name.eq_ignore_ascii_case(b"multi") => self.in_multi = true,
             4 if name.eq_ignore_ascii_case(b"exec") => self.in_multi = false,
             7 if name.eq_ignore_ascii_case(b"discard") => self.in_multi = false,
@@ -97,7 +108,11 @@ impl Scanner {
         }
         if !self.in_multi {
             self.whole = self.at;
-            self.position = None;
+            let (bytes, db) = (std::mem::take(&mut self.unit_bytes), self.unit_db.take());
+            if let Some(position) = &mut self.position {
+                position.offset = position.offset.plus(bytes);
+                position.stream_db = db.or(position.stream_db);
+            }
         }
     }
 
@@ -133,8 +148,8 @@ impl Scanner {
         self.in_multi
     }
 
-    /// The place in a history that is reached with [`Self::whole_bytes`]; none if commands came since the last annotation
-    /// that told of one.
+    /// The place in a history that is reached with [`Self::whole_bytes`], if any was told before: the stream's bytes are those
+    /// of the log, as long as no annotation says otherwise behind them.
     pub fn position(&self) -> Option<Position> {
         self.position
     }

@@ -2,6 +2,7 @@
 //! to be read at the next look.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use baton_config::{Changed, Endpoint, Id, SetError, Settings};
 
@@ -55,6 +56,10 @@ fn apply(shared: &Arc<Shared>, old: &Settings, new: &Settings, id: Id) -> Result
                 warn_of_little(shared, new.uint(Id::MaxMemory));
             }
         }
+        Id::RdbKeySaveDelay => shared.persist.key_delay.store(new.int(id), Ordering::Relaxed),
+        Id::AppendOnly if new.bool(id) => shared.aof.switch_on(shared, new),
+        Id::AppendOnly => shared.aof.switch_off(shared),
+        Id::AppendFsync => shared.aof.set_policy(shared, new),
         Id::MaxClients => return fit_open_files(new.uint(Id::MaxClients)),
         Id::Dir => {
             let moved = std::env::set_current_dir(text_of(new, Id::Dir));

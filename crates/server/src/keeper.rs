@@ -158,6 +158,7 @@ impl Keeper {
         self.shared.journal.trim();
         crate::slot_jobs::keep_time(&self.shared);
         crate::persist::automatic_save(&self.shared);
+        crate::aof::rewrite::keep_time(&self.shared);
         crate::worker::transaction::end_left_watches(&self.shared);
         let lane = self.shared.keeper_lane().0;
         self.shared.stats.lanes[lane].count_turn(clock.mono().since(now));

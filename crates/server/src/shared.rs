@@ -13,6 +13,7 @@ use baton_journal::Journal;
 use baton_store::{Garbage, Store};
 use parking_lot::Mutex;
 
+use crate::aof::Aof;
 use crate::blocked::Blocked;
 use crate::clients::{ClientId, Clients};
 use crate::clock::Clock;
@@ -92,6 +93,8 @@ pub struct Shared {
     pub repl: ReplState,
     /// Changes of primaries, as INFO and commands show them.
     pub seen: Seen,
+    /// The append-only file.
+    pub aof: Aof,
     /// Files as INFO shows them.
     pub persist: PersistState,
     /// Mailboxes, set once all threads are about to start.

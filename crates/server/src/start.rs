@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -15,6 +15,7 @@ use baton_store::{Store, StoreSettings};
 use mio::Poll;
 use parking_lot::Mutex;
 
+use crate::aof::Aof;
 use crate::apply::OTHER_FILES;
 use crate::blocked::Blocked;
 use crate::clients::Clients;
@@ -287,12 +288,16 @@ fn run_threads(
     let threads = Threads { workers: boxes.into(), control: control_box, feeder: feeder_box, link: link_box };
     assert!(shared.threads.set(threads).is_ok(), "mailboxes are set once");
 
+    shared.persist.key_delay.store(shared.world.peek().settings.int(Id::RdbKeySaveDelay), Ordering::Relaxed);
     let control = control::Control::start(Arc::clone(&shared), control_seed, seed)?;
     // Whoever watches the log takes this for the sign that the process runs, before its files are read.
     shared.log.notice("Server initialized");
-    crate::aof::load::at_start(&shared)?;
+    let opened = crate::aof::load::at_start(&shared)?;
     refuse_data_of_witness(&shared)?;
     repl::role::follow_configured(&shared);
+    if let Some(opened) = opened {
+        shared.aof.resume(&shared, opened);
+    }
     // Only what is used of a stack takes memory. The link loads libraries of functions, too.
     let spawn = |name: String, run: Box<dyn FnOnce() + Send>| {
         std::thread::Builder::new().name(name).stack_size(baton_script::STACK_BYTES).spawn(run)
@@ -396,6 +401,7 @@ fn make_shared(
         clock: Clock::start(),
         repl: ReplState::new(History::fresh(ReplId::random(&mut rng))),
         seen: Seen::default(),
+        aof: Aof::default(),
         persist: PersistState::default(),
         threads: OnceLock::new(),
         waiters: AtomicUsize::new(0),

@@ -9,7 +9,7 @@ use baton_acl::Users;
 use baton_base::{Mono, Slot, SlotBitmap, WallMs};
 use baton_cluster::Topology;
 use baton_commands::{Env, EventClass, LazyFree};
-use baton_config::{Id, MaxMemoryPolicy, Settings};
+use baton_config::{AppendFsync, Id, MaxMemoryPolicy, Settings};
 use baton_store::Expiry;
 use parking_lot::Mutex;
 
@@ -156,6 +156,8 @@ pub struct Hot {
     pub min_replicas_to_write: u64,
     /// `write-ack-replicas`.
     pub write_ack_replicas: u64,
+    /// `appendonly` with `appendfsync always`.
+    pub syncs_always: bool,
     /// `write-ack-timeout`.
     pub write_ack_timeout: Duration,
     /// `proto-max-bulk-len`.
@@ -204,6 +206,7 @@ impl Hot {
             replica_serve_stale_data: s.bool(Id::ReplicaServeStaleData),
             min_replicas_to_write: if s.uint(Id::MinReplicasMaxLag) == 0 { 0 } else { min_replicas },
             write_ack_replicas: s.uint(Id::WriteAckReplicas),
+            syncs_always: s.bool(Id::AppendOnly) && s.choice::<AppendFsync>() == AppendFsync::Always,
             write_ack_timeout: Duration::from_millis(s.uint(Id::WriteAckTimeout)),
             proto_max_bulk_len: s.uint(Id::ProtoMaxBulkLen) as usize,
             query_buffer_limit: s.uint(Id::ClientQueryBufferLimit) as usize,
@@ -278,7 +281,8 @@ pub struct World {
     /// Nothing stands between an authenticated client and a command of its own node; follows from the rest. The checks
     /// that only matter for replicas, clusters, holds, loading and missing replicas can be skipped.
     pub plain: bool,
-    /// This node is a primary whose replies wait until replicas acknowledged what they tell of; follows from the rest.
+    /// This node is a primary whose replies wait until replicas acknowledged what they tell of, or the log has it; follows
+    /// from the rest.
     pub holds_replies: bool,
     /// While the write lease lasts nobody else can be primary, so reads are current without asking; follows from the rest.
     pub leases_reads: bool,
@@ -360,7 +364,7 @@ impl World {
             && self.hot.min_replicas_to_write == 0
             && self.hot.write_ack_replicas == 0
             && self.hot.memory_max == 0;
-        self.holds_replies = self.role == Role::Primary && self.hot.write_ack_replicas > 0;
+        self.holds_replies = self.role == Role::Primary && (self.hot.write_ack_replicas > 0 || self.hot.syncs_always);
         // A handover does not wait for the lease: it holds the writes, and the successor serves before this node hears it.
         self.leases_reads =
             self.topology.is_some() && self.settings.bool(Id::ClusterWriteLease) && !self.holds.fenced();

@@ -26,7 +26,10 @@
 //! with replicas of every kind, and comes at once instead of once a second. A few requests are under way at a time, so
 //! that one of them speaks for all the writes that came since the one before.
 //!
-//! While N is 0 nothing here is written to, and a batch of commands costs one comparison.
+//! With `appendfsync always` replies wait here, too, for the log to be durable (aof 7): for their own write, and for the
+//! writes that they could reveal (rule 2). That needs no replica and no rule of the others.
+//!
+//! While N is 0 and no log is waited for, nothing here is written to, and a batch of commands costs one comparison.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -43,6 +46,8 @@ pub struct WriteAcks {
     floor: AtomicU64,
     /// N replicas have everything up to here. All ones while N is 0, so that nothing waits.
     acked: AtomicU64,
+    /// The log is durable up to here. All ones while replies don't wait for that.
+    synced: AtomicU64,
     /// The largest offset that a reply waits for.
     wanted: AtomicU64,
     /// Replicas that would acknowledge a write now.
@@ -69,6 +74,7 @@ impl WriteAcks {
             marks: (0..Slot::COUNT).map(|_| AtomicU64::new(0)).collect(),
             floor: AtomicU64::new(floor(Offset(0)).0),
             acked: AtomicU64::new(if replicas == 0 { OFF } else { 0 }),
+            synced: AtomicU64::new(OFF),
             wanted: AtomicU64::new(0),
             present: AtomicU64::new(0),
             waiting: (0..workers).map(|_| AtomicBool::new(false)).collect(),
@@ -96,9 +102,29 @@ impl WriteAcks {
         Offset(mark.max(self.floor.load(Ordering::Relaxed)))
     }
 
-    /// N replicas have everything up to here.
+    /// Replies that tell of no more than this may be sent: N replicas have everything up to here, and it is durable.
     pub fn acked(&self) -> Offset {
+        self.acked_by_replicas().min(Offset(self.synced.load(Ordering::SeqCst)))
+    }
+
+    /// N replicas have everything up to here.
+    pub fn acked_by_replicas(&self) -> Offset {
         Offset(self.acked.load(Ordering::SeqCst))
+    }
+
+    /// From here on replies wait until the log is durable, which it is up to here.
+    pub fn begin_syncing(&self, durable: Offset) {
+        self.synced.store(durable.0, Ordering::SeqCst);
+    }
+
+    /// The log is durable up to here. Tells whether that is news.
+    pub fn raise_synced(&self, to: Offset) -> bool {
+        self.synced.fetch_max(to.0, Ordering::SeqCst) < to.0
+    }
+
+    /// Replies don't wait for the log any more.
+    pub fn stop_syncing(&self) {
+        self.synced.store(OFF, Ordering::SeqCst);
     }
 
     /// N replicas have everything up to here. Tells whether that is news.
@@ -198,6 +224,20 @@ mod tests {
         assert_eq!(acks.acked(), Offset(0));
         acks.begin_anew(0, Offset(9));
         assert_eq!(acks.acked(), Offset(u64::MAX));
+    }
+
+    #[test]
+    fn what_replicas_have_is_held_until_the_log_is_durable_and_the_other_way_round() {
+        let acks = WriteAcks::new(1, 1);
+        acks.begin_syncing(Offset(10));
+        acks.raise_acked(Offset(50));
+        assert_eq!((acks.acked(), acks.acked_by_replicas()), (Offset(10), Offset(50)));
+        assert!(acks.raise_synced(Offset(60)));
+        assert!(!acks.raise_synced(Offset(60)));
+        assert_eq!(acks.acked(), Offset(50));
+        acks.stop_syncing();
+        assert!(!acks.raise_synced(Offset(70)), "a thread that comes late holds nobody");
+        assert_eq!(acks.acked(), Offset(50));
     }
 
     #[test]

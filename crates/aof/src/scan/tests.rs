@@ -115,12 +115,12 @@ proptest! {
         prop_assert_eq!(read.whole, ends[whole_items] as u64);
         let is_whole = ends[whole_items] == kept;
         prop_assert_eq!(read.ending == Some(Ending::Whole), is_whole);
-        let position = items[..whole_items].iter().rev().find_map(|item| match item {
-            Item::Note(_) => None,
-            Item::Position(offset) => Some(Some(u64::from(*offset))),
-            _ => Some(None),
+        let position = items[..whole_items].iter().fold(None, |position, item| match item {
+            Item::Note(_) => position,
+            Item::Position(offset) => Some(u64::from(*offset)),
+            command => position.map(|offset| offset + bytes(command).len() as u64),
         });
-        prop_assert_eq!(read.position.map(|p| p.offset.0), position.flatten());
+        prop_assert_eq!(read.position.map(|p| p.offset.0), position);
         let commands: usize = items[..whole_items].iter().map(|item| match item {
             Item::Command(_) => 1,
             Item::Transaction(commands) => commands.len() + 2,
@@ -145,6 +145,21 @@ proptest! {
         }
         prop_assert_eq!(scan(&log, &sizes), scan(&log, &[usize::MAX]));
     }
+}
+
+/// What the stream's bytes are is counted from the last annotation on, other annotations left out, and the database that
+/// is selected there is known.
+#[test]
+fn a_position_goes_on_with_the_commands_behind_it() {
+    let select = |db: &str| command(&[b"SELECT", db.as_bytes()]);
+    let (set, note) = (command(&[b"SET", b"a", b"1"]), format!("#BATON:{ID}:100:2\r\n"));
+    let log = [&set, note.as_bytes(), &set, b"#TS:5\r\n", &select("7"), &set].concat();
+    let position = scan(&log, &[9]).position.unwrap();
+    let counted = (set.len() * 2 + select("7").len()) as u64;
+    assert_eq!((position.offset.0, position.stream_db), (100 + counted, Some(7)));
+    let unit = [note.as_bytes(), &command(&[b"MULTI"]), b"#TS:6\r\n", &select("3"), &set].concat();
+    let position = scan(&unit, &[9]).position.unwrap();
+    assert_eq!((position.offset.0, position.stream_db), (100, Some(2)), "the transaction is not whole");
 }
 
 #[test]

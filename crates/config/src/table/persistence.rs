@@ -4,8 +4,6 @@ use crate::choice::{AppendFsync, RdbVersionCheck};
 use crate::directive::{Directive, NAT32, NAT64, Special, TextRule, Unit, choice, flag, int, memory, special, text};
 use crate::id::Id;
 
-const AOF: &str = "the append-only file is not available yet";
-
 pub(super) const TABLE: &[Directive] = &[
     special(
         Id::Save,
@@ -56,16 +54,13 @@ pub(super) const TABLE: &[Directive] = &[
     .hidden()
     .accepted("clients are served by other threads while loading"),
     flag(Id::StopWritesOnBgsaveError, "stop-writes-on-bgsave-error", "yes", "Refuses writes after a snapshot failed."),
-    flag(Id::AppendOnly, "appendonly", "no", "Keeps an append-only file.").deny_loading().accepted(AOF),
+    flag(Id::AppendOnly, "appendonly", "no", "Keeps an append-only file.").deny_loading(),
     text(Id::AppendFilename, "appendfilename", "appendonly.aof", TextRule::FileName, "Stem of append-only files.")
-        .immutable()
-        .accepted(AOF),
+        .immutable(),
     text(Id::AppendDirname, "appenddirname", "appendonlydir", TextRule::DirName, "Folder of append-only files.")
-        .immutable()
-        .accepted(AOF),
-    choice::<AppendFsync>("appendfsync", "everysec", "When the append-only file is synced.").accepted(AOF),
-    flag(Id::NoAppendfsyncOnRewrite, "no-appendfsync-on-rewrite", "no", "Does not sync while a rewrite runs.")
-        .accepted(AOF),
+        .immutable(),
+    choice::<AppendFsync>("appendfsync", "everysec", "When the append-only file is synced."),
+    flag(Id::NoAppendfsyncOnRewrite, "no-appendfsync-on-rewrite", "no", "Does not sync while a rewrite runs."),
     int(
         Id::AutoAofRewritePercentage,
         "auto-aof-rewrite-percentage",
@@ -73,24 +68,19 @@ pub(super) const TABLE: &[Directive] = &[
         NAT32,
         Unit::Percent,
         "Growth after which the append-only file is rewritten; 0 never.",
-    )
-    .accepted(AOF),
+    ),
     memory(
         Id::AutoAofRewriteMinSize,
         "auto-aof-rewrite-min-size",
         "67108864",
         NAT64,
         "Size below which it is not rewritten.",
-    )
-    .accepted(AOF),
-    flag(Id::AofLoadTruncated, "aof-load-truncated", "yes", "Starts although the append-only file ends early.")
-        .accepted(AOF),
-    flag(Id::AofUseRdbPreamble, "aof-use-rdb-preamble", "yes", "Rewrites into a snapshot plus commands.").accepted(AOF),
-    flag(Id::AofTimestampEnabled, "aof-timestamp-enabled", "no", "Writes the time into the append-only file.")
-        .accepted(AOF),
-    flag(Id::AofRewriteIncrementalFsync, "aof-rewrite-incremental-fsync", "yes", "Syncs a rewrite piece by piece.")
-        .accepted(AOF),
+    ),
+    flag(Id::AofLoadTruncated, "aof-load-truncated", "yes", "Starts although the append-only file ends early."),
+    flag(Id::AofUseRdbPreamble, "aof-use-rdb-preamble", "yes", "Rewrites into a snapshot plus commands.")
+        .accepted("the base of the append-only file is a snapshot in any case"),
+    flag(Id::AofTimestampEnabled, "aof-timestamp-enabled", "no", "Writes the time into the append-only file."),
+    flag(Id::AofRewriteIncrementalFsync, "aof-rewrite-incremental-fsync", "yes", "Syncs a rewrite piece by piece."),
     flag(Id::AofDisableAutoGc, "aof-disable-auto-gc", "no", "Keeps append-only files that are no longer needed.")
-        .hidden()
-        .accepted(AOF),
+        .hidden(),
 ];

@@ -119,6 +119,11 @@ impl ReplicaLink {
         self.fsynced = fsynced;
     }
 
+    /// Says what is synced to disk, if an AOF is written.
+    pub fn fsynced(&mut self, fsynced: Option<Offset>) {
+        self.fsynced = fsynced;
+    }
+
     /// When [`Input::Tick`] is wanted at the latest.
     pub fn deadline(&self) -> Mono {
         let silence = |wire: &Wire| wire.heard_at + self.settings.timeout + Duration::from_micros(1);

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use baton_aof::{BaseFormat, Manifest};
 use baton_config::Id;
-use baton_rdb::{Encoder, Preamble, VersionTarget};
+use baton_rdb::{Encoder, Preamble, ReplicationPoint, VersionTarget};
 
 use super::dir::{AofDir, DirError};
 use crate::entries;
@@ -13,7 +13,8 @@ use crate::node::connection::COMPATIBLE_VERSION;
 use crate::shared::Shared;
 
 /// Opens the last increment, and makes what is missing: with nothing at all also an empty base, so that whoever reads the
-/// directory finds what a rewrite leaves. Superseded files are deleted. The dataset is loaded.
+/// directory finds what a rewrite leaves. Superseded files are deleted. The dataset is loaded, and the stream's history has
+/// begun where there are no files yet.
 ///
 /// # Errors
 /// What the file system refused.
@@ -56,12 +57,16 @@ fn write_new(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
 /// A snapshot of nothing.
 fn empty_snapshot(shared: &Shared) -> Vec<u8> {
     let settings = &shared.world.load().settings;
-    let mut encoder = Encoder::new(entries::encoder_options(settings, VersionTarget::Current));
+    let mut encoder = Encoder::new(entries::encoder_options(settings, VersionTarget::Oldest));
     encoder.preamble(&Preamble {
         server_version: COMPATIBLE_VERSION,
         created_at: shared.clock.wall(),
         used_memory_bytes: crate::os_memory::used_bytes(),
-        replication: None,
+        replication: Some(ReplicationPoint {
+            id: shared.repl.history.lock().replid,
+            offset: shared.journal.end(),
+            stream_db: None,
+        }),
         is_aof_base: true,
     });
     encoder.finish();

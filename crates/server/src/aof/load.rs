@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use baton_aof::{Cut, Ending, FileName, ListedFile, Manifest, Position, Scanner};
-use baton_base::Slot;
+use baton_base::{ReplId, Slot};
 use baton_config::Id;
 use baton_rdb::ReplicationPoint;
 
@@ -16,7 +16,7 @@ use super::fresh;
 use crate::entries;
 use crate::listen::text_of;
 use crate::persist::load::{self, Listener, LoadError, Rules};
-use crate::repl::{Replay, Stream};
+use crate::repl::{Replay, Stream, begin_history_still};
 use crate::shared::Shared;
 use crate::slot_jobs::{Coming, import};
 use crate::start::StartError;
@@ -36,10 +36,8 @@ pub struct Opened {
     pub manifest: Manifest,
     /// The last increment, opened to be appended to.
     pub log: File,
-    /// Bytes of all files that are listed to be read.
-    pub total_bytes: u64,
-    /// Bytes of the base.
-    pub base_bytes: u64,
+    /// The history that the offsets in the last file are of; none if nothing says so.
+    pub noted: Option<ReplId>,
 }
 
 /// Why a file can't be loaded.
@@ -121,15 +119,13 @@ fn read_and_open(shared: &Arc<Shared>, dir: &AofDir) -> Result<Opened, Refused> 
     if dir.has_old_file(&manifest) {
         manifest = dir.adopt_old_file(&shared.log)?;
     }
-    let base_bytes = match manifest.base() {
-        Some(base) => dir.length(&base.name)?,
-        None => 0,
-    };
+    let mut noted = None;
     if !manifest.is_empty() {
         let began = shared.clock.mono();
         if dir.total_length(&manifest)? > 0 {
             let is_replica = load::starts_as_replica(&shared.world.peek());
             let position = read_all(shared, dir, &manifest)?;
+            noted = position.map(|position| position.replid);
             import::end_loading(shared, is_replica);
             if let Some(Position { replid, offset, stream_db }) = position {
                 load::go_on_from(shared, is_replica, ReplicationPoint { id: replid, offset, stream_db });
@@ -139,9 +135,12 @@ fn read_and_open(shared: &Arc<Shared>, dir: &AofDir) -> Result<Opened, Refused> 
         let seconds = shared.clock.mono().since(began).as_secs_f64();
         shared.log.notice(&format!("DB loaded from append only file: {seconds:.3} seconds"));
     }
+    if manifest.is_empty() {
+        begin_history_still(shared);
+        noted = Some(shared.repl.history.lock().replid);
+    }
     let (log, manifest) = fresh::open(shared, dir, manifest)?;
-    let total_bytes = dir.total_length(&manifest)?;
-    Ok(Opened { dir: dir.clone(), manifest, log, total_bytes, base_bytes })
+    Ok(Opened { dir: dir.clone(), manifest, log, noted })
 }
 
 /// Reads all files of a manifest into the store, which is empty. Gives the place in a history that they have reached.

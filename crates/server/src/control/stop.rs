@@ -9,15 +9,16 @@ use std::time::Duration;
 use baton_config::{Id, ShutdownWords};
 use baton_handover::{Replica, ReplicaState};
 use baton_node::{Input, StopKind};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 
 use super::message::{Answer, ControlMessage, ReplyTo, ShutdownRequest};
 use super::run::Control;
 use crate::clients::ClientFlags;
 use crate::shared::Shared;
 
-/// Makes signals arrive as messages.
+/// Makes signals arrive as messages. A limit to the size of files is an error of who writes, and not the end.
 pub(super) fn hear_signals(shared: &Arc<Shared>) -> io::Result<()> {
+    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
     let shared = Arc::clone(shared);
     std::thread::Builder::new().name("baton-signals".into()).spawn(move || {
@@ -145,13 +146,15 @@ impl Control {
         let telling = std::mem::take(&mut self.telling);
         let keeps_role = super::standalone::keeps_role(&self.shared);
         let work = move || {
-            let ok = match crate::persist::save_for_shutdown(&shared, request.save, request.nosave) {
-                Ok(()) => true,
-                Err(e) => {
-                    shared.log.warning(&format!("Error trying to save the DB, can't exit. {e}"));
-                    false
-                }
-            };
+            let ok = shared.aof.prepare_end(&shared, request.force);
+            let ok = ok
+                && match crate::persist::save_for_shutdown(&shared, request.save, request.nosave) {
+                    Ok(()) => true,
+                    Err(e) => {
+                        shared.log.warning(&format!("Error trying to save the DB, can't exit. {e}"));
+                        false
+                    }
+                };
             if keeps_role {
                 super::standalone::keep_role(&shared);
             }
@@ -168,6 +171,8 @@ impl Control {
     pub(super) fn leave(&mut self, code: ExitCode) {
         let settings = Arc::clone(&self.shared.world.peek().settings);
         self.shared.stopping.store(true, Ordering::Release);
+        // What was written since the final save began.
+        self.shared.aof.complete(&self.shared);
         let pid_file = settings.text(Id::PidFile);
         if !pid_file.is_empty() {
             self.shared.log.notice("Removing the pid file.");

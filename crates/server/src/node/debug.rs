@@ -28,6 +28,8 @@ const ONLY_CLUSTER: &str = "ERR Debug option only available for cluster mode ena
 
 const HELP: &[&str] = &[
     "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "AOF-FLUSH-SLEEP <microseconds>",
+    "    Wait before each write to the append-only file.",
     "CHANGE-REPL-ID",
     "    Begin a new replication history, as if the data had no past.",
     "CLOSE-CLUSTER-LINK-ON-PACKET-DROP <0|1>",
@@ -130,6 +132,10 @@ pub fn run(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome
                 _ => return Err(super::SYNTAX.into()),
             };
             stop.store(is_on(args.at(3)), std::sync::atomic::Ordering::Relaxed);
+        }
+        (b"aof-flush-sleep", 3) => {
+            let micros = num::parse_u64(args.at(2)).ok_or(NOT_INTEGER)?;
+            cx.shared.aof.sleep_micros.store(micros, Ordering::Relaxed);
         }
         (b"change-repl-id", 2) => change_history(cx)?,
         (b"replicate", 3..) => {

@@ -130,7 +130,7 @@ fn run_server(
         N::Waitaof => replication::wait_aof(cx, client, args),
         N::Replconf => replication::replconf(cx, client, args),
         N::Psync | N::Sync => replication::sync(cx, client, args),
-        N::Save | N::Bgsave | N::Lastsave => persistence::run(cx, client, command, args),
+        N::Save | N::Bgsave | N::Lastsave | N::Bgrewriteaof => persistence::run(cx, client, command, args),
         N::Shutdown => replication::shutdown(cx, client, args),
         _ if spec.name.starts_with("acl|") => acl::run(cx, client, command, args),
         N::ClientTracking | N::ClientCaching | N::ClientGetredir | N::ClientTrackinginfo => {

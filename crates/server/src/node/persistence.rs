@@ -1,4 +1,4 @@
-//! SAVE, BGSAVE and LASTSAVE.
+//! SAVE, BGSAVE, LASTSAVE and BGREWRITEAOF.
 
 use std::sync::atomic::Ordering;
 
@@ -6,6 +6,7 @@ use baton_commands::NodeCommand;
 use baton_resp::Args;
 
 use super::{Outcome, Refusal, SYNTAX};
+use crate::aof::rewrite;
 use crate::persist::save::{self, Busy, Job};
 use crate::worker::client::Client;
 use crate::worker::context::{Context, Flow};
@@ -15,11 +16,12 @@ const OTHER_CHILD: &str = "ERR Another child process is active (AOF?): can't BGS
 order to schedule a BGSAVE whenever possible.";
 const NOTHING_TO_CANCEL: &str = "ERR Background saving is currently not in progress or scheduled";
 
-/// SAVE, BGSAVE, LASTSAVE.
+/// SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF.
 pub fn run(cx: &mut Context<'_>, client: &mut Client, command: NodeCommand, args: Args<'_>) -> Outcome {
     match command {
         NodeCommand::Save => save(cx, client)?,
         NodeCommand::Bgsave => background(cx, client, args)?,
+        NodeCommand::Bgrewriteaof => client.out.simple(rewrite::ask(cx.shared, cx.in_transaction)?),
         _ => client.out.int(cx.shared.persist.last_save_secs.load(Ordering::Relaxed) as i64),
     }
     Ok(Flow::Next)

@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use baton_base::num::{parse_i64, parse_u64};
-use baton_base::{Mono, NodeId};
-use baton_config::Id;
+use baton_base::{Mono, NodeId, Offset};
 use baton_replication::info::Role as Shown;
 use baton_replication::session::{Replconf, ReplconfEnv};
 use baton_replication::sync::{SyncDecision, SyncRequest};
@@ -16,6 +15,7 @@ use super::client_cmd::parse_timeout_ms;
 use super::{NOT_INTEGER, Outcome, Refusal, SYNTAX};
 use crate::control::{ControlMessage, ReplyTo, ShutdownRequest};
 use crate::repl::{self, FeederMessage, LinkMessage};
+use crate::shared::Shared;
 use crate::worker::client::{Client, Waiting};
 use crate::worker::context::{Context, Flow};
 use crate::world::Role;
@@ -107,8 +107,10 @@ pub fn wait(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcom
     Ok(Flow::Wait(Waiting::Replicas { wanted, offset: client.last_write, deadline }))
 }
 
-/// WAITAOF numlocal numreplicas timeout (replication 4). Nothing is ever synced here as long as there is no append-only
-/// file, so only replicas can be waited for.
+/// What WAITAOF is told where this node keeps no log that it could wait for.
+pub const NO_LOG_TO_WAIT_FOR: &str = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
+
+/// WAITAOF numlocal numreplicas timeout (replication 4).
 pub fn wait_aof(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcome {
     let local = match parse_i64(args.at(1)) {
         None => return Err(NOT_INTEGER.into()),
@@ -125,23 +127,26 @@ pub fn wait_aof(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Ou
                     just local and are not propagated."
             .into());
     }
-    if local > 0 && !cx.world.settings.bool(Id::AppendOnly) {
-        return Err("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.".into());
+    let (offset, locally) = (client.last_write, local > 0);
+    if locally && !cx.shared.aof.is_open() {
+        return Err(NO_LOG_TO_WAIT_FOR.into());
     }
-    let have = cx.shared.repl.fsynced(client.last_write);
-    if (have >= wanted && local == 0) || cx.in_transaction {
-        write_synced(client, have);
+    let enough = cx.shared.repl.fsynced(offset) >= wanted && (!locally || cx.shared.aof.has_synced(offset));
+    if enough || cx.in_transaction {
+        write_synced(cx.shared, client, offset);
         return Ok(Flow::Next);
     }
-    cx.shared.threads().feeder.send(FeederMessage::AskAcks);
-    Ok(Flow::Wait(Waiting::Synced { wanted, offset: client.last_write, deadline }))
+    if wanted > 0 {
+        cx.shared.threads().feeder.send(FeederMessage::AskAcks);
+    }
+    Ok(Flow::Wait(Waiting::Synced { locally, wanted, offset, deadline }))
 }
 
-/// The reply of WAITAOF: nothing synced here, so many replicas that did.
-pub fn write_synced(client: &mut Client, replicas: u64) {
+/// The reply of WAITAOF: whether this node has synced so far, and how many replicas have.
+pub fn write_synced(shared: &Shared, client: &mut Client, offset: Offset) {
     client.out.array(2);
-    client.out.int(0);
-    client.out.int(replicas as i64);
+    client.out.int(i64::from(shared.aof.has_synced(offset)));
+    client.out.int(shared.repl.fsynced(offset) as i64);
 }
 
 fn deadline_of(cx: &Context<'_>, text: &[u8]) -> Result<Mono, Refusal> {

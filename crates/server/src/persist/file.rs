@@ -54,7 +54,11 @@ pub struct SnapshotFile {
 impl SnapshotFile {
     /// Creates the temporary file in the same folder as `path`. With `incremental` it is synced as it grows.
     pub fn create(path: &Path, incremental: bool) -> Result<SnapshotFile, FileError> {
-        let temp = path.with_file_name(format!("temp-{}.rdb", std::process::id()));
+        SnapshotFile::create_as(path.with_file_name(format!("temp-{}.rdb", std::process::id())), incremental)
+    }
+
+    /// The same with this name until it is finished.
+    pub fn create_as(temp: PathBuf, incremental: bool) -> Result<SnapshotFile, FileError> {
         match File::create(&temp) {
             Ok(file) => Ok(SnapshotFile { temp, file: Some(file), incremental, unsynced: 0 }),
             Err(source) => Err(FileError::Open { path: shown(&temp), dir: working_folder(), source }),

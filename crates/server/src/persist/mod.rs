@@ -52,6 +52,8 @@ pub struct PersistState {
     pub load_expired: AtomicU64,
     /// Keys of the last load.
     pub load_keys: AtomicU64,
+    /// `rdb-key-save-delay`, for snapshots that are being written.
+    pub key_delay: AtomicI64,
     /// Who may write the snapshot file.
     pub turn: Turn,
 }
@@ -73,6 +75,7 @@ impl Default for PersistState {
             keys_total: AtomicU64::new(0),
             load_expired: AtomicU64::new(0),
             load_keys: AtomicU64::new(0),
+            key_delay: AtomicI64::new(0),
             turn: Turn::default(),
         }
     }

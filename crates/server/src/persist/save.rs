@@ -22,7 +22,7 @@ const RETRY_SECS: u64 = 5;
 pub enum Busy {
     /// Another save runs.
     Saving,
-    /// A snapshot for replicas runs.
+    /// A snapshot for replicas, or for the append-only file, runs.
     Synchronising,
 }
 
@@ -38,28 +38,25 @@ pub struct Job {
 impl Job {
     /// Takes the turn and the cut. The caller has stopped the world.
     pub fn cut(shared: &Arc<Shared>) -> Result<Job, Busy> {
-        let turn = MyTurn::take(shared).ok_or(Busy::Saving)?;
+        let turn = take_turn(shared)?;
         let walker = shared.store.snapshot().ok_or(Busy::Synchronising)?;
         Ok(Job::new(turn, shared, Source::Walk(walker)))
     }
 
     fn new(turn: MyTurn, shared: &Shared, source: Source) -> Job {
-        let settings = Arc::clone(&shared.world.peek().settings);
-        let mut plan = Plan::of(&shared.store, settings, replication_point(shared));
-        plan.functions = shared.scripts.functions();
-        plan.shard = shard(shared);
-        plan.coming = shared.slot_jobs.coming();
-        shared.persist.keys_done.store(0, Ordering::Relaxed);
-        shared.persist.keys_total.store(plan.keys(), Ordering::Relaxed);
-        Job { turn, plan, source, dirty: dirty(shared) }
+        Job { turn, plan: plan(shared), source, dirty: dirty(shared) }
     }
 
     /// Writes the file on this thread.
     pub fn write(self, shared: &Shared) -> Result<(), SaveError> {
         let Job { turn, plan, source, dirty } = self;
         let path = path(&plan);
-        let watch =
-            Watch { clock: &shared.clock, cancel: &shared.persist.cancel, keys_done: &shared.persist.keys_done };
+        let watch = Watch {
+            clock: &shared.clock,
+            cancel: &shared.persist.cancel,
+            keys_done: &shared.persist.keys_done,
+            key_delay: &shared.persist.key_delay,
+        };
         let written = write_file(&plan, source, &path, &watch);
         match &written {
             Ok(()) => {
@@ -97,6 +94,24 @@ impl Job {
             set_failed(shared, true);
         }
     }
+}
+
+/// Takes the turn. The base of the append-only file is written in the same turn.
+fn take_turn(shared: &Arc<Shared>) -> Result<MyTurn, Busy> {
+    let rewriting = shared.aof.status.rewriting.load(Ordering::SeqCst);
+    MyTurn::take(shared).ok_or(if rewriting { Busy::Synchronising } else { Busy::Saving })
+}
+
+/// What a snapshot of this moment says. The caller has stopped the world.
+pub(crate) fn plan(shared: &Shared) -> Plan {
+    let settings = Arc::clone(&shared.world.peek().settings);
+    let mut plan = Plan::of(&shared.store, settings, replication_point(shared));
+    plan.functions = shared.scripts.functions();
+    plan.shard = shard(shared);
+    plan.coming = shared.slot_jobs.coming();
+    shared.persist.keys_done.store(0, Ordering::Relaxed);
+    shared.persist.keys_total.store(plan.keys(), Ordering::Relaxed);
+    plan
 }
 
 fn in_background(shared: &Shared, job: Job) {

@@ -2,11 +2,11 @@
 //! kind of save.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use baton_base::{Slot, WallMs};
-use baton_config::{Id, Settings};
+use baton_config::Settings;
 use baton_rdb::{Encoder, Preamble, ReplicationPoint, VersionTarget};
 use baton_script::Libraries;
 use baton_store::{DbIndex, SnapshotWalker, Store};
@@ -49,6 +49,10 @@ pub struct Plan {
     pub coming: Vec<Coming>,
     /// The settings.
     pub settings: Arc<Settings>,
+    /// It is the base of an append-only file.
+    pub is_aof_base: bool,
+    /// The format.
+    pub version: VersionTarget,
 }
 
 impl Plan {
@@ -56,7 +60,16 @@ impl Plan {
     pub fn of(store: &Store, settings: Arc<Settings>, point: Option<ReplicationPoint>) -> Plan {
         let sizes = (0..store.databases()).map(DbIndex).map(|db| (db, store.len(db), store.expires_len(db)));
         let sizes = sizes.filter(|(_, keys, _)| *keys > 0).collect();
-        Plan { point, shard: None, sizes, functions: Arc::default(), coming: Vec::new(), settings }
+        Plan {
+            point,
+            shard: None,
+            sizes,
+            functions: Arc::default(),
+            coming: Vec::new(),
+            settings,
+            is_aof_base: false,
+            version: VersionTarget::Current,
+        }
     }
 
     /// Keys in all databases.
@@ -84,17 +97,19 @@ pub struct Watch<'a> {
     pub cancel: &'a AtomicBool,
     /// Keys written so far.
     pub keys_done: &'a AtomicU64,
+    /// `rdb-key-save-delay`.
+    pub key_delay: &'a AtomicI64,
 }
 
 /// Writes everything to the file, up to the checksum.
 pub fn write(plan: &Plan, source: Source, file: &mut SnapshotFile, watch: &Watch<'_>) -> Result<(), SaveError> {
-    let mut encoder = Encoder::new(entries::encoder_options(&plan.settings, VersionTarget::Current));
+    let mut encoder = Encoder::new(entries::encoder_options(&plan.settings, plan.version));
     encoder.preamble(&Preamble {
         server_version: COMPATIBLE_VERSION,
         created_at: watch.clock.wall(),
         used_memory_bytes: crate::os_memory::used_bytes(),
         replication: plan.point,
-        is_aof_base: false,
+        is_aof_base: plan.is_aof_base,
     });
     if let Some(shard) = &plan.shard {
         encoder.aux(SHARD_FACT, shard.as_bytes());
@@ -121,7 +136,7 @@ fn write_walk(
     watch: &Watch<'_>,
 ) -> Result<(), SaveError> {
     let kept = AccessKept::of(&plan.settings);
-    let pace = Pace::of(plan.settings.int(Id::RdbKeySaveDelay));
+    let pace = Pace::of(watch.key_delay);
     let mut more = true;
     while more {
         if watch.cancel.load(Ordering::Relaxed) {
@@ -168,30 +183,36 @@ fn write_still(
 
 /// `rdb-key-save-delay`: how much a save is slowed down, for tests of what happens meanwhile.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
-    /// Microseconds after each key; a negative number is that many keys for one microsecond.
-    delay: i64,
+pub(crate) struct Pace<'a> {
+    /// Microseconds after each key; a negative number is that many keys for one microsecond. May change meanwhile: then the
+    /// rest ends.
+    delay: &'a AtomicI64,
 }
 
-impl Pace {
-    /// Of this value of the directive.
-    pub(crate) fn of(delay: i64) -> Pace {
+impl Pace<'_> {
+    /// Of the present value of the directive.
+    pub(crate) fn of(delay: &AtomicI64) -> Pace<'_> {
         Pace { delay }
+    }
+
+    fn delay(&self) -> i64 {
+        self.delay.load(Ordering::Relaxed)
     }
 
     /// How many keys to visit before the next rest.
     pub(crate) fn step(&self) -> usize {
-        if self.delay > 0 { 1 } else { STEP_ENTRIES }
+        if self.delay() > 0 { 1 } else { STEP_ENTRIES }
     }
 
     /// Waits for what so many keys cost, unless the save is cancelled.
     pub(crate) fn rest(&self, keys: u64, cancel: &AtomicBool) {
-        let micros = match u64::try_from(self.delay) {
+        let delay = self.delay();
+        let micros = match u64::try_from(delay) {
             Ok(delay) => delay.saturating_mul(keys),
-            Err(_) => keys / self.delay.unsigned_abs(),
+            Err(_) => keys / delay.unsigned_abs(),
         };
         let mut left = Duration::from_micros(micros);
-        while !left.is_zero() && !cancel.load(Ordering::Relaxed) {
+        while !left.is_zero() && !cancel.load(Ordering::Relaxed) && self.delay() == delay {
             let nap = left.min(NAP);
             std::thread::sleep(nap);
             left -= nap;

@@ -163,7 +163,10 @@ impl Link {
                     }
                 }
                 LinkMessage::SettingsChanged => self.machine.set_settings(link_settings(&self.shared.world.peek())),
-                LinkMessage::AckNow => self.handle(Input::AckNow),
+                LinkMessage::AckNow => {
+                    self.machine.fsynced(self.shared.aof.fsynced());
+                    self.handle(Input::AckNow);
+                }
                 LinkMessage::Settle(done) => {
                     // An event may not have come yet for what is there already.
                     self.wire.iter_mut().for_each(|w| w.readable = true);
@@ -409,7 +412,8 @@ impl Link {
             stream.drop_whole();
             applied = true;
         };
-        self.machine.applied(self.shared.journal.end(), None);
+        self.shared.aof.before_reply(&self.shared);
+        self.machine.applied(self.shared.journal.end(), self.shared.aof.fsynced());
         if outcome != Err(Trouble::Stale) {
             if ack {
                 self.handle(Input::AckNow);
@@ -454,6 +458,7 @@ impl Link {
             garbage
         };
         self.shared.threads().feeder.send(FeederMessage::DropAll);
+        self.shared.aof.begin_again(&self.shared);
         log.notice("PRIMARY <-> REPLICA sync: Discarding old DB in background");
         self.shared.free_later(garbage);
         self.order(open_slots);

@@ -9,7 +9,6 @@ use std::sync::atomic::AtomicBool;
 
 use baton_base::{Offset, ReplId};
 use baton_cluster::Topology;
-use baton_config::Id;
 use baton_rdb::{Encoder, Preamble, ReplicationPoint, VersionTarget};
 use baton_replication::RdbVersion;
 use baton_replication::group::SnapshotTarget;
@@ -151,7 +150,7 @@ fn produce(shared: &Arc<Shared>, mut job: Job, sink: &mut Sink<'_>) -> Result<()
     if more {
         announce_sizes(shared, &mut encoder);
     }
-    let pace = Pace::of(world.settings.int(Id::RdbKeySaveDelay));
+    let pace = Pace::of(&shared.persist.key_delay);
     let never = AtomicBool::new(false);
     while more {
         let now = shared.clock.wall();

@@ -115,8 +115,10 @@ pub enum Waiting {
         /// When to answer anyway.
         deadline: Mono,
     },
-    /// Replicas to sync to disk (WAITAOF).
+    /// Replicas, or this node, to sync to disk (WAITAOF).
     Synced {
+        /// This node, too.
+        locally: bool,
         /// How many.
         wanted: u64,
         /// What they must have.

@@ -292,5 +292,7 @@ impl<'a> Context<'a> {
 }
 
 fn is_plain(shared: &Shared, world: &World) -> bool {
-    world.plain && !shared.running.any() && !shared.persist.last_failed.load(Ordering::Relaxed)
+    world.plain
+        && !shared.running.any()
+        && !(shared.persist.last_failed.load(Ordering::Relaxed) | shared.aof.status.fails())
 }

@@ -296,8 +296,8 @@ fn check(
         return Err("OOM command not allowed when used memory > 'maxmemory'.".into());
     }
     let pings = matches!(spec.run, Run::Node(NodeCommand::Ping));
-    if pings && !replica && cx.shared.persist.refuses_writes(&world.settings) {
-        return Err(crate::persist::MISCONF.into());
+    if pings && !replica {
+        check_disk(cx)?;
     }
     if writes {
         check_write(cx)?;
@@ -342,14 +342,25 @@ pub(super) fn is_stale(cx: &Context<'_>) -> bool {
 pub(super) fn check_write(cx: &Context<'_>) -> Result<(), Refusal> {
     let world = &cx.world;
     let replica = world.role.is_replica();
-    if !replica && cx.shared.persist.refuses_writes(&world.settings) {
-        return Err(crate::persist::MISCONF.into());
+    if !replica {
+        check_disk(cx)?;
     }
     if !replica && lacks_replicas(cx) {
         return Err("NOREPLICAS Not enough good replicas to write.".into());
     }
     if world.holds_replies && cx.shared.write_acks.present() < world.hot.write_ack_replicas {
         return Err(too_few_to_acknowledge(cx));
+    }
+    Ok(())
+}
+
+/// Refuses what a primary could not write to its disk.
+fn check_disk(cx: &Context<'_>) -> Result<(), Refusal> {
+    if cx.shared.persist.refuses_writes(&cx.world.settings) {
+        return Err(crate::persist::MISCONF.into());
+    }
+    if cx.shared.aof.status.fails() && cx.shared.aof.is_open() {
+        return Err(cx.shared.aof.status.refusal().into());
     }
     Ok(())
 }

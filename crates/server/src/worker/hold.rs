@@ -1,4 +1,4 @@
-//! Holding replies until replicas acknowledged what they tell of, and letting them go (see [`crate::write_acks`] for the
+//! Holding replies until replicas acknowledged what they tell of, or the log has it, and letting them go (see [`crate::write_acks`] for the
 //! rules). Commands say which slots they looked at; behind each command its reply is held for that; the feeder's news
 //! release replies in the order of their offsets, so that an acknowledgement costs as much as what it releases.
 
@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
-use baton_base::{Offset, Slot};
+use baton_base::{Mono, Offset, Slot};
 use baton_cluster::{Presence, RouteQuery};
 use baton_replication::reply_holds::Told;
 
@@ -63,14 +63,19 @@ impl Context<'_> {
         // The lease is looked at now, after the command ran.
         let leased = !wrote && self.world.leases_reads && !shared.lease.is_over(shared.clock.mono());
         let told = Told { revealed: upto, wrote: wrote.then_some(client.last_write), leased };
-        let needs = told.needs(shared.journal.end());
+        let (stream_end, by_replicas) = (shared.journal.end(), self.world.hot.write_ack_replicas > 0);
+        // The log has to have what the reply tells of, which can't be more than there is: what slots remember may be of
+        // another history.
+        let needs = if by_replicas { told.needs(stream_end) } else { upto.max(client.last_write).min(stream_end) };
         if needs <= acks.acked() {
             return;
         }
-        let until = self.now.mono + self.world.hot.write_ack_timeout;
+        let until = if by_replicas { self.now.mono + self.world.hot.write_ack_timeout } else { Mono::NEVER };
         client.held.push(HeldReply { start, end, needs, until, wrote, slot });
-        acks.replies_held.add_shared(1);
-        self.local.wanted = self.local.wanted.max(needs);
+        if by_replicas {
+            acks.replies_held.add_shared(1);
+            self.local.wanted = self.local.wanted.max(needs);
+        }
     }
 }
 
@@ -156,8 +161,12 @@ impl Worker {
         self.release_held(shared, now);
     }
 
-    /// This node is no primary any more: what it executed last is not acknowledged by those who follow another one.
+    /// This node is no primary any more: what it executed last is not acknowledged by those who follow another one. What only
+    /// the log is waited for is still going to be durable.
     pub(super) fn fail_held(&mut self, shared: &Arc<Shared>, now: Now) {
+        if shared.world.peek().hot.write_ack_replicas == 0 {
+            return;
+        }
         for id in self.waiters(|c| !c.held.is_empty()) {
             self.with(shared, id, |worker, client| worker.give_up_held(shared, client, GivenUp::Demoted, now));
         }

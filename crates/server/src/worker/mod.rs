@@ -414,6 +414,7 @@ impl Worker {
 
     /// Writes waiting replies. False if the peer is gone.
     fn flush(&mut self, shared: &Shared, client: &mut Client) -> bool {
+        shared.aof.before_reply(shared);
         let Ok(bytes) = client.flush() else { return false };
         let stats = &shared.stats.lanes[self.local.lane.0];
         stats.net_out.add(bytes as u64);

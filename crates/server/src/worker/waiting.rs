@@ -9,6 +9,7 @@ use super::{Now, Worker};
 use crate::clients::{ClientId, UnblockHow};
 use crate::control::Answer;
 use crate::migrate::Moved;
+use crate::node::replication::NO_LOG_TO_WAIT_FOR;
 use crate::shared::Shared;
 use crate::stats::{CommandStats, Count};
 
@@ -66,7 +67,13 @@ impl Worker {
             self.with(shared, id, |worker, client| {
                 let enough = match client.waiting {
                     Waiting::Replicas { wanted, offset, .. } => shared.repl.acknowledged(offset) >= wanted,
-                    Waiting::Synced { wanted, offset, .. } => shared.repl.fsynced(offset) >= wanted,
+                    Waiting::Synced { locally, wanted, offset, .. } => {
+                        if locally && !shared.aof.is_open() {
+                            worker.end_wait_with(shared, client, NO_LOG_TO_WAIT_FOR);
+                            return worker.resume(shared, client, now);
+                        }
+                        (!locally || shared.aof.has_synced(offset)) && shared.repl.fsynced(offset) >= wanted
+                    }
                     _ => false,
                 };
                 !enough || worker.give_up_waiting(shared, client, now)
@@ -89,7 +96,7 @@ impl Worker {
         match client.waiting {
             Waiting::Replicas { offset, .. } => client.out.int(shared.repl.acknowledged(offset) as i64),
             Waiting::Synced { offset, .. } => {
-                crate::node::replication::write_synced(client, shared.repl.fsynced(offset));
+                crate::node::replication::write_synced(shared, client, offset);
             }
             _ => {}
         }

@@ -107,6 +107,7 @@ pub(super) fn reload(cx: &mut Context<'_>, client: &mut Client, options: Args<'_
 pub(super) fn load_aof(cx: &mut Context<'_>, client: &mut Client) -> Result<(), Refusal> {
     cx.stop_world(|cx| {
         let shared = cx.shared;
+        shared.aof.complete(shared);
         shared.free_later(shared.store.flush(None));
         shared.scripts.set_functions(Libraries::default());
         crate::worker::changes::announce_all_from_aside(shared);

@@ -32,6 +32,7 @@ pub(super) fn restart(cx: &mut Context<'_>, delay: Option<&[u8]>) -> Result<(), 
             shared.log.warning(&e);
             return Err(FAILED.into());
         }
+        shared.aof.complete(shared);
         std::thread::sleep(delay);
         let error = begin_anew(shared);
         shared.log.warning(&format!("Can't begin anew: {error}"));

@@ -50,7 +50,8 @@ pub(super) fn memory(view: &View<'_>, lines: &mut Lines) {
     lines.put("mem_clients_slaves", crate::memory::not_counted(shared));
     lines.put("mem_clients_normal", clients);
     lines.put("mem_cluster_links", shared.stats.bus_bytes());
-    lines.zeros(&["mem_cluster_slot_import", "mem_cluster_slot_export", "mem_aof_buffer"]);
+    lines.zeros(&["mem_cluster_slot_import", "mem_cluster_slot_export"]);
+    lines.put("mem_aof_buffer", shared.aof.waiting_bytes());
     lines.put("mem_allocator", "jemalloc");
     lines.zeros(&["mem_overhead_db_hashtable_rehashing", "active_defrag_running"]);
     let (freeing, freed) = shared.memory.freed_elsewhere();

@@ -120,7 +120,7 @@ fn replication(view: &View<'_>, lines: &mut Lines) {
     if view.world.hot.write_ack_replicas > 0 {
         lines.put("write_ack_replicas", view.world.hot.write_ack_replicas);
         lines.put("write_ack_replicas_present", view.shared.write_acks.present());
-        lines.put("write_ack_offset", view.shared.write_acks.acked());
+        lines.put("write_ack_offset", view.shared.write_acks.acked_by_replicas());
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::{Lines, View};
+use crate::aof::Phase;
 
 pub(super) fn persistence(view: &View<'_>, lines: &mut Lines) {
     let p = &view.shared.persist;
@@ -28,21 +29,45 @@ pub(super) fn persistence(view: &View<'_>, lines: &mut Lines) {
     lines.put("rdb_last_cow_size", 0);
     lines.put("rdb_last_load_keys_expired", p.load_expired.load(Ordering::Relaxed));
     lines.put("rdb_last_load_keys_loaded", p.load_keys.load(Ordering::Relaxed));
-    lines.put("aof_enabled", 0);
-    lines.put("aof_rewrite_in_progress", 0);
-    lines.put("aof_rewrite_scheduled", 0);
-    lines.put("aof_last_rewrite_time_sec", -1);
-    lines.put("aof_current_rewrite_time_sec", -1);
-    lines.put("aof_last_bgrewrite_status", "ok");
-    lines.put("aof_rewrites", 0);
-    lines.put("aof_rewrites_consecutive_failures", 0);
-    lines.put("aof_last_write_status", "ok");
-    lines.put("aof_last_cow_size", 0);
+    aof(view, lines, now);
     lines.put("module_fork_in_progress", 0);
     lines.put("module_fork_last_cow_size", 0);
     lines.put("slot_migration_fork_in_progress", 0);
+    aof_files(view, lines);
     if let Some(loading) = &view.world.loading {
         lines.put("loading_start_time", loading.since.as_secs());
         lines.put("loading_total_bytes", loading.total_bytes);
     }
+}
+
+/// How the append-only file is (aof 9).
+fn aof(view: &View<'_>, lines: &mut Lines, now: u64) {
+    let (aof, status) = (&view.shared.aof, &view.shared.aof.status);
+    let rewriting = status.rewriting.load(Ordering::Relaxed);
+    let word = |failed: bool| if failed { "err" } else { "ok" };
+    lines.put("aof_enabled", u8::from(aof.phase() != Phase::Off));
+    lines.put("aof_rewrite_in_progress", u8::from(rewriting));
+    lines.put("aof_rewrite_scheduled", u8::from(status.scheduled.load(Ordering::Relaxed)));
+    lines.put("aof_last_rewrite_time_sec", status.last_secs.load(Ordering::Relaxed));
+    let current = if rewriting { now.saturating_sub(status.began_secs.load(Ordering::Relaxed)) as i64 } else { -1 };
+    lines.put("aof_current_rewrite_time_sec", current);
+    lines.put("aof_last_bgrewrite_status", word(status.last_failed.load(Ordering::Relaxed)));
+    lines.put("aof_rewrites", status.rewrites.load(Ordering::Relaxed));
+    lines.put("aof_rewrites_consecutive_failures", status.failures.load(Ordering::Relaxed));
+    lines.put("aof_last_write_status", word(status.fails()));
+    lines.put("aof_last_cow_size", 0);
+}
+
+/// What there is to be said of its files, if there are any.
+fn aof_files(view: &View<'_>, lines: &mut Lines) {
+    let (aof, status) = (&view.shared.aof, &view.shared.aof.status);
+    if aof.phase() == Phase::Off {
+        return;
+    }
+    lines.put("aof_current_size", aof.total_bytes());
+    lines.put("aof_base_size", status.base_bytes.load(Ordering::Relaxed));
+    lines.put("aof_pending_rewrite", 0);
+    lines.put("aof_buffer_length", aof.waiting_bytes());
+    lines.put("aof_pending_bio_fsync", u8::from(aof.is_syncing()));
+    lines.put("aof_delayed_fsync", status.delayed.load(Ordering::Relaxed));
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 
 use baton_base::{Offset, ReplId};
 use baton_store::{Expire, StoreSettings};
@@ -115,7 +115,12 @@ fn save(store: &Arc<Store>, source: Source, path: &Path) -> Result<(), SaveError
     let settings = Arc::new(Settings::default());
     let plan = Plan::of(store, settings, Some(point()));
     let (clock, cancel, keys_done) = (Clock::start(), AtomicBool::new(false), AtomicU64::new(0));
-    let written = write_file(&plan, source, path, &Watch { clock: &clock, cancel: &cancel, keys_done: &keys_done });
+    let written = write_file(
+        &plan,
+        source,
+        path,
+        &Watch { clock: &clock, cancel: &cancel, keys_done: &keys_done, key_delay: &AtomicI64::new(0) },
+    );
     if written.is_ok() {
         assert_eq!(keys_done.into_inner(), plan.keys());
     }
@@ -180,7 +185,7 @@ fn a_cancelled_save_leaves_the_old_file_and_nothing_else() {
     let before = filled();
     let plan = Plan::of(&before, Arc::new(Settings::default()), None);
     let (clock, cancel, keys_done) = (Clock::start(), AtomicBool::new(true), AtomicU64::new(0));
-    let watch = Watch { clock: &clock, cancel: &cancel, keys_done: &keys_done };
+    let watch = Watch { clock: &clock, cancel: &cancel, keys_done: &keys_done, key_delay: &AtomicI64::new(0) };
     let written = write_file(&plan, Source::Walk(before.snapshot().unwrap()), &folder.file(), &watch);
     assert!(matches!(written, Err(SaveError::Cancelled)));
     assert_eq!((folder.names(), std::fs::read(folder.file()).unwrap()), (vec!["dump.rdb".into()], b"old".to_vec()));

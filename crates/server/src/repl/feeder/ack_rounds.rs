@@ -19,7 +19,7 @@ impl Feeder {
             return;
         }
         let world = self.shared.world.peek();
-        if !world.holds_replies {
+        if !world.holds_replies || world.hot.write_ack_replicas == 0 {
             return;
         }
         let counting = self.replicas.values().map(|r| &r.session).filter(|s| counts(&world, s));
@@ -34,7 +34,7 @@ impl Feeder {
     /// Asks for acknowledgements while replies wait for them.
     pub(super) fn ask_for_writers(&mut self, now: Mono) {
         let acks = &self.shared.write_acks;
-        let (wanted, acked) = (acks.wanted(), acks.acked());
+        let (wanted, acked) = (acks.wanted(), acks.acked_by_replicas());
         if self.replicas.is_empty() || !self.rounds.is_due(wanted, acked, now) {
             return;
         }

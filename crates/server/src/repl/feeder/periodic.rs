@@ -44,7 +44,7 @@ impl Periods {
     fn backlog_end(&self, shared: &Shared) -> Option<Mono> {
         let world = shared.world.peek();
         let ttl = world.settings.uint(Id::ReplBacklogTtl);
-        let ends = ttl > 0 && !world.role.is_replica() && shared.journal.is_active();
+        let ends = ttl > 0 && !world.role.is_replica() && shared.journal.is_active() && !shared.aof.is_open();
         ends.then(|| self.alone_since + Duration::from_secs(ttl))
     }
 }
@@ -113,7 +113,7 @@ impl Feeder {
         let shared = &self.shared;
         let _still = shared.gate.stop_world();
         let exports = shared.exports.load(Ordering::SeqCst) > 0;
-        if exports || shared.world.peek().role.is_replica() || !shared.journal.is_active() {
+        if exports || shared.aof.is_open() || shared.world.peek().role.is_replica() || !shared.journal.is_active() {
             return;
         }
         *shared.repl.history.lock() = History::fresh(role::fresh_id());
