@@ -325,3 +325,16 @@ def test_who_sleeps_hangs_for_its_replication_too(start):
     in_step(primary, replica)
     assert replica("STRLEN", "large") == 200_000
     assert int(primary.info("stats")["sync_full"]) == fulls + 1
+
+
+def test_a_command_that_fails_ends_no_replica_that_clients_write_to(start):
+    flags = [*FLAGS["baton"], "--propagation-error-behavior", "panic"]
+    primary = start("baton", *flags)
+    replica = start("baton", *flags, "--replica-read-only", "no")
+    attach(replica, primary)
+    library = "#!lua name=one\nserver.register_function('one', function() return '%s' end)"
+    replica("FUNCTION", "LOAD", library % "here")
+    primary("FUNCTION", "LOAD", library % "there")
+    in_step(primary, replica)
+    assert (replica("FCALL", "one", 0), primary("FCALL", "one", 0)) == (b"here", b"there")
+    assert "== CRITICAL == This replica is sending an error" in replica.log()

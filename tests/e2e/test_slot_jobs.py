@@ -295,3 +295,17 @@ def test_a_target_that_starts_again_has_nothing(make_cluster):  # noqa: F811
     move(source, target, slot, slot)
     assert ended(source)["state"] == "success"
     eventually(lambda: target("GET", key) == b"v", "the target to serve the key")
+
+
+def test_the_words_of_upstreams_tool_move_slots_and_send_waiters_on(make_cluster):  # noqa: F811
+    """The tool sends the first word with the zero that ends it."""
+    cluster = make_cluster(*["baton"] * 3)
+    source, target = primaries(cluster)[:2]
+    slot, _ = first_slots(cluster, source, 1)
+    with source.connect() as connection:
+        connection.send(resp.encode("BRPOP", tag_of(source, slot), 0))
+        eventually(lambda: source.info("clients")["blocked_clients"] == "1", "it to wait")
+        assert source("CLUSTER", "MIGRATESLOTS", b"SLOTSRANGE\0", slot, slot, "NODE", my_id(target)) == b"OK"
+        assert str(connection.read()) == f"MOVED {slot} 127.0.0.1:{target.port}"
+    assert ended(source)["state"] == "success"
+    assert source.info("clients")["blocked_clients"] == "0"

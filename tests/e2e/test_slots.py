@@ -99,6 +99,48 @@ def test_figures_begin_anew_where_a_slot_left(node):
     assert row[b"key-count"] == 1 and all(row[figure] == 0 for figure in FIGURES)
 
 
+@pytest.fixture
+def pair(start):
+    """A primary with all slots, and one that knows it."""
+    one, two = (start("baton", "--cluster-enabled", "yes", "--cluster-databases", "4") for _ in range(2))
+    one("CLUSTER", "ADDSLOTSRANGE", 0, SLOTS - 1)
+    one("CLUSTER", "MEET", "127.0.0.1", two.port)
+    for node in (one, two):
+        eventually(lambda node=node: b"cluster_state:ok" in node("CLUSTER", "INFO"), "the cluster is up")
+    return one, two
+
+
+def test_who_waits_for_a_key_of_an_open_slot_waits_until_it_is_elsewhere(pair):
+    one, two = pair
+    slot, id_of_two = slot_of(one, "key"), two("CLUSTER", "MYID")
+    with one.connect() as connection:
+        connection.send(encode("BRPOP", "key", "0"))
+        eventually(lambda: one.info("clients")["blocked_clients"] == "1", "it to wait")
+        one("CLUSTER", "SETSLOT", slot, "MIGRATING", id_of_two)
+        with pytest.raises(ErrorReply, match="^ASK"):
+            one("GET", "key")
+        assert one.info("clients")["blocked_clients"] == "1"
+        one("CLUSTER", "SETSLOT", slot, "NODE", id_of_two)
+        assert str(connection.read()) == f"MOVED {slot} 127.0.0.1:{two.port}"
+
+
+def test_a_queued_command_is_looked_for_in_the_database_that_it_will_run_in(pair):
+    one, two = pair
+    with one.connect() as connection:
+        connection("SET", "{t}0", "of 0")
+        connection("SELECT", 1)
+        connection("SET", "{t}1", "of 1")
+        connection("SELECT", 0)
+        connection("CLUSTER", "SETSLOT", slot_of(one, "{t}"), "MIGRATING", two("CLUSTER", "MYID"))
+        for command in (["MULTI"], ["GET", "{t}0"], ["SELECT", 1], ["GET", "{t}1"]):
+            connection(*command)
+        assert connection("EXEC") == [b"of 0", b"OK", b"of 1"]
+        connection("SELECT", 0)
+        connection("MULTI")
+        with pytest.raises(ErrorReply, match="^ASK"):
+            connection("GET", "{t}1")
+
+
 def test_slots_are_ordered_by_a_figure(node):
     for n in range(3):
         for key in range(n + 1):

@@ -46,7 +46,9 @@ pub(super) fn check(
     let names: Names<'_> = positions.iter().map(|p| args.at(p.index as usize)).collect();
     let mut query = RouteQuery { write: writes, ..about(spec, args, client, asking) };
     add_slots(&mut query, &names);
-    decide(cx, topology, client, &query, || names.iter().map(|name| (client.db, *name)).collect())
+    // A command that is queued runs in the database that will have been selected by then.
+    let db = client.transaction.as_deref().and_then(|t| t.db).unwrap_or(client.db);
+    decide(cx, topology, client, &query, || names.iter().map(|name| (db, *name)).collect())
 }
 
 /// Refuses a command that a script calls and whose keys are not served here, in the words for scripts.
@@ -78,14 +80,15 @@ pub(super) fn check_called(
     })
 }
 
-/// Where a command that waits is served now, as an error; none if it is here.
+/// Where a command that waits is served now, as an error; none if it is here. While its slot is open it waits on: whoever
+/// comes with something new may be sent elsewhere, but the slot may stay.
 pub(super) fn redirect_waiter(world: &World, client: &Client, waiter: &Waiter) -> Option<String> {
     let topology = world.topology.as_ref()?;
     let names: Names<'_> = waiter.names.iter().map(|(_, name)| &**name).collect();
-    let mut query = about(waiter.spec, waiter.args.as_args(), client, false);
+    let mut query = about(waiter.spec, waiter.args.as_args(), client, true);
     add_slots(&mut query, &names);
-    let missing = Presence { missing: names.len(), ..Presence::default() };
-    baton_cluster::route(topology, &query, || missing).error_text(topology, audience(client))
+    let existing = Presence { existing: names.len(), ..Presence::default() };
+    baton_cluster::route(topology, &query, || existing).error_text(topology, audience(client))
 }
 
 /// Refuses EXEC whose commands are not all served here.

@@ -53,7 +53,8 @@ pub(super) fn migrate(cx: &mut Context<'_>, client: &mut Client, topology: &Topo
     let mut jobs: Vec<Arc<Job>> = Vec::new();
     let mut at = 2;
     while let Some(word) = args.get(at) {
-        if !word.eq_ignore_ascii_case(b"SLOTSRANGE") {
+        // The original's command-line tool sends the word with the zero that ends it, which the original does not see.
+        if !word.strip_suffix(b"\0").unwrap_or(word).eq_ignore_ascii_case(b"SLOTSRANGE") {
             return Err(SYNTAX.into());
         }
         let (ranges, next) = job_ranges(args, at + 1)?;

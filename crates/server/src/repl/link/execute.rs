@@ -445,7 +445,10 @@ impl Turn<'_> {
             "== CRITICAL == This {from} is sending an error to its {to}: '-{}' after processing the command '{name}'",
             String::from_utf8_lossy(&text)
         ));
-        if !ignored.contains(&shared.world.peek().settings.choice()) {
+        let world = shared.world.peek();
+        // A replica that clients write to differs from its primary anyway.
+        let is_excused = self.applier.origin == Origin::Primary && !world.hot.replica_read_only;
+        if !is_excused && !ignored.contains(&world.settings.choice()) {
             shared.log.warning(&format!("Ending because of {}.", Id::PropagationErrorBehavior.directive().name));
             std::process::exit(1);
         }
