@@ -10,6 +10,7 @@ import time
 import pytest
 import servers
 from servers import eventually
+from test_cluster import _accepts, make_cluster  # noqa: F401
 
 ON = ("--appendonly", "yes")
 
@@ -36,8 +37,9 @@ def values(server):
 class Writers:
     """Connections that count upwards, each in keys of its own, and remember what they were told."""
 
-    def __init__(self, server, count=4):
-        self.server = server
+    def __init__(self, server, count=4, keys=None):
+        self.server, self.keys = server, keys
+        count = len(keys) if keys else count
         self.done = [0] * count
         self.stopped = False
         self.threads = [threading.Thread(target=self.work, args=(i,)) for i in range(count)]
@@ -61,8 +63,11 @@ class Writers:
                 for number in itertools.count(1):
                     if self.stopped:
                         return
-                    connection("SET", f"writer:{i}:{number % 100}", number)
-                    connection("INCR", f"count:{i}")
+                    if self.keys:
+                        connection("SET", self.keys[i], number)
+                    else:
+                        connection("SET", f"writer:{i}:{number % 100}", number)
+                        connection("INCR", f"count:{i}")
                     self.done[i] = number
         except Exception:  # The server was killed; what was told before counts.
             return
@@ -289,3 +294,50 @@ def test_a_server_without_a_base_does_not_end(start):
     baton("CONFIG", "SET", "rdb-key-save-delay", 0)
     eventually(lambda: baton.info()["aof_rewrite_in_progress"] == "0", "the first base")
     assert baton.terminate() == 0
+
+
+def test_a_primary_that_hands_over_comes_back_with_a_partial_resynchronisation(start):
+    old = start("baton", *ON)
+    new = start("baton", *ON, "--appendfsync", "always", "--replicaof", f"127.0.0.1 {old.port}")
+    eventually(lambda: new.info()["master_link_status"] == "up", "the link")
+    for number in range(100):
+        old("SET", f"key:{number}", number)
+    assert old.terminate() == 0
+    new.flags = [*ON, "--appendfsync", "always"]
+    assert new("SET", "written", "here") == b"OK"
+    old.flags += ["--replicaof", f"127.0.0.1 {new.port}"]
+    old.start()
+    eventually(lambda: old.info()["master_link_status"] == "up", "the link")
+    assert new.info()["sync_full"] == "0", "the log says where the old primary stopped"
+    assert servers.contents(old) == servers.contents(new)
+    # Both names of the history are in the files by now; so they are after a kill.
+    for server in (new, old):
+        assert new("SET", f"before {server.port}", 1) == b"OK"
+        assert new("WAITAOF", 1, 1, 10000) == [1, 1]
+        server.restart()
+        eventually(lambda: old.info()["master_link_status"] == "up", "the link")
+        assert servers.contents(old) == servers.contents(new)
+
+
+def test_a_killed_primary_of_a_cluster_follows_its_successor(make_cluster):  # noqa: F811
+    cluster = make_cluster(*["baton"] * 6, settings=(*ON, "--appendfsync", "always"))
+    old = next(node for node in cluster.nodes if cluster.is_primary(node) and _accepts(node, "foo"))
+    with Writers(old, keys=("foo",)) as writers:
+        eventually(lambda: writers.done[0] > 50, "some writes")
+        eventually(lambda: old("WAIT", 1, 1000) == 1, "the replica to be there")
+        writers.stop()
+    told = writers.done[0]
+    assert old("WAIT", 1, 5000) == 1
+    before = {node.port for node in cluster.nodes if cluster.is_primary(node)}
+    heirs = lambda: [n for n in cluster.alive() if n.port not in before and cluster.is_primary(n)]
+    old.kill()
+    new = eventually(heirs, "a successor")[0]
+    eventually(lambda: int(new("GET", "foo")) == told, "the cluster to be whole")
+    assert new("SET", "foo", "of the successor") == b"OK"
+    full = int(new.info()["sync_full"])
+    old.start()
+    eventually(lambda: old.info()["master_link_status"] == "up", "the old primary to follow")
+    assert int(new.info()["sync_full"]) == full, "what it had is a part of its successor's history"
+    with old.connect() as connection:
+        connection("READONLY")
+        eventually(lambda: connection("GET", "foo") == b"of the successor", "the write")

@@ -65,7 +65,8 @@ pub struct Aof {
     open: Mutex<Option<OpenLog>>,
     /// The file that is to be gone on in.
     next: Mutex<Option<NextFile>>,
-    /// The files, as their manifest was persisted; none before it is known.
+    /// The files, as their manifest was persisted; none before it is known. Locked while the log is closed or its first base
+    /// comes into force.
     files: Mutex<Option<Manifest>>,
     /// What goes wrong, and what INFO shows.
     pub status: Status,
@@ -275,9 +276,12 @@ impl Aof {
 
     /// Lets go of the log as it is. Replies wait for nothing any more.
     fn uninstall(&self, shared: &Shared) -> Option<OpenLog> {
+        // A rewrite that ends in this moment finds out before or after it.
+        let files = self.files.lock();
         self.set_phase(Phase::Off);
         self.through.store(false, Ordering::SeqCst);
         self.opened.fetch_add(1, Ordering::SeqCst);
+        drop(files);
         let log = self.open.lock().take();
         *self.next.lock() = None;
         shared.write_acks.stop_syncing();

@@ -111,12 +111,12 @@ pub fn cancel(shared: &Shared) -> bool {
     running
 }
 
-fn finish(shared: &Shared, outcome: &Result<(), Failed>) {
+fn finish(shared: &Shared, outcome: &Result<Option<u64>, Failed>) {
     let (status, log, now) = (&shared.aof.status, &shared.log, shared.clock.wall().as_secs());
     let took = now.saturating_sub(status.began_secs.load(Ordering::SeqCst));
     status.last_secs.store(i64::try_from(took).unwrap_or(i64::MAX), Ordering::SeqCst);
     match outcome {
-        Ok(()) => {
+        Ok(_) => {
             status.last_failed.store(false, Ordering::SeqCst);
             status.failures.store(0, Ordering::SeqCst);
             log.notice("Background AOF rewrite finished successfully");
@@ -140,6 +140,9 @@ fn finish(shared: &Shared, outcome: &Result<(), Failed>) {
         status.scheduled.store(true, Ordering::SeqCst);
     }
     status.rewriting.store(false, Ordering::SeqCst);
+    if let Ok(Some(opened)) = outcome {
+        shared.aof.count_from_here(shared, *opened);
+    }
 }
 
 /// After so many failures the next automatic rewrite waits.
@@ -210,12 +213,13 @@ impl<'a> Rewrite<'a> {
         Rewrite { shared, aof: &shared.aof, dir }
     }
 
-    fn run(&self) -> Result<(), Failed> {
+    /// Gives the number of the log whose first base this is, if it is a first one.
+    fn run(&self) -> Result<Option<u64>, Failed> {
         self.dir.create()?;
         let course = self.prepare()?;
         let is_initial = matches!(course, Course::Initial(_));
         let done = self.cut(course).and_then(|cut| self.write(cut, is_initial));
-        if done.is_err() && is_initial && self.aof.phase() != Phase::On {
+        if done.is_err() && is_initial {
             self.shared.log.notice(&format!("Removing the temp incr aof file {}", self.dir.temp_incr_path().display()));
             // What no manifest lists is read by nobody.
             let _ = fs::remove_file(self.dir.temp_incr_path());
@@ -305,7 +309,7 @@ impl<'a> Rewrite<'a> {
     }
 
     /// Writes the base and puts it in force.
-    fn write(&self, cut: Cut, is_initial: bool) -> Result<(), Failed> {
+    fn write(&self, cut: Cut, is_initial: bool) -> Result<Option<u64>, Failed> {
         let (shared, status) = (self.shared, &self.aof.status);
         let Cut { plan, source, opened } = cut;
         let temp = PathBuf::from(format!("temp-rewriteaof-bg-{}.aof", std::process::id()));
@@ -338,10 +342,6 @@ impl<'a> Rewrite<'a> {
         }
         self.dir.persist(&manifest)?;
         shared.log.notice("Background AOF rewrite terminated with success");
-        if is_initial {
-            self.aof.set_phase(Phase::On);
-            self.aof.tell_durable(shared);
-        }
         if !plan.settings.bool(Id::AofDisableAutoGc) {
             // The new files count already; what could not be deleted only takes room.
             if let Err(e) = self.dir.remove_history(&mut manifest, &shared.log) {
@@ -350,7 +350,7 @@ impl<'a> Rewrite<'a> {
         }
         self.aof.measure(&self.dir, &manifest);
         *files = Some(manifest);
-        Ok(())
+        Ok(is_initial.then_some(opened))
     }
 }
 
@@ -363,7 +363,7 @@ impl Aof {
     /// Notes how large the files are.
     pub(super) fn measure(&self, dir: &AofDir, manifest: &Manifest) {
         let len = |name: &FileName| dir.length(name).unwrap_or(0);
-        let open = manifest.incrs().last().filter(|_| self.phase() == Phase::On);
+        let open = manifest.incrs().last().filter(|_| self.is_open());
         let all: u64 = manifest.files().map(|file| len(&file.name)).sum();
         let others = all - open.map_or(0, |file| len(&file.name)).min(all);
         self.status.other_bytes.store(others, Ordering::Relaxed);
@@ -380,8 +380,14 @@ impl Aof {
         }
     }
 
-    /// The first base is whole: what is durable counts from here on.
-    fn tell_durable(&self, shared: &Shared) {
+    /// The first base is whole: what is durable counts from here on, unless this log was closed meanwhile.
+    fn count_from_here(&self, shared: &Shared, opened: u64) {
+        let files = self.files.lock();
+        if self.opened.load(Ordering::SeqCst) != opened {
+            return;
+        }
+        self.set_phase(Phase::On);
+        drop(files);
         let upto = self.fsynced.swap(0, Ordering::SeqCst);
         self.is_durable(shared, Offset(upto));
     }

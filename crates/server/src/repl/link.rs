@@ -413,6 +413,7 @@ impl Link {
             applied = true;
         };
         self.shared.aof.before_reply(&self.shared);
+        self.insist_on_disk();
         self.machine.applied(self.shared.journal.end(), self.shared.aof.fsynced());
         if outcome != Err(Trouble::Stale) {
             if ack {
@@ -424,6 +425,15 @@ impl Link {
             }
         }
         outcome
+    }
+
+    /// What a replica acknowledges and can't write to its disk would be lost with it, so it ends, unless it is told to go on.
+    fn insist_on_disk(&self) {
+        let ignores = || self.shared.world.peek().settings.bool(Id::ReplicaIgnoreDiskWriteErrors);
+        if self.shared.aof.status.fails() && !ignores() {
+            self.shared.log.warning("Replica was unable to write command to disk.");
+            std::process::exit(1);
+        }
     }
 
     /// Hands orders of the primary to the cluster machine.

@@ -66,7 +66,7 @@ fn aof_files(view: &View<'_>, lines: &mut Lines) {
     }
     lines.put("aof_current_size", aof.total_bytes());
     lines.put("aof_base_size", status.base_bytes.load(Ordering::Relaxed));
-    lines.put("aof_pending_rewrite", 0);
+    lines.put("aof_pending_rewrite", u8::from(status.scheduled.load(Ordering::Relaxed)));
     lines.put("aof_buffer_length", aof.waiting_bytes());
     lines.put("aof_pending_bio_fsync", u8::from(aof.is_syncing()));
     lines.put("aof_delayed_fsync", status.delayed.load(Ordering::Relaxed));
