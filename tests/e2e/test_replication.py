@@ -338,3 +338,16 @@ def test_a_command_that_fails_ends_no_replica_that_clients_write_to(start):
     in_step(primary, replica)
     assert (replica("FCALL", "one", 0), primary("FCALL", "one", 0)) == (b"here", b"there")
     assert "== CRITICAL == This replica is sending an error" in replica.log()
+
+
+def test_a_snapshot_for_a_replica_shows_as_one_that_is_made(start):
+    primary = start("baton", *FLAGS["baton"], "--rdb-key-save-delay", 100_000)
+    replica = start("baton", *FLAGS["baton"])
+    for n in range(10):
+        primary("SET", n, n)
+    making = lambda: primary.info("persistence")["rdb_bgsave_in_progress"]  # noqa: E731
+    replica("REPLICAOF", "127.0.0.1", primary.port)
+    eventually(lambda: making() == "1", "the snapshot")
+    assert "state=wait_bgsave" in primary.info("replication")["slave0"]
+    linked(replica)
+    eventually(lambda: making() == "0", "the end of it")

@@ -158,6 +158,7 @@ impl Feeder {
         self.listen(now);
         self.hear_acks();
         self.synchronise(now);
+        self.shared.repl.sending_snapshot.store(self.sync.is_some(), Ordering::Relaxed);
         self.ask_for_writers(now);
         self.pump(now);
         self.tick(now);

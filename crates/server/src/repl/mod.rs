@@ -79,6 +79,8 @@ pub struct ReplState {
     pub foreign: AtomicBool,
     /// Nothing is acknowledged to the primary: an election may be about to count on that.
     pub acks_frozen: AtomicBool,
+    /// A snapshot is being made for replicas.
+    pub sending_snapshot: AtomicBool,
     /// A snapshot of the primary is being loaded beside the dataset in use.
     pub loading_aside: AtomicBool,
     /// End of the primary's stream as far as it was received, applied or not.
@@ -104,6 +106,7 @@ impl ReplState {
             watch_progress: AtomicBool::new(false),
             foreign: AtomicBool::new(false),
             acks_frozen: AtomicBool::new(false),
+            sending_snapshot: AtomicBool::new(false),
             loading_aside: AtomicBool::new(false),
             read_offset: AtomicU64::new(0),
             heard_us: AtomicU64::new(0),

@@ -19,7 +19,9 @@ pub(super) fn persistence(view: &View<'_>, lines: &mut Lines) {
     lines.put("current_save_keys_processed", p.keys_done.load(Ordering::Relaxed));
     lines.put("current_save_keys_total", p.keys_total.load(Ordering::Relaxed));
     lines.put("rdb_changes_since_last_save", dirty);
-    lines.put("rdb_bgsave_in_progress", u8::from(saving));
+    // The original makes snapshots for replicas as it saves, and those who watch it look for them here.
+    let sending = view.shared.repl.sending_snapshot.load(Ordering::Relaxed);
+    lines.put("rdb_bgsave_in_progress", u8::from(saving || sending));
     lines.put("rdb_last_save_time", p.last_save_secs.load(Ordering::Relaxed));
     lines.put("rdb_last_bgsave_status", if p.last_failed.load(Ordering::Relaxed) { "err" } else { "ok" });
     lines.put("rdb_last_bgsave_time_sec", p.last_duration_secs.load(Ordering::Relaxed));
