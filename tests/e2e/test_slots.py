@@ -124,7 +124,7 @@ def test_who_waits_for_a_key_of_an_open_slot_waits_until_it_is_elsewhere(pair):
         assert str(connection.read()) == f"MOVED {slot} 127.0.0.1:{two.port}"
 
 
-def test_a_queued_command_is_looked_for_in_the_database_that_it_will_run_in(pair):
+def test_keys_of_queued_commands_are_looked_for_in_their_databases_when_exec_comes(pair):
     one, two = pair
     with one.connect() as connection:
         connection("SET", "{t}0", "of 0")
@@ -136,9 +136,11 @@ def test_a_queued_command_is_looked_for_in_the_database_that_it_will_run_in(pair
             connection(*command)
         assert connection("EXEC") == [b"of 0", b"OK", b"of 1"]
         connection("SELECT", 0)
-        connection("MULTI")
-        with pytest.raises(ErrorReply, match="^ASK"):
-            connection("GET", "{t}1")
+        for commands, error in ([["GET", "{t}1"]], "ASK"), ([["GET", "{t}0"], ["SELECT", 2], ["GET", "{t}2"]], "TRYAGAIN"):
+            connection("MULTI")
+            assert all(connection(*command) == b"QUEUED" for command in commands)
+            with pytest.raises(ErrorReply, match=f"^{error}"):
+                connection("EXEC")
 
 
 def test_slots_are_ordered_by_a_figure(node):

@@ -46,9 +46,9 @@ pub(super) fn check(
     let names: Names<'_> = positions.iter().map(|p| args.at(p.index as usize)).collect();
     let mut query = RouteQuery { write: writes, ..about(spec, args, client, asking) };
     add_slots(&mut query, &names);
-    // A command that is queued runs in the database that will have been selected by then.
-    let db = client.transaction.as_deref().and_then(|t| t.db).unwrap_or(client.db);
-    decide(cx, topology, client, &query, || names.iter().map(|name| (db, *name)).collect())
+    // For a command that is queued the keys of an open slot are looked for when EXEC comes.
+    let looked_for = if client.transaction.is_some() { &[][..] } else { &names[..] };
+    decide(cx, topology, client, &query, || looked_for.iter().map(|name| (client.db, *name)).collect())
 }
 
 /// Refuses a command that a script calls and whose keys are not served here, in the words for scripts.
