@@ -8,6 +8,7 @@ use baton_base::{Offset, ReplId};
 pub const ANNOTATION_BYTES_MAX: usize = 1024;
 
 const POSITION: &str = "#BATON:";
+const COUNTED: &str = "#B";
 const TIME: &str = "#TS:";
 
 /// Where in a history of replication a log has come to.
@@ -28,6 +29,9 @@ pub enum Annotation {
     Time(i64),
     /// What comes before is the stream up to here.
     Position(Position),
+    /// So it is, and the offset is that of the position that was told last and the bytes of the commands since. Commands
+    /// that have no such line behind them may be another server's: it goes on writing where this one stopped.
+    Counted,
     /// Something that nobody here knows.
     Other,
 }
@@ -38,6 +42,9 @@ impl Annotation {
         let line = line.trim_ascii_end();
         if let Some(seconds) = line.strip_prefix(TIME.as_bytes()) {
             return parse_i64(seconds).map_or(Annotation::Other, Annotation::Time);
+        }
+        if line == COUNTED.as_bytes() {
+            return Annotation::Counted;
         }
         let position = line.strip_prefix(POSITION.as_bytes()).and_then(position);
         position.map_or(Annotation::Other, Annotation::Position)
@@ -53,6 +60,7 @@ impl Annotation {
             Annotation::Position(Position { replid, offset, stream_db: Some(db) }) => {
                 format!("{POSITION}{replid}:{}:{db}\r\n", offset.0)
             }
+            Annotation::Counted => format!("{COUNTED}\r\n"),
             Annotation::Other => return,
         };
         out.extend_from_slice(line.as_bytes());
@@ -85,6 +93,7 @@ mod tests {
         for rest in [":", ":x", ":-1", ":1:", ":1:x", ":1:-1", ":1:4294967296", ":1:2:3", ":99999999999999999999"] {
             assert_eq!(Annotation::parse(format!("#BATON:{id}{rest}\r\n").as_bytes()), Annotation::Other, "{rest}");
         }
+        assert_eq!(Annotation::parse(b"#B\r\n"), Annotation::Counted);
         assert_eq!(Annotation::parse(b"#TS:1628217473\r\n"), Annotation::Time(1_628_217_473));
     }
 
@@ -94,7 +103,7 @@ mod tests {
             let offset = Offset(offset & (i64::MAX as u64));
             let replid = ReplId::parse(id.as_bytes()).unwrap();
             let position = Position { replid, offset, stream_db: db };
-            for annotation in [Annotation::Time(seconds), Annotation::Position(position)] {
+            for annotation in [Annotation::Time(seconds), Annotation::Counted, Annotation::Position(position)] {
                 let mut line = Vec::new();
                 annotation.write(&mut line);
                 prop_assert!(line.len() <= ANNOTATION_BYTES_MAX && line.ends_with(b"\r\n") && line[0] == b'#');

@@ -57,7 +57,9 @@ pub struct Scanner {
     /// Bytes up to the end of the last thing outside of a transaction.
     whole: u64,
     in_multi: bool,
-    /// The place in a history that is reached where `whole` is, if it is known.
+    /// The place in a history that is reached where `whole` is, if all commands before are the stream's.
+    counted: Option<Position>,
+    /// The same, if it is known that they are.
     position: Option<Position>,
     /// Bytes of the unit that is read, annotations excluded.
     unit_bytes: u64,
@@ -68,7 +70,7 @@ pub struct Scanner {
 impl Scanner {
     /// A scanner that begins at this offset of its file, where what comes before has reached this position.
     pub fn at(offset: u64, position: Option<Position>) -> Scanner {
-        Scanner { at: offset, whole: offset, position, ..Scanner::default() }
+        Scanner { at: offset, whole: offset, counted: position, position, ..Scanner::default() }
     }
 
     /// Reads on. `buf` begins with the first byte that was not consumed; ranges are counted from there.
@@ -109,9 +111,10 @@ impl Scanner {
         if !self.in_multi {
             self.whole = self.at;
             let (bytes, db) = (std::mem::take(&mut self.unit_bytes), self.unit_db.take());
-            if let Some(position) = &mut self.position {
-                position.offset = position.offset.plus(bytes);
-                position.stream_db = db.or(position.stream_db);
+            self.position = None;
+            if let Some(counted) = &mut self.counted {
+                counted.offset = counted.offset.plus(bytes);
+                counted.stream_db = db.or(counted.stream_db);
             }
         }
     }
@@ -126,8 +129,13 @@ impl Scanner {
         self.at += consumed as u64;
         if !self.in_multi {
             self.whole = self.at;
-            if let Annotation::Position(position) = said {
-                self.position = Some(position);
+            match said {
+                Annotation::Position(position) => {
+                    self.counted = Some(position);
+                    self.position = self.counted;
+                }
+                Annotation::Counted => self.position = self.counted,
+                Annotation::Time(_) | Annotation::Other => {}
             }
         }
         Found::Annotation { consumed, said }
@@ -148,8 +156,8 @@ impl Scanner {
         self.in_multi
     }
 
-    /// The place in a history that is reached with [`Self::whole_bytes`], if any was told before: the stream's bytes are those
-    /// of the log, as long as no annotation says otherwise behind them.
+    /// The place in a history that is reached with [`Self::whole_bytes`]; none if that is not known, or if commands came
+    /// since the last annotation that said that they are the stream's: then another server may have written them.
     pub fn position(&self) -> Option<Position> {
         self.position
     }

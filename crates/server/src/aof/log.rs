@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use baton_aof::Annotation;
 use baton_base::{Offset, ReplId};
 use baton_journal::Reader;
 
@@ -19,6 +20,8 @@ const PIECE_BYTES: usize = 1 << 20;
 pub(super) struct Goal {
     pub(super) end: Offset,
     pub(super) replid: ReplId,
+    /// Another node has this stream, too.
+    pub(super) is_shared: bool,
 }
 
 /// The next file, and where in the stream it begins: the instant of the snapshot that takes the place of what is before.
@@ -55,6 +58,9 @@ pub(super) struct OpenLog {
     goal: Option<Goal>,
     /// The history that the log's offsets are of.
     noted: Option<ReplId>,
+    /// Each batch ends with a line that says that it is of that history: once another node has the stream, a restart may
+    /// have to go on where it ends. A server by itself leaves its log as upstream's is.
+    marks: bool,
     unsynced: bool,
     /// Files of before that were not synced to their end.
     retired: Vec<Arc<File>>,
@@ -71,6 +77,7 @@ impl OpenLog {
             out: Vec::new(),
             goal: None,
             noted,
+            marks: false,
             unsynced: false,
             retired: Vec::new(),
         }
@@ -120,6 +127,7 @@ impl OpenLog {
     /// Takes the next piece of the stream.
     fn take(&mut self, aim: Goal, stamp: Option<u64>) -> Result<(), Trouble> {
         let position = self.reader.position();
+        self.marks |= aim.is_shared;
         if self.noted != Some(aim.replid) && self.sieve.is_between_units() {
             self.note(aim.replid, position);
         }
@@ -127,8 +135,12 @@ impl OpenLog {
         let read = self.reader.read_into(self.sieve.inlet(), left.min(PIECE_BYTES));
         read.map_err(|_| Trouble::Detached)?;
         self.sieve.sift(&mut self.out, stamp);
-        if self.reader.position() == aim.end && self.sieve.differs() && self.sieve.is_between_units() {
-            self.note(aim.replid, aim.end);
+        if self.reader.position() == aim.end && self.sieve.is_between_units() {
+            match self.sieve.differs() {
+                true => self.note(aim.replid, aim.end),
+                false if self.marks && !self.out.is_empty() => Annotation::Counted.write(&mut self.out),
+                false => {}
+            }
         }
         Ok(())
     }
@@ -213,6 +225,7 @@ mod tests {
         path: PathBuf,
         replid: RefCell<ReplId>,
         next: RefCell<Option<NextFile>>,
+        is_shared: bool,
     }
 
     impl Bench {
@@ -222,7 +235,7 @@ mod tests {
             let path = std::env::temp_dir().join(format!("baton-log-{name}-{}", std::process::id()));
             let _ = fs::remove_file(&path);
             let replid = RefCell::new(ReplId::random(&mut Rng::new(7)));
-            Bench { journal, path, replid, next: RefCell::new(None) }
+            Bench { journal, path, replid, next: RefCell::new(None), is_shared: false }
         }
 
         fn open(&self) -> OpenLog {
@@ -241,7 +254,7 @@ mod tests {
             let goal = |position| {
                 let end = self.journal.end();
                 let end = self.next.borrow().as_ref().map_or(end, |next| end.min(next.at));
-                (end > position).then(|| Goal { end, replid: *self.replid.borrow() })
+                (end > position).then(|| Goal { end, replid: *self.replid.borrow(), is_shared: self.is_shared })
             };
             let next = |position| self.next.borrow_mut().take_if(|next| next.at == position);
             log.catch_up(goal, next, None).unwrap();
@@ -270,6 +283,22 @@ mod tests {
         assert_eq!(log.len(), bench.journal.end().0);
         assert_eq!(log.take_unsynced().len(), 1);
         assert!(log.take_unsynced().is_empty());
+    }
+
+    /// Whatever another server appends has no such line behind it, so it is not taken for the stream.
+    #[test]
+    fn batches_of_a_stream_that_others_have_say_whose_they_are() {
+        let mut bench = Bench::new("marked");
+        bench.is_shared = true;
+        let mut log = bench.open();
+        bench.write(&["SET", "a", "1"]);
+        bench.write(&["SET", "b", "2"]);
+        bench.catch_up(&mut log);
+        bench.catch_up(&mut log);
+        bench.write(&["SET", "c", "3"]);
+        bench.catch_up(&mut log);
+        let expected = "*2 $6 SELECT $1 0 *3 $3 SET $1 a $1 1 *3 $3 SET $1 b $1 2 #B *3 $3 SET $1 c $1 3 #B ";
+        assert_eq!(bench.text(), expected);
     }
 
     #[test]
@@ -321,7 +350,7 @@ mod tests {
         let mut log = bench.open();
         bench.write(&["SET", "a", "1"]);
         bench.journal.set_position(Offset(500));
-        let goal = |_| Some(Goal { end: Offset(400), replid: *bench.replid.borrow() });
+        let goal = |_| Some(Goal { end: Offset(400), replid: *bench.replid.borrow(), is_shared: false });
         assert!(matches!(log.catch_up(goal, |_| None, None), Err(Trouble::Detached)));
     }
 }

@@ -228,7 +228,8 @@ impl Aof {
         let end = shared.journal.end();
         let end = self.next.lock().as_ref().map_or(end, |next| end.min(next.at));
         let replid = shared.repl.history.lock().replid;
-        (end > position).then_some(Goal { end, replid })
+        let is_shared = || !shared.repl.replicas.load().is_empty() || shared.world.peek().role.is_replica();
+        (end > position).then(|| Goal { end, replid, is_shared: is_shared() })
     }
 
     fn nap(&self) {

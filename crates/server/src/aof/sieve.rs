@@ -2,8 +2,10 @@
 //! with notes that say which offset of the stream a place in the log is. Knows neither file nor journal.
 //!
 //! **Positions.** The bytes of the log are those of the stream, one by one, unless a note says otherwise: whoever knows the
-//! offset of one place knows that of every later one by counting. So a log of a primary without replicas holds no notes
-//! at all: its base says where it begins. A note ([`Annotation::Position`]) stands behind whatever made log and stream differ,
+//! offset of one place knows that of every later one by counting. So a log of a primary without replicas needs no notes: its
+//! base says where it begins. But another server may go on where this one stopped, and its commands would be counted, too; so where
+//! another node has the stream, too, each batch ends with a short line that says whose it is ([`Annotation::Counted`]), and what has none
+//! behind it is not counted. A note ([`Annotation::Position`]) stands behind whatever made log and stream differ,
 //! once for each batch that is written, and where the history changed its name. Notes stand between units, never within a
 //! transaction; they and other annotations don't count as bytes.
 
