@@ -73,13 +73,17 @@ class Server:
         return f"{self.kind}:{self.port}"
 
     def start(self):
+        self.launch()
+        eventually(self._answers, f"{self} to start", START_SECONDS)
+        return self
+
+    def launch(self):
+        """Starts the process without waiting for anything."""
         command = program(self.kind) + ([str(self.config)] if self.config else []) + [
             "--port", str(self.port), "--dir", str(self.folder), "--bind", "127.0.0.1", "--daemonize", "no",
         ] + ([] if self.config else ["--save", "", "--appendonly", "no"]) + self.flags
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        eventually(self._answers, f"{self} to start", START_SECONDS)
-        return self
 
     def _answers(self):
         if self.process.poll() is not None:

@@ -140,6 +140,13 @@ impl Keeper {
 
     fn tick(&mut self, now: Mono) {
         let clock = self.shared.clock;
+        if self.shared.world.peek().loading.is_some() {
+            // The data belongs to who loads it.
+            if now.since(self.sample.at) >= Duration::from_secs(1) {
+                self.take_sample(now);
+            }
+            return;
+        }
         self.expire();
         let expired = clock.mono().since(now);
         self.make_room();

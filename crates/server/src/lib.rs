@@ -17,6 +17,7 @@ pub mod control;
 pub mod entries;
 pub mod events;
 pub mod eviction;
+pub mod first_load;
 pub mod function_change;
 pub mod gate;
 pub mod keeper;

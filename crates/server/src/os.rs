@@ -105,10 +105,10 @@ pub fn local_time(unix_secs: u64) -> LocalTime {
 /// a fifth more memory than is used while a large value grows, as its parts are put into ever larger pieces.
 const PAGES_KEPT_MILLIS: isize = 1000;
 
-/// Tells the allocator how long to keep pages that hold nothing; false if it refuses.
+/// Tells the allocator how long to keep pages that hold nothing; false if it refuses. To be called before any thread is started.
 pub fn return_pages_soon() -> bool {
-    // Of the arenas that are to come, and of all that there are, in the allocator's own numbering.
-    [c"arenas.dirty_decay_ms", c"arena.4096.dirty_decay_ms"].into_iter().all(|name| {
+    // Of the arenas that are to come, and of the one that there is: for all that there are, this has no number.
+    [c"arenas.dirty_decay_ms", c"arena.0.dirty_decay_ms"].into_iter().all(|name| {
         let mut millis = PAGES_KEPT_MILLIS;
         let none = std::ptr::null_mut();
         // SAFETY: the name ends with a NUL, and these controls read a signed size from where they are told, nothing else.
@@ -226,4 +226,15 @@ pub fn wait_readable(fd: std::os::fd::RawFd, at_most: std::time::Duration) {
     // SAFETY: both pointers are to live values and the count says that there is one entry; no mask is changed. A
     // descriptor that is not open makes the call return at once.
     unsafe { libc::ppoll(&mut entry, 1, &time, std::ptr::null()) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_allocator_does_as_it_is_told() {
+        assert!(return_pages_soon(), "it knows its first arena");
+        assert!(purge_memory());
+    }
 }

@@ -19,6 +19,7 @@ use crate::clients::{ClientId, Clients};
 use crate::clock::Clock;
 use crate::command_log::CommandLogs;
 use crate::control::ControlMessage;
+use crate::first_load::FirstLoad;
 use crate::gate::{Gate, Lane};
 use crate::latency::Latencies;
 use crate::lease::LeaseEnd;
@@ -95,6 +96,8 @@ pub struct Shared {
     pub seen: Seen,
     /// The append-only file.
     pub aof: Aof,
+    /// The load of the dataset at the start.
+    pub first_load: FirstLoad,
     /// Files as INFO shows them.
     pub persist: PersistState,
     /// Mailboxes, set once all threads are about to start.

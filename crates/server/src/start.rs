@@ -22,6 +22,7 @@ use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::command_log::CommandLogs;
 use crate::control;
+use crate::first_load::FirstLoad;
 use crate::gate::Gate;
 use crate::keeper::Keeper;
 use crate::latency::Latencies;
@@ -292,32 +293,47 @@ fn run_threads(
     let control = control::Control::start(Arc::clone(&shared), control_seed, seed)?;
     // Whoever watches the log takes this for the sign that the process runs, before its files are read.
     shared.log.notice("Server initialized");
-    let opened = crate::aof::load::at_start(&shared)?;
-    refuse_data_of_witness(&shared)?;
-    repl::role::follow_configured(&shared);
-    if let Some(opened) = opened {
-        shared.aof.resume(&shared, opened);
-    }
-    // Only what is used of a stack takes memory. The link loads libraries of functions, too.
-    let spawn = |name: String, run: Box<dyn FnOnce() + Send>| {
-        std::thread::Builder::new().name(name).stack_size(baton_script::STACK_BYTES).spawn(run)
-    };
-    for (i, seed) in worker_seeds.into_iter().enumerate() {
-        let shared = Arc::clone(&shared);
-        // A worker can't change its thread: its scripts run where their machine was made.
-        let thread =
-            std::thread::Builder::new().name(format!("baton-worker-{i}")).stack_size(baton_script::STACK_BYTES);
-        thread.spawn(move || Worker::new(shared, i, seed).run())?;
-    }
-    let (for_feeder, for_link) = (Arc::clone(&shared), Arc::clone(&shared));
-    spawn("baton-feeder".into(), Box::new(move || repl::feeder::run(for_feeder, feeder_seed)))?;
-    spawn("baton-link".into(), Box::new(move || repl::link::run(for_link, link_seed)))?;
     shared.stats.memory_startup.set(shared.memory_used());
+    serve_clients(&shared, worker_seeds, accepting)?;
+    load(&shared)?;
+    let (for_feeder, for_link) = (Arc::clone(&shared), Arc::clone(&shared));
+    thread("baton-feeder").spawn(move || repl::feeder::run(for_feeder, feeder_seed))?;
+    thread("baton-link").spawn(move || repl::link::run(for_link, link_seed))?;
     crate::metrics::start(&shared)?;
     announce(&shared);
-    let keeper = Keeper::new(Arc::clone(&shared), accepting);
-    spawn("baton-keeper".into(), Box::new(move || keeper.run()))?;
     Ok(control.run())
+}
+
+/// A thread that may run scripts, or load libraries of functions as the link does. Only what is used of a stack takes memory.
+fn thread(name: &str) -> std::thread::Builder {
+    std::thread::Builder::new().name(name.to_owned()).stack_size(baton_script::STACK_BYTES)
+}
+
+/// Starts who serves clients and who accepts them, which waits for the dataset for a moment.
+fn serve_clients(shared: &Arc<Shared>, workers: Vec<worker::WorkerSeed>, accepting: Poll) -> Result<(), StartError> {
+    for (i, seed) in workers.into_iter().enumerate() {
+        let shared = Arc::clone(shared);
+        // A worker can't change its thread: its scripts run where their machine was made.
+        thread(&format!("baton-worker-{i}")).spawn(move || Worker::new(shared, i, seed).run())?;
+    }
+    let shared = Arc::clone(shared);
+    thread("baton-keeper").spawn(move || {
+        shared.first_load.await_or_tell(&shared);
+        Keeper::new(shared, accepting).run();
+    })?;
+    Ok(())
+}
+
+/// Loads the dataset and takes up the role and the log that it belongs to. Until that is done nobody gets at the data.
+fn load(shared: &Arc<Shared>) -> Result<(), StartError> {
+    let opened = crate::aof::load::at_start(shared)?;
+    refuse_data_of_witness(shared)?;
+    repl::role::follow_configured(shared);
+    if let Some(opened) = opened {
+        shared.aof.resume(shared, opened);
+    }
+    shared.first_load.end(shared);
+    Ok(())
 }
 
 fn announce(shared: &Shared) {
@@ -402,6 +418,7 @@ fn make_shared(
         repl: ReplState::new(History::fresh(ReplId::random(&mut rng))),
         seen: Seen::default(),
         aof: Aof::default(),
+        first_load: FirstLoad::default(),
         persist: PersistState::default(),
         threads: OnceLock::new(),
         waiters: AtomicUsize::new(0),

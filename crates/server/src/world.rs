@@ -139,10 +139,8 @@ impl Holds {
 /// Loading of the dataset, as LOADING replies and INFO show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loading {
-    /// When it began.
+    /// When clients were first told of it.
     pub since: WallMs,
-    /// Bytes in all, 0 if unknown.
-    pub total_bytes: u64,
 }
 
 /// Settings that are looked at for every command, already in the form they are needed in.

@@ -1,5 +1,5 @@
 //! Reading the append-only file at the start: the base, then the increments in order, and what becomes of a log that ends in
-//! the middle. Nobody is served meanwhile. A file that can't be read to its end keeps the server from starting, and stays as it
+//! the middle. Nobody gets at the data meanwhile. A file that can't be read to its end keeps the server from starting, and stays as it
 //! is, but for the end of the last one where the configuration lets it be cut.
 
 use std::fs::{File, OpenOptions};
@@ -122,7 +122,9 @@ fn read_and_open(shared: &Arc<Shared>, dir: &AofDir) -> Result<Opened, Refused> 
     let mut noted = None;
     if !manifest.is_empty() {
         let began = shared.clock.mono();
-        if dir.total_length(&manifest)? > 0 {
+        let bytes = dir.total_length(&manifest)?;
+        shared.first_load.expect(bytes);
+        if bytes > 0 {
             let is_replica = load::starts_as_replica(&shared.world.peek());
             let position = read_all(shared, dir, &manifest)?;
             noted = position.map(|position| position.replid);
@@ -197,7 +199,10 @@ impl Loading<'_> {
             }
             match read_up_to(&mut file, &mut buf).map_err(read_failed)? {
                 0 => break,
-                n => stream.push(&buf[..n]),
+                n => {
+                    self.shared.first_load.count(n);
+                    stream.push(&buf[..n]);
+                }
             }
         }
         self.end(name, &stream, is_last)?;
@@ -301,6 +306,14 @@ struct Base<'a> {
 impl Listener for Base<'_> {
     fn begins(&mut self, point: Option<ReplicationPoint>) {
         self.point = point;
+    }
+
+    fn read(&mut self, bytes: usize) {
+        self.shared.first_load.count(bytes);
+    }
+
+    fn key(&mut self, number: u64) {
+        self.shared.first_load.count_key(self.shared, number);
     }
 
     fn due(&mut self, _db: u32, _key: &[u8]) {}

@@ -13,7 +13,7 @@ use crate::listen::text_of;
 use crate::shared::Shared;
 
 impl Aof {
-    /// Goes on writing behind what was loaded at the start. Nobody is served yet.
+    /// Goes on writing behind what was loaded at the start. Nobody gets at the data yet.
     pub fn resume(&self, shared: &Arc<Shared>, opened: Opened) {
         let Opened { dir, manifest, log, noted } = opened;
         let settings = Arc::clone(&shared.world.peek().settings);

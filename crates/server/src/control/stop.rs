@@ -23,10 +23,42 @@ pub(super) fn hear_signals(shared: &Arc<Shared>) -> io::Result<()> {
     let shared = Arc::clone(shared);
     std::thread::Builder::new().name("baton-signals".into()).spawn(move || {
         for signal in signals.forever() {
+            if !shared.first_load.is_over() {
+                shared.log.warning(&format!("Received {} scheduling shutdown...", name_of(signal)));
+                leave_while_loading(&shared);
+            }
             shared.threads().control.send(ControlMessage::Signal(signal));
         }
     })?;
     Ok(())
+}
+
+/// Ends the process before the dataset is loaded: there is nothing to hand over, and nothing to save that the files don't have.
+pub(crate) fn leave_while_loading(shared: &Shared) -> ! {
+    shared.log.warning("User requested shutdown...");
+    say_goodbye(shared);
+    std::process::exit(0)
+}
+
+fn name_of(signal: i32) -> &'static str {
+    if signal == SIGINT { "SIGINT" } else { "SIGTERM" }
+}
+
+/// The last words, and files that must not stay behind.
+fn say_goodbye(shared: &Shared) {
+    let settings = Arc::clone(&shared.world.peek().settings);
+    let pid_file = settings.text(Id::PidFile);
+    if !pid_file.is_empty() {
+        shared.log.notice("Removing the pid file.");
+        // It may have been removed by whoever supervises the server.
+        let _ = std::fs::remove_file(pid_file);
+    }
+    let socket = settings.text(Id::UnixSocket);
+    if !socket.is_empty() {
+        shared.log.notice("Removing the unix socket file.");
+        let _ = std::fs::remove_file(socket);
+    }
+    shared.log.warning("Valkey is now ready to exit, bye bye...");
 }
 
 /// Connections of clients that may still have to be redirected. Outside of clusters only those who said that they can be, or
@@ -42,16 +74,13 @@ pub(super) fn clients_left(shared: &Shared) -> usize {
 impl Control {
     pub(super) fn on_signal(&mut self, signal: i32) {
         let settings = Arc::clone(&self.shared.world.peek().settings);
-        let (name, words) = match signal {
-            SIGINT => ("SIGINT", settings.shutdown_on_sigint()),
-            _ => ("SIGTERM", settings.shutdown_on_sigterm()),
-        };
+        let words = if signal == SIGINT { settings.shutdown_on_sigint() } else { settings.shutdown_on_sigterm() };
         if signal == SIGINT && self.stopping.is_some() {
             self.shared.log.warning("You insist... exiting now.");
             self.leave(ExitCode::FAILURE);
             return;
         }
-        self.shared.log.warning(&format!("Received {name} scheduling shutdown..."));
+        self.shared.log.warning(&format!("Received {} scheduling shutdown...", name_of(signal)));
         let has = |word| words.contains(word);
         let by_default = signal == SIGTERM && words.is_default() && settings.bool(Id::HandoverOnShutdown);
         let handover = by_default && !self.leaves_choice_to_sentinel();
@@ -167,24 +196,12 @@ impl Control {
         }
     }
 
-    /// Ends the process: the last words, and files that must not stay behind.
+    /// Ends the process.
     pub(super) fn leave(&mut self, code: ExitCode) {
-        let settings = Arc::clone(&self.shared.world.peek().settings);
         self.shared.stopping.store(true, Ordering::Release);
         // What was written since the final save began.
         self.shared.aof.complete(&self.shared);
-        let pid_file = settings.text(Id::PidFile);
-        if !pid_file.is_empty() {
-            self.shared.log.notice("Removing the pid file.");
-            // It may have been removed by whoever supervises the server.
-            let _ = std::fs::remove_file(pid_file);
-        }
-        let socket = settings.text(Id::UnixSocket);
-        if !socket.is_empty() {
-            self.shared.log.notice("Removing the unix socket file.");
-            let _ = std::fs::remove_file(socket);
-        }
-        self.shared.log.warning("Valkey is now ready to exit, bye bye...");
+        say_goodbye(&self.shared);
         self.exit = Some(code);
     }
 }

@@ -158,6 +158,8 @@ pub fn publish(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>, sharde
         cx.shared.stats.bus_waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
         let (channel, message) = (channel.into(), payload.into());
         cx.shared.threads().control.send(ControlMessage::Publish { channel, message, sharded, bytes });
+    } else if cx.world.loading.is_some() {
+        // Whoever loads the dataset takes up a history: nobody else may add to it.
     } else if cx.in_transaction && !cx.world.role.is_replica() && cx.shared.journal.is_active() {
         // It takes its place among the effects of its transaction or script.
         cx.local.unit.push(client.db.0, &[args.at(0), channel, payload]);

@@ -206,7 +206,9 @@ pub fn shutdown(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Ou
         None => ask_control(cx, client, ControlMessage::ShutdownAbort),
         Some(mut request) => {
             // Half a dataset must not replace the snapshot of a whole one.
-            request.nosave |= cx.world.loading.is_some();
+            if cx.world.loading.is_some() {
+                crate::control::stop::leave_while_loading(cx.shared);
+            }
             if cx.shared.running.any() {
                 if !request.nosave {
                     return Err(cx.busy_with(&[]));

@@ -125,6 +125,8 @@ pub trait Listener {
     fn begins(&mut self, point: Option<ReplicationPoint>);
     /// So many bytes of the file were read.
     fn read(&mut self, _bytes: usize) {}
+    /// Another key is about to be put into the store; told with how many there were before.
+    fn key(&mut self, _number: u64) {}
     /// This key was due and is left out.
     fn due(&mut self, db: u32, key: &[u8]);
     /// These fields of a hash were due and are left out.
@@ -243,6 +245,7 @@ impl Reading {
                 listener.begins(self.facts.replication());
             }
             if let Event::Entry(entry) = &event {
+                listener.key(self.loaded.keys);
                 self.last_key.clear();
                 self.last_key.extend_from_slice(entry.key);
             }
@@ -319,8 +322,8 @@ fn fact_line(name: &[u8], value: &[u8], now: WallMs) -> Option<String> {
     }
 }
 
-/// Loads the snapshot file, if there is one, and goes on with the history that it names (replication 6). Nobody is
-/// served yet, and no other thread appends to the journal.
+/// Loads the snapshot file, if there is one, and goes on with the history that it names (replication 6). Nobody gets at
+/// the data yet, and no other thread appends to the journal.
 pub fn load_at_start(shared: &Arc<Shared>) -> Result<(), StartError> {
     note_start(shared);
     let world = shared.world.load();
@@ -332,6 +335,7 @@ pub fn load_at_start(shared: &Arc<Shared>) -> Result<(), StartError> {
     }
     let is_replica = starts_as_replica(&world);
     let began = shared.clock.mono();
+    shared.first_load.expect(path.metadata().map_or(0, |found| found.len()));
     let mut start = AtStart { shared, is_replica, point: None, coming: Vec::new() };
     let rules = Rules { drop_due: !is_replica, replace: false };
     match read_file(path, settings, &shared.store, shared.clock.wall(), rules, &mut start) {
@@ -409,6 +413,14 @@ impl Listener for AtStart<'_> {
         }
     }
 
+    fn read(&mut self, bytes: usize) {
+        self.shared.first_load.count(bytes);
+    }
+
+    fn key(&mut self, number: u64) {
+        self.shared.first_load.count_key(self.shared, number);
+    }
+
     fn shard(&mut self, shard: &[u8]) {
         note_shard(self.shared, shard);
     }
@@ -435,7 +447,7 @@ impl Listener for AtStart<'_> {
     }
 }
 
-/// The history of replication goes on from here. Nobody is served yet, and no other thread appends to the journal.
+/// The history of replication goes on from here. Nobody gets at the data yet, and no other thread appends to the journal.
 pub(crate) fn go_on_from(shared: &Shared, is_replica: bool, at: ReplicationPoint) {
     shared.journal.set_position(at.offset);
     shared.journal.activate();

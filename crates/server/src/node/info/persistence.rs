@@ -37,8 +37,18 @@ pub(super) fn persistence(view: &View<'_>, lines: &mut Lines) {
     lines.put("slot_migration_fork_in_progress", 0);
     aof_files(view, lines);
     if let Some(loading) = &view.world.loading {
+        let (read, total) = view.shared.first_load.progress();
+        let took = now.saturating_sub(loading.since.as_secs());
+        let share = read as f64 / total.max(1) as f64;
         lines.put("loading_start_time", loading.since.as_secs());
-        lines.put("loading_total_bytes", loading.total_bytes);
+        lines.put("loading_total_bytes", total);
+        lines.put("loading_loaded_bytes", read);
+        lines.put("loading_loaded_perc", format!("{:.2}", share * 100.0));
+        // Until something was read there is nothing to go by.
+        lines.put(
+            "loading_eta_seconds",
+            took.checked_mul(total - read).and_then(|left| left.checked_div(read)).unwrap_or(1),
+        );
     }
 }
 
