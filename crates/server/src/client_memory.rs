@@ -50,6 +50,8 @@ pub fn evict(shared: &Shared, limit: u64) {
         total = total.saturating_sub(meta.weighed_bytes());
         shared.log.notice(&format!("Evicting client: {}", meta.line(shared.clock.mono())));
         shared.stats.evicted_clients.add_shared(1);
+        // No key has to go for what is about to be given back.
+        shared.clients.note_leaving(&meta);
         shared.close_client(meta.id);
     }
 }

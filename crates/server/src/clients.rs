@@ -117,6 +117,8 @@ pub struct ClientMeta {
     pub argument_bytes: AtomicU64,
     /// Its memory when it was weighed last, in bytes; a part of the sum of all.
     weighed: AtomicU64,
+    /// What closing it will give back, in bytes, once that was decided for its memory.
+    leaving: AtomicU64,
     /// Protocol version, 2 or 3.
     pub resp: AtomicU32,
     /// Bytes of its queued commands.
@@ -304,6 +306,8 @@ pub struct Clients {
     all: Mutex<BTreeMap<ClientId, Arc<ClientMeta>>>,
     /// Bytes that all of them took when they were weighed; exact but for what two threads weigh at once.
     weighed: AtomicI64,
+    /// Bytes of those that are being closed for their memory.
+    leaving: AtomicU64,
     /// Held by who makes room for connections, so that no two close for the same bytes.
     pub evicting: Mutex<()>,
     next: AtomicU64,
@@ -335,6 +339,7 @@ impl Clients {
             names_bytes: AtomicU64::new(0),
             argument_bytes: AtomicU64::new(0),
             weighed: AtomicU64::new(0),
+            leaving: AtomicU64::new(0),
             resp: AtomicU32::new(2),
             multi_bytes: AtomicU64::new(0),
             query_bytes: AtomicU64::new(0),
@@ -356,7 +361,24 @@ impl Clients {
         if let Some(meta) = self.all.lock().remove(&id) {
             let bytes = meta.weighed.swap(0, Ordering::Relaxed);
             self.weighed.fetch_sub(bytes as i64, Ordering::Relaxed);
+            self.leaving.fetch_sub(meta.leaving.swap(0, Ordering::Relaxed), Ordering::Relaxed);
         }
+    }
+
+    /// A connection is about to be closed for its memory: what it took when it was weighed will be given back.
+    pub fn note_leaving(&self, meta: &ClientMeta) {
+        // Not while it is forgotten: then it gave everything back already.
+        let all = self.all.lock();
+        if all.contains_key(&meta.id) {
+            let bytes = meta.weighed_bytes();
+            self.leaving.fetch_add(bytes, Ordering::Relaxed);
+            self.leaving.fetch_sub(meta.leaving.swap(bytes, Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes that those take which are being closed for their memory.
+    pub fn leaving_bytes(&self) -> u64 {
+        self.leaving.load(Ordering::Relaxed)
     }
 
     /// Notes what a connection takes by now; gives what all take together, in bytes.

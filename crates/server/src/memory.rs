@@ -22,10 +22,15 @@ pub struct MemoryMeter {
 }
 
 impl MemoryMeter {
-    /// Whether more than `max` is used of what counts. What is being freed doesn't.
+    /// Whether more than `max` is used of what counts. What is being freed doesn't, nor what connections give back that are
+    /// being closed for it.
     pub fn is_over(&self, shared: &Shared, max: u64) -> bool {
         let used = shared.memory_used();
-        used > max && used.saturating_sub(self.freeing.load(Ordering::Relaxed) + not_counted(shared)) > max
+        if used <= max {
+            return false;
+        }
+        let going = self.freeing.load(Ordering::Relaxed) + shared.clients.leaving_bytes();
+        used.saturating_sub(going + not_counted(shared)) > max
     }
 
     /// Takes note that this is about to be freed elsewhere; what is given is to be dropped when it is.

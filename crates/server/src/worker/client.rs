@@ -222,6 +222,8 @@ pub struct Client {
     pub moved: Option<Box<migrate::Moved>>,
     /// The job whose source it is.
     pub import: Option<Arc<Job>>,
+    /// That job's source has left, and what it said last is still to be done: it may have granted the slots with it.
+    pub source_left: bool,
     /// Close it once its replies are written.
     pub closing: bool,
     /// Since when it has been over its soft output limit.
@@ -274,6 +276,7 @@ impl Client {
             blocked: None,
             moved: None,
             import: None,
+            source_left: false,
             closing: false,
             over_soft_since: None,
             last_write: Offset(0),

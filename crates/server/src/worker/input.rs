@@ -136,6 +136,10 @@ impl Worker {
             if client.closing || client.adopt {
                 return true;
             }
+            if to_end && client.import.is_some() && client.waiting != Waiting::No {
+                client.source_left = true;
+                return true;
+            }
             // A short read means that the socket is drained; the next bytes make a new edge. The end that an event has told of
             // makes none.
             if n < offered && !to_end {

@@ -25,7 +25,14 @@ impl Worker {
         if client.waiting != Waiting::Hold {
             client.moved = None;
         }
-        alive && self.send(shared, client)
+        if !alive || !self.send(shared, client) {
+            return false;
+        }
+        if client.source_left && client.waiting == Waiting::No {
+            client.source_left = false;
+            return self.read_and_run(shared, client, true, now);
+        }
+        true
     }
 
     /// Ids of the connections that fulfil a condition, in order of arrival.
