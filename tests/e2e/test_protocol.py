@@ -135,10 +135,11 @@ def test_subscribers_in_resp2_may_send_little(baton):
 
 def test_who_sends_and_leaves_at_once_is_gone(baton):
     """The last bytes and the end may be reported by one and the same event."""
+    # A connection of the test before may still be counted.
     before = int(baton.info("clients")["connected_clients"])
     for command in (["PING"], ["BLPOP", "none", 0]):
         for _ in range(50):
             with baton.connect() as connection:
                 connection.send(encode(*command))
-    eventually(lambda: int(baton.info("clients")["connected_clients"]) == before, "all of them to be forgotten", 5)
+    eventually(lambda: int(baton.info("clients")["connected_clients"]) <= before, "all of them to be forgotten", 5)
     assert baton.info("clients")["blocked_clients"] == "0"
