@@ -14,12 +14,16 @@ use std::ops::Range;
 use baton_aof::{Annotation, Position};
 use baton_base::num::parse_u64;
 use baton_base::{Offset, ReplId};
+use baton_replication::command;
+use baton_resp::{ArgRange, Args, Limits, RequestParser, Step};
 
 /// Takes stream bytes and gives log bytes.
 #[derive(Debug, Default)]
 pub struct Sieve {
     /// Received, and not a whole command yet.
     raw: Vec<u8>,
+    parser: RequestParser,
+    ranges: Vec<ArgRange>,
     /// The stream's database; none until it says.
     stream_db: Option<u32>,
     /// The log's database; none at the start of a file.
@@ -39,13 +43,6 @@ enum Fate {
     Select(u32),
     Multi,
     Exec,
-}
-
-/// A whole command at the front of some bytes.
-struct Front<'a> {
-    len: usize,
-    name: &'a [u8],
-    second: &'a [u8],
 }
 
 impl Sieve {
@@ -75,14 +72,29 @@ impl Sieve {
     pub fn sift(&mut self, out: &mut Vec<u8>, stamp: Option<u64>) {
         let raw = std::mem::take(&mut self.raw);
         let (mut at, mut kept) = (0, 0..0);
-        while let Some(front) = front(&raw[at..]) {
-            let whole = at..at + front.len;
+        while let Some((len, fate)) = self.next(&raw[at..]) {
+            let whole = at..at + len;
             at = whole.end;
-            self.take(fate(&front), &raw, whole, &mut kept, out, stamp);
+            self.take(fate, &raw, whole, &mut kept, out, stamp);
         }
         out.extend_from_slice(&raw[kept]);
         self.raw = raw;
         self.raw.drain(..at);
+    }
+
+    /// How long the command at the front is, if it is whole, and what becomes of it. Nothing but a line's end is left out, as
+    /// are bytes that are no command: those can't be in a stream that was applied.
+    fn next(&mut self, bytes: &[u8]) -> Option<(usize, Fate)> {
+        self.ranges.clear();
+        match self.parser.next(bytes, &Limits::primary_link(), &mut self.ranges) {
+            Step::Complete { consumed, .. } => Some((consumed, fate(Args::new(bytes, &self.ranges)))),
+            Step::Empty { consumed } | Step::Inline { consumed, .. } => Some((consumed, Fate::Drop)),
+            Step::Incomplete => None,
+            Step::Fail(_) => {
+                self.parser = RequestParser::new();
+                Some((1, Fate::Drop))
+            }
+        }
     }
 
     fn take(
@@ -119,7 +131,7 @@ impl Sieve {
         {
             (self.log_db, self.differs) = (Some(db), true);
             out.extend_from_slice(&raw[std::mem::replace(kept, whole.start..whole.start)]);
-            push_select(out, db);
+            out.extend_from_slice(&command(&[b"SELECT", db.to_string().as_bytes()]));
         }
         if kept.start == kept.end {
             *kept = whole;
@@ -136,26 +148,20 @@ impl Sieve {
     }
 }
 
-fn push_select(out: &mut Vec<u8>, db: u32) {
-    let db = db.to_string();
-    out.extend_from_slice(format!("*2\r\n$6\r\nSELECT\r\n${}\r\n{db}\r\n", db.len()).as_bytes());
-}
-
 /// What the log has of a command: everything that changes data.
-fn fate(front: &Front<'_>) -> Fate {
-    let is = |name: &[u8]| front.name.eq_ignore_ascii_case(name);
-    match front.name.len() {
-        // Nothing but a line's end.
-        0 => Fate::Drop,
+fn fate(command: Args<'_>) -> Fate {
+    let (name, second) = (command.name(), command.get(1).unwrap_or_default());
+    let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+    match name.len() {
         4 if is(b"PING") => Fate::Drop,
         4 if is(b"EXEC") => Fate::Exec,
         5 if is(b"MULTI") => Fate::Multi,
-        6 if is(b"SELECT") => match parse_u64(front.second).and_then(|db| u32::try_from(db).ok()) {
+        6 if is(b"SELECT") => match parse_u64(second).and_then(|db| u32::try_from(db).ok()) {
             Some(db) => Fate::Select(db),
             None => Fate::Keep,
         },
         7 if is(b"PUBLISH") => Fate::Drop,
-        7 if is(b"CLUSTER") && is_order(front.second) => Fate::Drop,
+        7 if is(b"CLUSTER") && is_order(second) => Fate::Drop,
         8 if is(b"REPLCONF") || is(b"SPUBLISH") => Fate::Drop,
         _ => Fate::Keep,
     }
@@ -166,58 +172,13 @@ fn is_order(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"FAILOVER") || name.eq_ignore_ascii_case(b"SETSLOT")
 }
 
-/// The command at the front, if it is whole. A line's end counts as a command without a name, as do bytes that are no
-/// command: those can't be in a stream that was applied.
-fn front(bytes: &[u8]) -> Option<Front<'_>> {
-    const NOTHING: &[u8] = b"";
-    let skip = |len| Some(Front { len, name: NOTHING, second: NOTHING });
-    match bytes.first()? {
-        b'*' => {}
-        b'\r' if bytes.get(1) == Some(&b'\n') => return skip(2),
-        _ => return skip(1),
-    }
-    let (count, mut at) = header(bytes, 0)?;
-    let mut words = [NOTHING; 2];
-    for n in 0..count {
-        let (len, from) = header(bytes, at)?;
-        let end = from.checked_add(len)?;
-        let word = bytes.get(from..end)?;
-        if let Some(place) = words.get_mut(n) {
-            *place = word;
-        }
-        at = end + 2;
-    }
-    let [name, second] = words;
-    (at <= bytes.len()).then_some(Front { len: at, name, second })
-}
-
-/// The number of a line `*n` or `$n`, and where the next line begins.
-fn header(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
-    let mut n = 0usize;
-    for (i, b) in bytes.get(at + 1..)?.iter().enumerate() {
-        match b {
-            b'0'..=b'9' => n = n.wrapping_mul(10).wrapping_add(usize::from(b - b'0')),
-            _ => return Some((n, at + 1 + i + 2)),
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn encode(words: &[&str]) -> Vec<u8> {
-        let mut out = format!("*{}\r\n", words.len()).into_bytes();
-        for w in words {
-            out.extend_from_slice(format!("${}\r\n{w}\r\n", w.len()).as_bytes());
-        }
-        out
-    }
-
     fn stream(text: &str) -> Vec<u8> {
-        text.split("; ").flat_map(|line| encode(&line.split(' ').collect::<Vec<_>>())).collect()
+        text.split("; ").flat_map(|line| command(&line.split(' ').map(str::as_bytes).collect::<Vec<_>>())).collect()
     }
 
     fn sifted(sieve: &mut Sieve, bytes: &[u8]) -> Vec<u8> {

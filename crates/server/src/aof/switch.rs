@@ -82,10 +82,7 @@ impl Aof {
     /// Writes and syncs everything that there is.
     pub fn complete(&self, shared: &Shared) {
         self.write(shared);
-        let (files, covers) = {
-            let mut open = self.open.lock();
-            (open.as_mut().map(OpenLog::take_unsynced).unwrap_or_default(), self.written())
-        };
+        let (files, covers) = sync::unsynced(self);
         match sync::sync_all(&files) {
             Ok(()) => {
                 self.is_durable(shared, covers);

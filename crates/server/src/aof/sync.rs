@@ -127,7 +127,7 @@ impl Aof {
 }
 
 /// What has to be synced, and up to where the stream is durable then.
-fn unsynced(aof: &Aof) -> (Vec<Arc<File>>, Offset) {
+pub(super) fn unsynced(aof: &Aof) -> (Vec<Arc<File>>, Offset) {
     let mut open = aof.open.lock();
     let files = open.as_mut().map(super::OpenLog::take_unsynced).unwrap_or_default();
     (files, aof.written())

@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use crate::ahead::Fetch;
 use crate::hash::MemberHasher;
 use crate::text::Str;
+use crate::tree::ahead::SEARCHES;
 use crate::tree::{Leaf as _, Tree};
 
 pub(crate) use follower::Follower;
@@ -57,7 +58,7 @@ impl<B: Beside> Hashed<B> {
 
     /// Asks for what looking for these names will touch.
     pub(crate) fn fetch_ahead<'n>(&self, names: impl Iterator<Item = Str<'n>>, fetch: impl Fetch) {
-        let hashes: SmallVec<[u32; 64]> = names.map(|name| self.hasher.hash_text(name)).collect();
+        let hashes: SmallVec<[u32; SEARCHES]> = names.map(|name| self.hasher.hash_text(name)).collect();
         let leaves = self.tree.find_ahead(&hashes, |hash, begin| begin <= hash, fetch);
         leaves.iter().for_each(|leaf| leaf.fetch_index(fetch));
         hashes.iter().zip(&leaves).for_each(|(hash, leaf)| leaf.fetch_element(*hash, fetch));

@@ -7,7 +7,7 @@ use super::{Leaf, Tree};
 use crate::ahead::{Fetch, fetch_all};
 
 /// Searches that are followed without memory of their own.
-const SEARCHES: usize = 64;
+pub(crate) const SEARCHES: usize = 64;
 
 /// The leaves that searches lead to, in their order.
 pub(crate) type Leaves<'t, L> = SmallVec<[&'t L; SEARCHES]>;

@@ -9,7 +9,7 @@
 //! **Invariants.** All leaves are equally deep. No leaf is empty, except that the root may be an empty leaf. An inner node
 //! has one separator less than children, and the count of each child; the root has two children at least.
 
-mod ahead;
+pub(crate) mod ahead;
 mod build;
 mod edit;
 mod node;

@@ -10,6 +10,7 @@ use super::score_leaf::{self, Border, Rescored, ScoreLeaf};
 use crate::ahead::Fetch;
 use crate::hash::MemberHasher;
 use crate::tree::Tree;
+use crate::tree::ahead::SEARCHES;
 
 /// A sorted set too large for a listpack.
 #[derive(Clone)]
@@ -58,11 +59,11 @@ impl LargeZSet {
 
     /// Asks for what looking for these members will touch, and changing their scores.
     pub(crate) fn fetch_elements(&self, members: &[&[u8]], fetch: impl Fetch) {
-        let hashes: SmallVec<[u32; 64]> = members.iter().map(|member| self.hasher.hash(member)).collect();
+        let hashes: SmallVec<[u32; SEARCHES]> = members.iter().map(|member| self.hasher.hash(member)).collect();
         let leaves = self.by_hash.find_ahead(&hashes, |hash, border| border <= hash, fetch);
         leaves.iter().for_each(|leaf| leaf.fetch(fetch));
         let places = hashes.iter().zip(&leaves).zip(members);
-        let places: SmallVec<[(f64, &[u8]); 64]> =
+        let places: SmallVec<[(f64, &[u8]); SEARCHES]> =
             places.filter_map(|((hash, leaf), member)| Some((leaf.scores(*hash).next()?, *member))).collect();
         let is_before = |(score, member): &(f64, &[u8]), border: &Border| border.is_before(*score, member);
         let leaves = self.by_score.find_ahead(&places, is_before, fetch);

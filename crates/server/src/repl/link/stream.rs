@@ -212,15 +212,8 @@ fn corrupt(step: &Step) -> Corrupt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use baton_replication::command;
     use proptest::prelude::*;
-
-    fn encode(words: &[&str]) -> Vec<u8> {
-        let mut out = format!("*{}\r\n", words.len()).into_bytes();
-        for w in words {
-            out.extend_from_slice(format!("${}\r\n{w}\r\n", w.len()).as_bytes());
-        }
-        out
-    }
 
     /// Cuts the stream into pieces of these sizes; gives the units in order, each as its names, with the offset after it.
     fn units(bytes: &[u8], sizes: &[usize]) -> Vec<(Vec<String>, usize)> {
@@ -251,15 +244,15 @@ mod tests {
 
     #[test]
     fn a_transaction_is_one_unit_and_half_of_one_is_none() {
-        let mut bytes = encode(&["SET", "a", "1"]);
-        bytes.extend(encode(&["MULTI"]));
-        bytes.extend(encode(&["SELECT", "3"]));
-        bytes.extend(encode(&["DEL", "a"]));
+        let mut bytes = command(&[b"SET", b"a", b"1"]);
+        bytes.extend(command(&[b"MULTI"]));
+        bytes.extend(command(&[b"SELECT", b"3"]));
+        bytes.extend(command(&[b"DEL", b"a"]));
         let before_exec = bytes.len();
-        bytes.extend(encode(&["EXEC"]));
+        bytes.extend(command(&[b"EXEC"]));
         bytes.extend(b"\r\n");
-        bytes.extend(encode(&["MULTI"]));
-        bytes.extend(encode(&["DEL", "a"]));
+        bytes.extend(command(&[b"MULTI"]));
+        bytes.extend(command(&[b"DEL", b"a"]));
         let got = units(&bytes, &[7]);
         let names: Vec<String> = got.iter().map(|(n, _)| n.join(" ")).collect();
         assert_eq!(names, ["SET", "MULTI SELECT DEL EXEC", ""]);
@@ -287,7 +280,7 @@ mod tests {
                     3 => &["NOSUCH", "x"],
                     _ => &["SET", "key", "some longer value than the others have"],
                 };
-                bytes.extend(encode(words));
+                bytes.extend(command(&words.iter().map(|w| w.as_bytes()).collect::<Vec<_>>()));
                 open.push(words[0].to_owned());
                 if open[0] != "MULTI" || words[0] == "EXEC" {
                     expected.push((std::mem::take(&mut open), bytes.len()));
