@@ -230,6 +230,10 @@ pub struct Client {
     pub over_soft_since: Option<Mono>,
     /// End of the stream after its latest write, for WAIT.
     pub last_write: Offset,
+    /// Where in the output the replies begin of the batches that wrote last.
+    pub wrote_from: Option<usize>,
+    /// Its replies wait for the end of the turn.
+    pub is_unsent: bool,
     /// What it said of itself as a replica (REPLCONF).
     pub replica: Option<Box<ReplicaHandshake>>,
     /// Arguments of PSYNC, for the feeder.
@@ -280,6 +284,8 @@ impl Client {
             closing: false,
             over_soft_since: None,
             last_write: Offset(0),
+            wrote_from: None,
+            is_unsent: false,
             replica: None,
             psync: None,
             adopt: false,

@@ -119,6 +119,7 @@ impl Worker {
                 Moved::Closed => return false,
             };
             self.count_read(shared, client, n, now);
+            client.wrote_from = None;
             if client.tracking.is_some() {
                 self.hear_changes(shared, client);
             }
@@ -130,7 +131,9 @@ impl Worker {
             } else {
                 self.run_buffered(shared, client, now)
             };
-            if !alive || !self.send(shared, client) {
+            // Behind its last bytes nothing will be sent to a peer any more.
+            let sends = if to_end { Worker::send } else { Worker::send_later };
+            if !alive || !sends(self, shared, client) {
                 return false;
             }
             if client.closing || client.adopt {
@@ -259,6 +262,7 @@ impl Worker {
         if batch.requests.is_empty() {
             return (None, Flow::Next);
         }
+        self.send_before_scripts(shared, &batch.requests);
         let keys = prefetch::keys(&shared.store, client.db, data, batch);
         let mut cx = Context::enter(shared, &mut self.local, now);
         cx.seat = Some(&mut self.seat);
@@ -309,12 +313,14 @@ impl Worker {
         let nanos = nanos_since(began);
         if shared.stats.lanes[self.local.lane.0].dirty.value() != dirty {
             let took = Duration::from_nanos(nanos);
+            client.wrote_from.get_or_insert(told_from);
             self.hold_unleased(shared, client, &Told { start: told_from, began, took });
         }
         if outcome.1 == Flow::Wait(Waiting::Reply) {
             self.begin_reply(client, nanos);
         }
         self.count_batch(shared, client, &Ran { data, batch, count, nanos });
+        self.note_batch_of_turn(shared, nanos);
         outcome
     }
 }

@@ -27,6 +27,7 @@ mod seat;
 pub mod transaction;
 mod unfinished;
 mod unleased;
+mod unsent;
 pub mod waiting;
 
 use std::io;
@@ -54,6 +55,7 @@ pub use blocking::Served;
 use client::{Client, Waiting};
 use context::Local;
 use crossbeam_channel::Sender;
+use room::ReplyRooms;
 use script::Attendance;
 use seat::{Kept, Place};
 
@@ -156,8 +158,8 @@ pub struct Worker {
     seat: Place,
     local: Local,
     read_buf: Box<[u8]>,
-    /// Room for replies, where it is not lent to a connection.
-    reply_room: Vec<u8>,
+    /// Room for replies that is not lent to a connection.
+    reply_rooms: ReplyRooms,
     /// Who gets the seat at the end of this turn.
     heir: Option<Sender<Box<Seat>>>,
 }
@@ -218,6 +220,7 @@ impl Worker {
         for index in 0..worker.seat.clients.len() {
             worker.on_event(&shared, index, Arrived::End, true, now);
         }
+        worker.send_unsent(&shared);
         worker.seat.look_at_all_again();
         worker
     }
@@ -229,7 +232,7 @@ impl Worker {
             seat: Place::of(seat),
             local: Local::new(index, lane, rng_seed, attendance),
             read_buf: vec![0; READ_BYTES].into_boxed_slice(),
-            reply_room: Vec::new(),
+            reply_rooms: ReplyRooms::default(),
             heir: None,
             shared,
         }
@@ -258,10 +261,12 @@ impl Worker {
                 }
                 self.on_event(&shared, index, Arrived::of(event), event.is_writable(), now);
             }
+            self.send_unsent(&shared);
             if !self.on_messages(&shared, now) {
                 return;
             }
             self.deliver_local(&shared);
+            self.send_unsent(&shared);
             if let Some(heir) = self.heir.take() {
                 self.hand_over(&heir);
                 return;
@@ -343,6 +348,10 @@ impl Worker {
 
     /// Gives a client its place back, or ends it.
     fn put_back(&mut self, shared: &Arc<Shared>, index: usize, mut client: Box<Client>, alive: bool) {
+        if alive && client.is_unsent && client.output_bytes() > 0 {
+            self.keep_unsent(index, client);
+            return;
+        }
         self.take_room_back(&mut client);
         let clients_max = shared.world.peek().hot.clients_memory_max;
         if clients_max > 0 && alive {

@@ -9,20 +9,46 @@ use std::time::Duration;
 use super::client::Client;
 use super::{Now, Worker};
 
-/// Room for replies that a worker keeps at the most, in bytes: enough for the first piece of a long reply, and what
-/// stands before it.
-const KEPT_BYTES: usize = 256 * 1024;
+/// Room for replies that a worker keeps at the most, in bytes: enough for the replies of a turn, or for the first piece of a
+/// long one and what stands before it.
+const KEPT_BYTES: usize = 512 * 1024;
 /// Room behind a request that nobody looks at, in bytes.
 const IGNORED_BYTES: usize = 4 * 1024;
 /// How long a connection that sends nothing keeps more than that.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Room for replies that nobody has.
+#[derive(Default)]
+pub(super) struct ReplyRooms {
+    rooms: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl ReplyRooms {
+    /// The room that was given back last, or none.
+    #[inline]
+    fn lend(&mut self) -> Vec<u8> {
+        let room = self.rooms.pop().unwrap_or_default();
+        self.bytes -= room.capacity();
+        room
+    }
+
+    #[inline]
+    fn take_back(&mut self, mut room: Vec<u8>) {
+        if room.capacity() > 0 && self.bytes + room.capacity() <= KEPT_BYTES {
+            room.clear();
+            self.bytes += room.capacity();
+            self.rooms.push(room);
+        }
+    }
+}
 
 impl Worker {
     /// Lends a connection room for replies, unless some of its own wait already.
     #[inline]
     pub(super) fn lend_room(&mut self, client: &mut Client) {
         if client.out.buf.capacity() == 0 {
-            client.out.buf = std::mem::take(&mut self.reply_room);
+            client.out.buf = self.reply_rooms.lend();
         }
     }
 
@@ -33,10 +59,7 @@ impl Worker {
         if waits < client.out.buf.capacity().div_ceil(4) {
             let own = if waits == 0 { Vec::new() } else { client.out.buf.to_vec() };
             let room = std::mem::replace(&mut client.out.buf, own);
-            if room.capacity() > self.reply_room.capacity() && room.capacity() <= KEPT_BYTES {
-                self.reply_room = room;
-                self.reply_room.clear();
-            }
+            self.reply_rooms.take_back(room);
         }
         client.meta.output_room_bytes.store(client.output_room_bytes() as u64, Ordering::Relaxed);
     }

@@ -15,6 +15,7 @@ use mio::Poll;
 use super::WorkerMessage;
 use super::client::Client;
 use super::hold::ReleaseQueue;
+use super::unsent::Unsent;
 use crate::clients::ClientId;
 use crate::mailbox::Inbox;
 
@@ -38,6 +39,8 @@ pub struct Seat {
     pub(super) releases: ReleaseQueue,
     /// Connections with replies that wait for the lease to be back.
     pub(super) unleased: Vec<ClientId>,
+    /// Connections whose replies wait for the end of the turn.
+    pub(super) unsent: Unsent,
     /// Connections whose long replies are in line for their next piece.
     pub(super) replies: VecDeque<ClientId>,
     /// Connections whose requests have room that they may never fill.
@@ -65,6 +68,7 @@ impl Seat {
             over_soft: 0,
             releases: ReleaseQueue::new(),
             unleased: Vec::new(),
+            unsent: Unsent::default(),
             replies: VecDeque::new(),
             roomy: Vec::new(),
             last_idle_check: now,

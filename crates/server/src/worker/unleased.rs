@@ -24,9 +24,14 @@ impl Worker {
     #[inline]
     pub(super) fn hold_unleased(&mut self, shared: &Shared, client: &mut Client, told: &Told) {
         if shared.lease.is_over(shared.clock.mono_of(told.began) + told.took) && client.out.buf.len() > told.start {
-            client.held.set_barrier(told.start);
-            self.seat.unleased.push(client.meta.id);
+            self.hold_from(client, told.start);
         }
+    }
+
+    /// Holds what stands in the output from here on until the lease is back.
+    pub(super) fn hold_from(&mut self, client: &mut Client, start: usize) {
+        client.held.set_barrier(start);
+        self.seat.unleased.push(client.meta.id);
     }
 
     /// The lease may be back.
