@@ -1,6 +1,8 @@
 //! Words in double or single quotes, as configuration files, the configuration part of the command line and the prompt
 //! write them, and bytes made readable for logs and replies.
 
+use crate::hex;
+
 /// Splits a line into words. Double quotes understand `\n \r \t \b \a \xHH` and any other escaped character; single
 /// quotes only `\'`. Returns `None` for unbalanced quotes or a closing quote that is not followed by a blank.
 pub fn split_words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
@@ -64,7 +66,7 @@ fn double_quoted(line: &[u8], mut i: usize, word: &mut Vec<u8>) -> Option<usize>
             b'"' => return Some(i + 1),
             b'\\' => {
                 let c = *line.get(i + 1)?;
-                let hex = (c == b'x').then(|| Some(hex_digit(*line.get(i + 2)?)? * 16 + hex_digit(*line.get(i + 3)?)?));
+                let hex = (c == b'x').then(|| hex::byte(*line.get(i + 2)?, *line.get(i + 3)?));
                 if let Some(Some(byte)) = hex {
                     word.push(byte);
                     i += 4;
@@ -102,10 +104,6 @@ fn single_quoted(line: &[u8], mut i: usize, word: &mut Vec<u8>) -> Option<usize>
             }
         }
     }
-}
-
-fn hex_digit(b: u8) -> Option<u8> {
-    char::from(b).to_digit(16).map(|d| d as u8)
 }
 
 #[cfg(test)]

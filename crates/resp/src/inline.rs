@@ -1,6 +1,8 @@
 //! Words of an inline request. Unlike words of a configuration line, a quoted part may begin and end inside a word, and
 //! only blank, tab and line ends part words (observed on 9.1.2).
 
+use baton_base::hex;
+
 /// Splits a line into words; none if a quote is not closed. Double quotes understand `\n \r \t \b \a \xHH`, single quotes
 /// `\'`; elsewhere a backslash is a backslash.
 pub(crate) fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
@@ -47,11 +49,10 @@ fn double_quoted(line: &[u8], mut i: usize, word: &mut Vec<u8>) -> Option<usize>
 
 /// The byte that an escape stands for, and its length with the backslash; `rest` begins after the backslash.
 fn escape(rest: &[u8]) -> Option<(u8, usize)> {
-    let hex = |i: usize| rest.get(i).and_then(|&b| char::from(b).to_digit(16));
     Some(match *rest.first()? {
-        b'x' => match (hex(1), hex(2)) {
-            (Some(high), Some(low)) => ((high * 16 + low) as u8, 4),
-            _ => (b'x', 2),
+        b'x' => match rest.get(1..3).and_then(|digits| hex::byte(digits[0], digits[1])) {
+            Some(byte) => (byte, 4),
+            None => (b'x', 2),
         },
         b'n' => (b'\n', 2),
         b'r' => (b'\r', 2),

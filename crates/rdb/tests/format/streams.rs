@@ -7,13 +7,7 @@ use baton_rdb::{
 use baton_values::{Limits, Stream, StreamId};
 use proptest::prelude::*;
 
-fn hex(text: &str) -> Vec<u8> {
-    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).expect("hex digits")).collect()
-}
-
-fn shown(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
+use crate::support::{hex, shown};
 
 fn dump(stream: &Stream) -> Vec<u8> {
     let mut out = Vec::new();
