@@ -30,6 +30,7 @@ mod key_spec;
 mod keys;
 mod list;
 mod long_reply;
+mod multi_pop;
 mod node;
 mod number;
 mod options;
