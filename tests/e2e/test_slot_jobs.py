@@ -186,6 +186,15 @@ class TestSource:
             eventually(lambda node=node: node("CLUSTER", "COUNTKEYSINSLOT", slot) == 0, "the key to be gone")
             assert ended(node)["state"] == "failed"
 
+    def test_a_flush_that_is_refused_ends_nothing(self, parts):
+        _, target, connection, slot, _ = parts
+        for words in (["FLUSHALL", "NOW"], ["FLUSHDB", "SYNC", "ASYNC"], ["SWAPDB", "0", "1"], ["CLUSTER", "FLUSHSLOT", slot, "NOW"]):
+            with pytest.raises(resp.ErrorReply, match="ERR (syntax error|SWAPDB is not allowed in cluster mode)"):
+                target(*words)
+        assert latest(target)["state"] == "waiting-for-paused"
+        connection.close()
+        assert ended(target)["message"].startswith("Connection lost to source.")
+
     def test_everything_deleted(self, parts):
         _, target, _, slot, _ = parts
         assert target("FLUSHALL") == b"OK"

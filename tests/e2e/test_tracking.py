@@ -97,6 +97,21 @@ def test_a_replica_tells_its_caches_what_its_primary_changed(server):
         replica.remove()
 
 
+@pytest.mark.parametrize("kind", ["baton", "valkey"])
+def test_a_flush_that_is_refused_tells_nobody(start, kind):
+    one = start(kind)
+    reader, writer = cache(one), one.connect()
+    reader("GET", "key")
+    for words in (["FLUSHALL", "NOW"], ["FLUSHDB", "SYNC", "ASYNC"]):
+        with pytest.raises(resp.ErrorReply, match="ERR syntax error"):
+            writer(*words)
+    writer("SET", "key", "1")
+    assert reader.read() == [b"invalidate", [b"key"]]
+    reader("GET", "key")
+    writer("FLUSHALL")
+    assert reader.read() == [b"invalidate", None]
+
+
 def heard(connection, until):
     """All that comes up to this reply."""
     out = []

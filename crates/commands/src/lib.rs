@@ -48,7 +48,7 @@ mod zset;
 pub use arg::{Arg, ArgFlags, ArgKind};
 pub use effects::{Effects, Left, Propagate};
 pub use event::{Event, EventClass};
-pub use exec::{Env, Exec, LazyFree, StoreExec, WorldExec};
+pub use exec::{Emptied, Env, Exec, LazyFree, StoreExec, WorldExec};
 pub use fail::Fail;
 pub use flags::{Categories, Flags};
 pub use generic::sort_option_of_other_keys;
