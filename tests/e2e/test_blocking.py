@@ -116,7 +116,7 @@ def test_who_left_gets_nothing(server):
 
 def test_replicas_hear_of_the_element_that_was_taken(start, server):
     replica = start("baton", "--replicaof", f"127.0.0.1 {server.port}", "--repl-diskless-sync-delay", "0")
-    eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the replica")
+    eventually(replica.is_linked, "the replica")
     one = Waiting(server, "BLPOP", "list", 0)
     server("RPUSH", "list", "a", "b", "c")
     one.read()
@@ -165,7 +165,7 @@ def test_who_waits_at_a_primary_that_hands_over_is_sent_to_its_successor(make_cl
     old = cluster.a_primary()
     heir = cluster.replicas_of(old)[0]
     key = next(key for key in (f"key:{n}" for n in range(100_000)) if serves(old, key))
-    eventually(lambda: heir.info("replication")["master_link_status"] == "up", "a replica in sync")
+    eventually(heir.is_linked, "a replica in sync")
     one = Waiting(old, "BLPOP", key, 0)
     heir("CLUSTER", "FAILOVER")
     answer = one.read()

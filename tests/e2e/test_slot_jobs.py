@@ -270,7 +270,7 @@ def test_a_replica_of_the_target_starts_again(make_cluster, kinds, saved):  # no
     move(source, target, slot, slot)
     eventually(lambda: latest(source)["state"] == "waiting-to-pause", "the values to be there")
     replica = cluster.replicas_of(target)[0]
-    there = lambda: replica.info("replication")["master_link_status"] == "up" and replica("CLUSTER", "COUNTKEYSINSLOT", slot) == 1
+    there = lambda: replica.is_linked() and replica("CLUSTER", "COUNTKEYSINSLOT", slot) == 1
     eventually(there, "the replica to have the key")
     if saved:
         assert replica("SAVE") == b"OK"
