@@ -7,9 +7,6 @@ mod measured;
 #[path = "../../crates/rdb/tests/format/oracle.rs"]
 mod oracle;
 
-#[global_allocator]
-static MEMORY: measured::Measured = measured::Measured::new(std::alloc::System, usize::MAX);
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| measured::within(&MEMORY, 4000, bytes, || {
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| measured::within(4000, bytes, || {
     oracle::fuzz_payload(bytes);
 }));

@@ -105,6 +105,10 @@ class Server:
         lines = self("INFO", section).decode().splitlines()
         return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
 
+    def is_linked(self):
+        """Whether it is a replica whose link is up. One that has just been started may not have taken up its role yet."""
+        return self.info("replication").get("master_link_status") == "up"
+
     def log(self):
         return (self.folder / "log").read_text(errors="replace")
 

@@ -134,7 +134,7 @@ def test_a_replica_that_is_a_user_of_its_own(start, peer):
     replica("REPLICAOF", "127.0.0.1", primary.port)
     eventually(lambda: "Unable to AUTH" in replica.log() or "WRONGPASS" in replica.log(), "the refusal to be logged")
     replica("CONFIG", "SET", "primaryauth", "pw")
-    eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the link to be up")
+    eventually(replica.is_linked, "the link to be up")
     local = replica.connect()
     local("ACL", "SETUSER", "default", "-@all", "+get", "+acl", "resetkeys", "~k")
     admin("SET", "k", "v")
@@ -194,7 +194,7 @@ def test_a_restricted_user_is_not_carried_on_as_another(start):
     for server in (primary, replica):
         server("ACL", "SETUSER", "u", "on", ">pw", "+@all", "~mine*", "&*")
     replica("REPLICAOF", "127.0.0.1", primary.port)
-    eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the link to be up")
+    eventually(replica.is_linked, "the link to be up")
     limited, free = primary.connect(), primary.connect()
     for connection in (limited, free):
         connection("HELLO", 3)

@@ -145,7 +145,7 @@ def test_files_go_from_one_server_to_another_and_back(start, peer):
     servers.fill(baton)
     # Notes of where the stream is stand between the commands.
     other = start("baton", *ON, "--replicaof", f"127.0.0.1 {baton.port}")
-    eventually(lambda: other.info()["master_link_status"] == "up", "the link")
+    eventually(other.is_linked, "the link")
     rewrite(baton)
     baton("SET", "behind", "the base")
     assert baton("WAIT", 1, 5000) == 1
@@ -174,7 +174,7 @@ def test_files_go_from_one_server_to_another_and_back(start, peer):
 def test_a_replica_goes_on_where_its_log_ends(start, how):
     primary = start("baton")
     replica = start("baton", *ON, "--appendfsync", "always", "--replicaof", f"127.0.0.1 {primary.port}")
-    eventually(lambda: replica.info()["master_link_status"] == "up", "the link")
+    eventually(replica.is_linked, "the link")
     with primary.connect() as connection:
         connection("SELECT", 5)
         for number in range(100):
@@ -187,7 +187,7 @@ def test_a_replica_goes_on_where_its_log_ends(start, how):
         connection("SET", "meanwhile", "written")
     full = int(primary.info()["sync_full"])
     replica.start()
-    eventually(lambda: replica.info()["master_link_status"] == "up", "the link")
+    eventually(replica.is_linked, "the link")
     assert int(primary.info()["sync_full"]) == full, "it had everything but a little"
     for server in (primary, replica):
         with server.connect() as connection:
@@ -197,7 +197,7 @@ def test_a_replica_goes_on_where_its_log_ends(start, how):
     # What came behind the restart is in the right database of the log.
     primary("WAIT", 1, 5000)
     replica.restart()
-    eventually(lambda: replica.info()["master_link_status"] == "up", "the link")
+    eventually(replica.is_linked, "the link")
     assert servers.contents(replica, 16) == servers.contents(primary, 16)
     assert int(primary.info()["sync_full"]) == full
 
@@ -205,7 +205,7 @@ def test_a_replica_goes_on_where_its_log_ends(start, how):
 def test_a_replica_of_a_killed_primary_goes_on_with_it(start):
     primary = start("baton", *ON, "--appendfsync", "always")
     replica = start("baton", "--replicaof", f"127.0.0.1 {primary.port}")
-    eventually(lambda: replica.info()["master_link_status"] == "up", "the link")
+    eventually(replica.is_linked, "the link")
     for number in range(50):
         primary("SET", f"key:{number}", number)
     assert primary("WAIT", 1, 5000) == 1
@@ -214,7 +214,7 @@ def test_a_replica_of_a_killed_primary_goes_on_with_it(start):
     assert primary("WAITAOF", 1, 0, 5000)[0] == 1
     primary.kill()
     primary.start()
-    eventually(lambda: replica.info()["master_link_status"] == "up", "the link")
+    eventually(replica.is_linked, "the link")
     assert primary.info()["sync_full"] == "0", "the offset was written"
     assert servers.contents(replica) == servers.contents(primary)
 
@@ -299,7 +299,7 @@ def test_a_server_without_a_base_does_not_end(start):
 def test_a_primary_that_hands_over_comes_back_with_a_partial_resynchronisation(start):
     old = start("baton", *ON)
     new = start("baton", *ON, "--appendfsync", "always", "--replicaof", f"127.0.0.1 {old.port}")
-    eventually(lambda: new.info()["master_link_status"] == "up", "the link")
+    eventually(new.is_linked, "the link")
     for number in range(100):
         old("SET", f"key:{number}", number)
     assert old.terminate() == 0
@@ -307,7 +307,7 @@ def test_a_primary_that_hands_over_comes_back_with_a_partial_resynchronisation(s
     assert new("SET", "written", "here") == b"OK"
     old.flags += ["--replicaof", f"127.0.0.1 {new.port}"]
     old.start()
-    eventually(lambda: old.info()["master_link_status"] == "up", "the link")
+    eventually(old.is_linked, "the link")
     assert new.info()["sync_full"] == "0", "the log says where the old primary stopped"
     assert servers.contents(old) == servers.contents(new)
     # Both names of the history are in the files by now; so they are after a kill.
@@ -315,7 +315,7 @@ def test_a_primary_that_hands_over_comes_back_with_a_partial_resynchronisation(s
         assert new("SET", f"before {server.port}", 1) == b"OK"
         assert new("WAITAOF", 1, 1, 10000) == [1, 1]
         server.restart()
-        eventually(lambda: old.info()["master_link_status"] == "up", "the link")
+        eventually(old.is_linked, "the link")
         assert servers.contents(old) == servers.contents(new)
 
 
@@ -336,7 +336,7 @@ def test_a_killed_primary_of_a_cluster_follows_its_successor(make_cluster):  # n
     assert new("SET", "foo", "of the successor") == b"OK"
     full = int(new.info()["sync_full"])
     old.start()
-    eventually(lambda: old.info()["master_link_status"] == "up", "the old primary to follow")
+    eventually(old.is_linked, "the old primary to follow")
     assert int(new.info()["sync_full"]) == full, "what it had is a part of its successor's history"
     with old.connect() as connection:
         connection("READONLY")

@@ -11,17 +11,13 @@ import load
 import pytest
 import redis
 
-from servers import Server
-
 HERE = Path(__file__).parent / "applications"
 SECONDS = 60
 
 
 @pytest.fixture
-def server():
-    one = Server("baton").start()
-    yield one
-    one.stop()
+def server(start):
+    return start("baton")
 
 
 def environment(server):

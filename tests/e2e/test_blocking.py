@@ -6,16 +6,13 @@ import signal
 import pytest
 import resp
 
-from servers import Server, eventually
+from servers import eventually
 from test_cluster import make_cluster  # noqa: F401 (a fixture)
 
 
 @pytest.fixture
-def server():
-    one = Server("baton", "--worker-threads", "3")
-    one.start()
-    yield one
-    one.remove()
+def server(start):
+    return start("baton", "--worker-threads", "3")
 
 
 def count(server, name="blocked_clients"):
@@ -117,27 +114,20 @@ def test_who_left_gets_nothing(server):
     assert there.read() == [b"list", b"x"]
 
 
-def test_replicas_hear_of_the_element_that_was_taken(server):
-    replica = Server("baton", "--replicaof", f"127.0.0.1 {server.port}", "--repl-diskless-sync-delay", "0")
-    replica.start()
-    try:
-        eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the replica")
-        one = Waiting(server, "BLPOP", "list", 0)
-        server("RPUSH", "list", "a", "b", "c")
-        one.read()
-        # WAIT on another connection waits for nothing.
-        eventually(lambda: replica("LRANGE", "list", 0, -1) == [b"b", b"c"], "the replica to hear of it")
-    finally:
-        replica.remove()
+def test_replicas_hear_of_the_element_that_was_taken(start, server):
+    replica = start("baton", "--replicaof", f"127.0.0.1 {server.port}", "--repl-diskless-sync-delay", "0")
+    eventually(replica.is_linked, "the replica")
+    one = Waiting(server, "BLPOP", "list", 0)
+    server("RPUSH", "list", "a", "b", "c")
+    one.read()
+    # WAIT on another connection waits for nothing.
+    eventually(lambda: replica("LRANGE", "list", 0, -1) == [b"b", b"c"], "the replica to hear of it")
 
 
 @pytest.fixture
-def slow():
+def slow(start):
     """A server that can be made to stand still."""
-    one = Server("baton", "--worker-threads", "3", "--enable-debug-command", "yes")
-    one.start()
-    yield one
-    one.remove()
+    return start("baton", "--worker-threads", "3", "--enable-debug-command", "yes")
 
 
 def test_a_waiter_leaves_a_key_whose_time_has_come_to_whoever_comes_next(slow):
@@ -175,7 +165,7 @@ def test_who_waits_at_a_primary_that_hands_over_is_sent_to_its_successor(make_cl
     old = cluster.a_primary()
     heir = cluster.replicas_of(old)[0]
     key = next(key for key in (f"key:{n}" for n in range(100_000)) if serves(old, key))
-    eventually(lambda: heir.info("replication")["master_link_status"] == "up", "a replica in sync")
+    eventually(heir.is_linked, "a replica in sync")
     one = Waiting(old, "BLPOP", key, 0)
     heir("CLUSTER", "FAILOVER")
     answer = one.read()

@@ -198,7 +198,7 @@ def test_killed_primary_is_replaced(cluster):
     primary = cluster.a_primary()
     heir = cluster.replicas_of(primary)[0]
     primary("SET", "{%s}" % _key_of(primary), "before")
-    assert eventually(lambda: heir.info("replication")["master_link_status"] == "up", "the replica")
+    assert eventually(heir.is_linked, "the replica")
     primary.kill()
     eventually(lambda: cluster.is_primary(heir), f"{heir} to be primary", 30)
     cluster.settled()
@@ -214,7 +214,7 @@ def test_killed_primary_is_replaced_before_the_node_timeout_and_resumes_from_its
     primary = cluster.a_primary()
     heir = cluster.replicas_of(primary)[0]
     key = "{%s}" % _key_of(primary)
-    eventually(lambda: heir.info("replication")["master_link_status"] == "up", "the replica")
+    eventually(heir.is_linked, "the replica")
     primary("SET", key, "saved")
     assert primary("SAVE") == b"OK"
     primary("SET", key, "later")
@@ -225,7 +225,7 @@ def test_killed_primary_is_replaced_before_the_node_timeout_and_resumes_from_its
     before = int(heir.info("stats")["sync_full"])
     primary.start()
     cluster.settled()
-    eventually(lambda: primary.info("replication")["master_link_status"] == "up", "the old primary to follow")
+    eventually(primary.is_linked, "the old primary to follow")
     assert int(heir.info("stats")["sync_full"]) == before
     with primary.connect() as connection:
         connection("READONLY")
@@ -311,7 +311,7 @@ def test_killed_valkey_is_replaced_by_baton(make_cluster):
     primary = cluster.nodes[0]
     heir = cluster.replicas_of(primary)[0]
     # A replica that never had the data does not stand.
-    eventually(lambda: heir.info("replication")["master_link_status"] == "up", "the replica to have everything")
+    eventually(heir.is_linked, "the replica to have everything")
     primary.kill()
     eventually(lambda: cluster.is_primary(heir), f"{heir} to be primary", 60)
     cluster.settled()

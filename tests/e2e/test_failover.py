@@ -28,7 +28,7 @@ def state(server):
 
 def link(replica, primary):
     replica("REPLICAOF", "127.0.0.1", primary.port)
-    eventually(lambda: replication(replica)["master_link_status"] == "up", f"{replica} to follow {primary}")
+    eventually(replica.is_linked, f"{replica} to follow {primary}")
     eventually(lambda: "online" in str(replication(primary)), f"{primary} to see {replica}")
 
 

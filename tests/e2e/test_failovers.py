@@ -159,7 +159,7 @@ def test_a_killed_primary_is_seen_by_successor_and_voters(cluster):
 def test_a_handover_outside_a_cluster_is_told_on_both_sides(start):
     old = start("baton", "--repl-diskless-sync-delay", 0)
     heir = start("baton", "--repl-diskless-sync-delay", 0, "--replicaof", f"127.0.0.1 {old.port}")
-    eventually(lambda: heir.info("replication")["master_link_status"] == "up", "the link")
+    eventually(heir.is_linked, "the link")
     assert changes(old) == []
     old("FAILOVER")
     lost, won = last(old, "old-primary"), last(heir, "successor")

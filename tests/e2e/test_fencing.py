@@ -27,7 +27,7 @@ def test_nothing_that_was_queued_is_acknowledged_after_a_pause(cluster):
     old = cluster.a_primary()
     heir = cluster.replicas_of(old)[0]
     key = own_key(old)
-    eventually(lambda: heir.info("replication")["master_link_status"] == "up", "a replica in sync")
+    eventually(heir.is_linked, "a replica in sync")
     with old.connect() as connection:
         connection("PING")
         old.stop()

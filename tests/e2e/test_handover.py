@@ -60,7 +60,7 @@ def trio(start):
     primary, first, second = (start("baton", *FAST) for _ in range(3))
     for replica in (first, second):
         replica("REPLICAOF", "127.0.0.1", primary.port)
-        eventually(lambda r=replica: r.info("replication")["master_link_status"] == "up", f"{replica} to be linked")
+        eventually(replica.is_linked, f"{replica} to be linked")
     return primary, first, second
 
 
@@ -93,7 +93,7 @@ def test_failover_command_changes_roles_under_writes(trio):
     follower.finish()
     assert follower.redirects >= 1
     assert int(heir("GET", "follower")) == follower.acknowledged
-    eventually(lambda: primary.info("replication")["master_link_status"] == "up", "the old primary to follow")
+    eventually(primary.is_linked, "the old primary to follow")
     eventually(lambda: contents(primary) == contents(heir), "the old primary to be in step")
     assert int(heir.info("stats")["sync_full"]) == 0
 
@@ -123,7 +123,7 @@ def test_terminated_primary_hands_over(trio):
     heir, sibling = (first, second) if role(first) == b"master" else (second, first)
     assert int(heir("GET", "follower")) == follower.acknowledged
     eventually(lambda: sibling.info("replication")["master_port"] == str(heir.port), "the sibling to turn to the new primary")
-    eventually(lambda: sibling.info("replication")["master_link_status"] == "up", "the sibling to be linked")
+    eventually(sibling.is_linked, "the sibling to be linked")
     assert int(heir.info("stats")["sync_full"]) == 0
 
 

@@ -60,7 +60,7 @@ def test_a_replica_and_its_lag_are_shown(watched, start):
     server, port = watched
     own = free_port()
     replica = start("baton", "--metrics-port", own, "--replicaof", f"127.0.0.1 {server.port}")
-    eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the link")
+    eventually(replica.is_linked, "the link")
     server("SET", "key", "value")
     name = ("replica", f"127.0.0.1:{replica.port}")
     eventually(lambda: scrape(port).get(("baton_replica_lag_bytes", (name,))) == 0, "the replica to acknowledge")

@@ -22,7 +22,7 @@ def attach(replica, primary):
 
 
 def linked(replica):
-    eventually(lambda: replica.info("replication")["master_link_status"] == "up", f"{replica} to be linked", 30)
+    eventually(replica.is_linked, f"{replica} to be linked", 30)
 
 
 def in_step(primary, *replicas):

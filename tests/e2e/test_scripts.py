@@ -13,7 +13,7 @@ redis.register_function{function_name='look', callback=function(keys) return red
 
 def follow(start, primary, kind="baton"):
     replica = start(kind, "--replicaof", f"127.0.0.1 {primary.port}")
-    eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the link to be up")
+    eventually(replica.is_linked, "the link to be up")
     return replica
 
 

@@ -186,6 +186,15 @@ class TestSource:
             eventually(lambda node=node: node("CLUSTER", "COUNTKEYSINSLOT", slot) == 0, "the key to be gone")
             assert ended(node)["state"] == "failed"
 
+    def test_a_flush_that_is_refused_ends_nothing(self, parts):
+        _, target, connection, slot, _ = parts
+        for words in (["FLUSHALL", "NOW"], ["FLUSHDB", "SYNC", "ASYNC"], ["SWAPDB", "0", "1"], ["CLUSTER", "FLUSHSLOT", slot, "NOW"]):
+            with pytest.raises(resp.ErrorReply, match="ERR (syntax error|SWAPDB is not allowed in cluster mode)"):
+                target(*words)
+        assert latest(target)["state"] == "waiting-for-paused"
+        connection.close()
+        assert ended(target)["message"].startswith("Connection lost to source.")
+
     def test_everything_deleted(self, parts):
         _, target, _, slot, _ = parts
         assert target("FLUSHALL") == b"OK"
@@ -261,7 +270,7 @@ def test_a_replica_of_the_target_starts_again(make_cluster, kinds, saved):  # no
     move(source, target, slot, slot)
     eventually(lambda: latest(source)["state"] == "waiting-to-pause", "the values to be there")
     replica = cluster.replicas_of(target)[0]
-    there = lambda: replica.info("replication")["master_link_status"] == "up" and replica("CLUSTER", "COUNTKEYSINSLOT", slot) == 1
+    there = lambda: replica.is_linked() and replica("CLUSTER", "COUNTKEYSINSLOT", slot) == 1
     eventually(there, "the replica to have the key")
     if saved:
         assert replica("SAVE") == b"OK"

@@ -63,7 +63,7 @@ def test_a_replica_has_the_same_streams(start, first, second):
     fill(primary)
     expected = shapes(primary)
     replica("REPLICAOF", "127.0.0.1", primary.port)
-    eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the full synchronisation")
+    eventually(replica.is_linked, "the full synchronisation")
     assert shapes(replica) == expected
     # From here on by the effects of commands.
     primary("FLUSHALL")
@@ -101,7 +101,7 @@ def test_the_same_commands_leave_the_same_effects(start):
     valkeys = start("valkey"), start("baton")
     for primary, replica in (batons, valkeys):
         replica("REPLICAOF", "127.0.0.1", primary.port)
-        eventually(lambda replica=replica: replica.info("replication")["master_link_status"] == "up", "the link")
+        eventually(replica.is_linked, "the link")
     chance = random.Random(5)
     with batons[0].connect() as one, valkeys[0].connect() as other:
         for command in commands(chance, 600):
@@ -197,7 +197,7 @@ def test_readers_wait_for_what_comes_later(start):
 def test_consumers_that_wait_get_each_entry_once(start):
     primary, replica = start("baton", "--worker-threads", "3"), start("valkey")
     replica("REPLICAOF", "127.0.0.1", primary.port)
-    eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the link")
+    eventually(replica.is_linked, "the link")
     primary("XGROUP", "CREATE", "s", "g", "$", "MKSTREAM")
     waiting = [
         Waiting(primary, "XREADGROUP", "GROUP", "g", f"c{n}", "BLOCK", 0, "STREAMS", "s", ">") for n in range(4)

@@ -6,15 +6,12 @@ import threading
 import pytest
 import resp
 
-from servers import Server, eventually
+from servers import eventually
 
 
 @pytest.fixture
-def server():
-    one = Server("baton", "--worker-threads", "3")
-    one.start()
-    yield one
-    one.remove()
+def server(start):
+    return start("baton", "--worker-threads", "3")
 
 
 def cache(server, *options):
@@ -78,23 +75,34 @@ def test_a_cache_is_never_left_with_an_old_value(server):
     assert all(held.get(key, value) == value for key in keys for value in [server("GET", key)])
 
 
-def test_a_replica_tells_its_caches_what_its_primary_changed(server):
-    replica = Server("baton", "--worker-threads", "2", "--replicaof", f"127.0.0.1 {server.port}")
-    replica.start()
-    try:
-        with server.connect() as writer:
-            # Only who wrote waits for what was written.
-            writer("SET", "key", "1")
-            assert writer("WAIT", "1", "5000") == 1
-        connection, listener = cache(replica), cache(replica, "BCAST", "PREFIX", "k")
-        assert connection("GET", "key") == b"1"
-        server("SET", "key", "2")
-        assert connection.read() == [b"invalidate", [b"key"]]
-        assert listener.read() == [b"invalidate", [b"key"]]
-        server("FLUSHALL")
-        assert connection.read() == [b"invalidate", None]
-    finally:
-        replica.remove()
+def test_a_replica_tells_its_caches_what_its_primary_changed(start, server):
+    replica = start("baton", "--worker-threads", "2", "--replicaof", f"127.0.0.1 {server.port}")
+    with server.connect() as writer:
+        # Only who wrote waits for what was written.
+        writer("SET", "key", "1")
+        assert writer("WAIT", "1", "5000") == 1
+    connection, listener = cache(replica), cache(replica, "BCAST", "PREFIX", "k")
+    assert connection("GET", "key") == b"1"
+    server("SET", "key", "2")
+    assert connection.read() == [b"invalidate", [b"key"]]
+    assert listener.read() == [b"invalidate", [b"key"]]
+    server("FLUSHALL")
+    assert connection.read() == [b"invalidate", None]
+
+
+@pytest.mark.parametrize("kind", ["baton", "valkey"])
+def test_a_flush_that_is_refused_tells_nobody(start, kind):
+    one = start(kind)
+    reader, writer = cache(one), one.connect()
+    reader("GET", "key")
+    for words in (["FLUSHALL", "NOW"], ["FLUSHDB", "SYNC", "ASYNC"]):
+        with pytest.raises(resp.ErrorReply, match="ERR syntax error"):
+            writer(*words)
+    writer("SET", "key", "1")
+    assert reader.read() == [b"invalidate", [b"key"]]
+    reader("GET", "key")
+    writer("FLUSHALL")
+    assert reader.read() == [b"invalidate", None]
 
 
 def heard(connection, until):

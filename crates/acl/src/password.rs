@@ -1,5 +1,6 @@
 //! Passwords, kept as their SHA-256 only. Never holds or shows what a user types.
 
+use baton_base::hex::{self, Hex};
 use sha2::{Digest, Sha256};
 
 /// The SHA-256 of a password.
@@ -14,17 +15,12 @@ impl PasswordHash {
 
     /// From its text: exactly 64 lower-case hexadecimal digits.
     pub fn parse(text: &[u8]) -> Option<PasswordHash> {
-        let text: &[u8; 64] = text.try_into().ok()?;
-        let mut hash = [0; 32];
-        for (byte, pair) in hash.iter_mut().zip(text.chunks_exact(2)) {
-            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-        }
-        Some(PasswordHash(hash))
+        hex::array(text).filter(|_| !text.iter().any(u8::is_ascii_uppercase)).map(PasswordHash)
     }
 
     /// Its 64 digits.
     pub fn text(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        Hex(&self.0).to_string()
     }
 }
 
@@ -36,14 +32,6 @@ impl PartialEq for PasswordHash {
 }
 
 impl Eq for PasswordHash {}
-
-fn digit(c: u8) -> Option<u8> {
-    match c {
-        b'0'..=b'9' => Some(c - b'0'),
-        b'a'..=b'f' => Some(c - b'a' + 10),
-        _ => None,
-    }
-}
 
 #[cfg(test)]
 mod tests {

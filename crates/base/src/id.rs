@@ -54,7 +54,7 @@ macro_rules! forty {
             pub fn random(rng: &mut crate::Rng) -> Self {
                 let mut out = [0u8; 40];
                 for b in &mut out {
-                    *b = b"0123456789abcdef"[rng.below(16) as usize];
+                    *b = crate::hex::DIGITS[rng.below(16) as usize];
                 }
                 Self(out)
             }

@@ -1,8 +1,9 @@
-//! Words that every other crate uses: newtypes for slot, epoch, offset, node id and time, numbers as text, glob
-//! patterns, and seeded randomness. No domain logic, no input or output, no clock.
+//! Words that every other crate uses: newtypes for slot, epoch, offset, node id and time, numbers and bytes as
+//! text, glob patterns, and seeded randomness. No domain logic, no input or output, no clock.
 
 pub mod double;
 pub mod glob;
+pub mod hex;
 pub mod id;
 pub mod num;
 pub mod quote;

@@ -1,6 +1,8 @@
 //! Words in double or single quotes, as configuration files, the configuration part of the command line and the prompt
 //! write them, and bytes made readable for logs and replies.
 
+use crate::hex;
+
 /// Splits a line into words. Double quotes understand `\n \r \t \b \a \xHH` and any other escaped character; single
 /// quotes only `\'`. Returns `None` for unbalanced quotes or a closing quote that is not followed by a blank.
 pub fn split_words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
@@ -57,38 +59,38 @@ fn is_blank(b: u8) -> bool {
     matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
 }
 
-/// Reads up to the closing quote; gives the index after it.
-fn double_quoted(line: &[u8], mut i: usize, word: &mut Vec<u8>) -> Option<usize> {
+/// Adds to a word what stands from index `i` on, behind the opening double quote, escapes resolved; gives the index behind
+/// the closing one, `None` if there is none. For lines, too, that are split into words by other rules.
+pub fn double_quoted(line: &[u8], mut i: usize, word: &mut Vec<u8>) -> Option<usize> {
     loop {
-        match *line.get(i)? {
+        let (byte, used) = match *line.get(i)? {
             b'"' => return Some(i + 1),
-            b'\\' => {
-                let c = *line.get(i + 1)?;
-                let hex = (c == b'x').then(|| Some(hex_digit(*line.get(i + 2)?)? * 16 + hex_digit(*line.get(i + 3)?)?));
-                if let Some(Some(byte)) = hex {
-                    word.push(byte);
-                    i += 4;
-                    continue;
-                }
-                word.push(match c {
-                    b'n' => b'\n',
-                    b'r' => b'\r',
-                    b't' => b'\t',
-                    b'b' => 8,
-                    b'a' => 7,
-                    other => other,
-                });
-                i += 2;
-            }
-            b => {
-                word.push(b);
-                i += 1;
-            }
-        }
+            b'\\' => escape(line.get(i + 1..)?)?,
+            b => (b, 1),
+        };
+        word.push(byte);
+        i += used;
     }
 }
 
-fn single_quoted(line: &[u8], mut i: usize, word: &mut Vec<u8>) -> Option<usize> {
+/// The byte that an escape stands for, and its length with the backslash; `rest` begins after the backslash.
+fn escape(rest: &[u8]) -> Option<(u8, usize)> {
+    Some(match *rest.first()? {
+        b'x' => match rest.get(1..3).and_then(|digits| hex::byte(digits[0], digits[1])) {
+            Some(byte) => (byte, 4),
+            None => (b'x', 2),
+        },
+        b'n' => (b'\n', 2),
+        b'r' => (b'\r', 2),
+        b't' => (b'\t', 2),
+        b'b' => (8, 2),
+        b'a' => (7, 2),
+        other => (other, 2),
+    })
+}
+
+/// The same for single quotes, which know `\'` alone.
+pub fn single_quoted(line: &[u8], mut i: usize, word: &mut Vec<u8>) -> Option<usize> {
     loop {
         match *line.get(i)? {
             b'\'' => return Some(i + 1),
@@ -102,10 +104,6 @@ fn single_quoted(line: &[u8], mut i: usize, word: &mut Vec<u8>) -> Option<usize>
             }
         }
     }
-}
-
-fn hex_digit(b: u8) -> Option<u8> {
-    char::from(b).to_digit(16).map(|d| d as u8)
 }
 
 #[cfg(test)]

@@ -5,41 +5,12 @@ use crate::cluster::{Cluster, Turn};
 use crate::node::Node;
 use crate::show::{LinkView, Member, MemberHealth, Shard, SlotRange};
 use crate::stats::Traffic;
-use crate::topology::{DownReason, Health, NO_OWNER, NodeView, SyncGrant, Topology};
-use baton_base::{Epoch, NodeId, Offset, ShardId, Slot};
+use crate::topology::{NO_OWNER, NodeView, Topology};
+use baton_base::{NodeId, Offset, ShardId, Slot};
 use baton_wire::{Kind, NodeFlags};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
-
-impl Topology {
-    /// What is published before anything is known.
-    pub(crate) fn alone(me: NodeId, shard: ShardId) -> Topology {
-        Topology {
-            version: 0,
-            nodes: vec![Arc::new(NodeView {
-                id: me,
-                shard,
-                address: crate::node::Address::EMPTY,
-                labels: Arc::default(),
-                is_primary: true,
-                primary: None,
-                failed: false,
-            })],
-            me: 0,
-            primary: None,
-            owners: Arc::new([NO_OWNER; Slot::COUNT]),
-            migrating: BTreeMap::new(),
-            importing: BTreeMap::new(),
-            health: Health::Fail(DownReason::NotReady),
-            syncs: SyncGrant::Everything,
-            current_epoch: Epoch(0),
-            endpoint_type: crate::EndpointType::Ip,
-            allow_reads_when_down: false,
-            allow_pubsubshard_when_down: true,
-        }
-    }
-}
 
 impl Cluster {
     pub(crate) fn view(&self, node: &Node) -> NodeView {

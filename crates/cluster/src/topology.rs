@@ -74,6 +74,19 @@ pub struct NodeView {
 }
 
 impl NodeView {
+    /// A primary of which no more is known.
+    pub fn new(id: NodeId, shard: ShardId) -> NodeView {
+        NodeView {
+            id,
+            shard,
+            address: Address::EMPTY,
+            labels: Arc::default(),
+            is_primary: true,
+            primary: None,
+            failed: false,
+        }
+    }
+
     /// The IP that clients of this audience use: the announced client address of their family, else the node's.
     pub fn client_ip(&self, audience: Audience) -> &str {
         let announced = if audience.ipv6 { &self.labels.client_ipv6 } else { &self.labels.client_ipv4 };
@@ -150,6 +163,25 @@ pub struct Topology {
 }
 
 impl Topology {
+    /// What is published before anything is known.
+    pub fn alone(me: NodeId, shard: ShardId) -> Topology {
+        Topology {
+            version: 0,
+            nodes: vec![Arc::new(NodeView::new(me, shard))],
+            me: 0,
+            primary: None,
+            owners: Arc::new([NO_OWNER; Slot::COUNT]),
+            migrating: BTreeMap::new(),
+            importing: BTreeMap::new(),
+            health: Health::Fail(DownReason::NotReady),
+            syncs: SyncGrant::Everything,
+            current_epoch: Epoch(0),
+            endpoint_type: EndpointType::Ip,
+            allow_reads_when_down: false,
+            allow_pubsubshard_when_down: true,
+        }
+    }
+
     /// This node.
     pub fn myself(&self) -> &NodeView {
         &self.nodes[usize::from(self.me)]

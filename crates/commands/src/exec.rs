@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use baton_base::{Rng, SlotBitmap, WallMs};
+use baton_base::{Rng, Slot, SlotBitmap, WallMs};
 use baton_rdb::VersionPolicy;
 use baton_resp::{Args, Out};
 use baton_store::{DbIndex, Garbage, Key, Store, View};
@@ -104,6 +104,21 @@ pub struct WorldExec<'a> {
     pub garbage: Vec<Garbage>,
     /// Whether the garbage has to be freed before the reply is sent (SYNC) rather than behind it.
     pub free_now: bool,
+    /// What the command emptied: whoever counts on the data, beyond single keys, has to learn of it.
+    pub emptied: Emptied,
+}
+
+/// What a command left without any key. One that was refused has emptied nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emptied {
+    /// Nothing.
+    Nothing,
+    /// All databases.
+    Everything,
+    /// One database.
+    Database,
+    /// One slot.
+    Slot(Slot),
 }
 
 /// Facts of the configuration and of the caller that commands depend on. Made anew when the configuration changes.

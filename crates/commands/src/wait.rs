@@ -40,6 +40,13 @@ pub struct WaitFor {
     pub instead: Vec<(usize, Box<[u8]>)>,
 }
 
+impl WaitFor {
+    /// Until one of the first so many keys holds a value of this kind.
+    pub(crate) fn values(kind: ValueKind, keys: usize, timeout: Option<Duration>, nothing: Nothing) -> WaitFor {
+        WaitFor { keys: 0..keys, kind, even_gone: false, timeout, nothing, instead: Vec::new() }
+    }
+}
+
 /// How a command says that there was nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nothing {

@@ -4,7 +4,7 @@
 use crate::effect::Effect;
 use crate::glue::Moment;
 use crate::node::Node;
-use baton_base::{Epoch, NodeId};
+use baton_base::{Epoch, NodeId, hex};
 use baton_cluster::Token;
 use baton_handover as handover;
 use baton_handover::{Kind, Outcome, Promotion, Replica, Request};
@@ -25,7 +25,6 @@ pub(crate) fn can_be_asked(replica: &Replica) -> bool {
 
 /// A name that follows from an address alone. Forty hexadecimal digits of a hash: only equal addresses share one.
 fn name_of(addr: &str) -> NodeId {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
     const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
     let mut name = [0; 40];
@@ -35,7 +34,7 @@ fn name_of(addr: &str) -> NodeId {
             hash = (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME);
         }
         for (n, digit) in digits.iter_mut().enumerate() {
-            *digit = DIGITS[(hash >> (4 * n)) as usize & 15];
+            *digit = hex::DIGITS[(hash >> (4 * n)) as usize & 15];
         }
     }
     NodeId::new(name).expect("hexadecimal digits make a name")

@@ -138,6 +138,7 @@ fn string_of<'a>(bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Str<'a>, R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use baton_base::hex::Hex;
     use baton_values::{List, ZSet};
     use proptest::prelude::*;
 
@@ -202,8 +203,7 @@ mod tests {
         let mut list = List::default();
         [&b"a"[..], b"1", b"hello"].iter().for_each(|text| list.push_back(text));
         let body = dump(Value::List(list.as_ref()));
-        let hex: String = body.iter().map(|b| format!("{b:02x}")).collect();
-        assert_eq!(hex, "1201021313000000030081610201018568656c6c6f06ff50006d3af134889d1aa5");
+        assert_eq!(Hex(&body).to_string(), "1201021313000000030081610201018568656c6c6f06ff50006d3af134889d1aa5");
         let mut scratch = RestoreScratch::default();
         let value = restore(&body, VersionPolicy::Strict, &Limits::default(), &mut scratch);
         assert_eq!(value, Ok(Value::List(list.as_ref())));
@@ -228,8 +228,7 @@ mod tests {
             let limits = Limits { zset_entries: entries, ..Limits::default() };
             let zset = zset(&elements, &limits);
             let body = dump(Value::ZSet(zset.as_ref()));
-            let hex: String = body.iter().map(|b| format!("{b:02x}")).collect();
-            assert_eq!(hex, expected);
+            assert_eq!(Hex(&body).to_string(), expected);
             let mut scratch = RestoreScratch::default();
             let value = restore(&body, VersionPolicy::Strict, &limits, &mut scratch);
             assert_eq!(value, Ok(Value::ZSet(zset.as_ref())));

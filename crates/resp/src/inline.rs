@@ -1,6 +1,8 @@
 //! Words of an inline request. Unlike words of a configuration line, a quoted part may begin and end inside a word, and
 //! only blank, tab and line ends part words (observed on 9.1.2).
 
+use baton_base::quote::{double_quoted, single_quoted};
+
 /// Splits a line into words; none if a quote is not closed. Double quotes understand `\n \r \t \b \a \xHH`, single quotes
 /// `\'`; elsewhere a backslash is a backslash.
 pub(crate) fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
@@ -30,52 +32,6 @@ pub(crate) fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
 
 fn is_blank(b: u8) -> bool {
     matches!(b, b' ' | b'\t' | b'\r' | b'\n')
-}
-
-/// Reads up to the closing quote; gives the index after it.
-fn double_quoted(line: &[u8], mut i: usize, word: &mut Vec<u8>) -> Option<usize> {
-    loop {
-        let (byte, used) = match *line.get(i)? {
-            b'"' => return Some(i + 1),
-            b'\\' => escape(line.get(i + 1..)?)?,
-            b => (b, 1),
-        };
-        word.push(byte);
-        i += used;
-    }
-}
-
-/// The byte that an escape stands for, and its length with the backslash; `rest` begins after the backslash.
-fn escape(rest: &[u8]) -> Option<(u8, usize)> {
-    let hex = |i: usize| rest.get(i).and_then(|&b| char::from(b).to_digit(16));
-    Some(match *rest.first()? {
-        b'x' => match (hex(1), hex(2)) {
-            (Some(high), Some(low)) => ((high * 16 + low) as u8, 4),
-            _ => (b'x', 2),
-        },
-        b'n' => (b'\n', 2),
-        b'r' => (b'\r', 2),
-        b't' => (b'\t', 2),
-        b'b' => (8, 2),
-        b'a' => (7, 2),
-        other => (other, 2),
-    })
-}
-
-fn single_quoted(line: &[u8], mut i: usize, word: &mut Vec<u8>) -> Option<usize> {
-    loop {
-        match *line.get(i)? {
-            b'\'' => return Some(i + 1),
-            b'\\' if line.get(i + 1) == Some(&b'\'') => {
-                word.push(b'\'');
-                i += 2;
-            }
-            b => {
-                word.push(b);
-                i += 1;
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use baton_base::hex::{self, Hex};
 use sha1::{Digest, Sha1};
 
 use crate::header::{ScriptFlags, parse_header};
@@ -21,21 +22,13 @@ impl Sha {
 
     /// From forty hexadecimal digits of any case.
     pub fn parse(text: &[u8]) -> Option<Sha> {
-        if text.len() != 40 {
-            return None;
-        }
-        let mut out = [0; 20];
-        for (byte, pair) in out.iter_mut().zip(text.chunks_exact(2)) {
-            let digit = |b: u8| char::from(b).to_digit(16);
-            *byte = (digit(pair[0])? << 4 | digit(pair[1])?) as u8;
-        }
-        Some(Sha(out))
+        hex::array(text).map(Sha)
     }
 }
 
 impl std::fmt::Display for Sha {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        Hex(&self.0).fmt(f)
     }
 }
 

@@ -3,10 +3,9 @@
 use super::*;
 use crate::node::{Address, Labels};
 use crate::settings::EndpointType;
-use crate::topology::{DownReason, Health, NO_OWNER, NodeView, SyncGrant};
+use crate::topology::{DownReason, Health, NO_OWNER, NodeView};
 use baton_base::{Epoch, NodeId, ShardId};
 use baton_wire::IpText;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const MINE: u16 = 1;
@@ -19,21 +18,16 @@ fn slot(n: u16) -> Slot {
 
 /// I am node 0 with slot 1, node 1 has slot 2, slot 3 is free.
 fn topology() -> Topology {
+    let id = |index: u16| NodeId::parse(&[b'0' + index as u8; 40]).unwrap();
+    let shard = |index: u16| ShardId::parse(&[b'0' + index as u8; 40]).unwrap();
     let node = |index: u16| {
-        Arc::new(NodeView {
-            id: NodeId::parse(&[b'0' + index as u8; 40]).unwrap(),
-            shard: ShardId::parse(&[b'0' + index as u8; 40]).unwrap(),
-            address: Address {
-                ip: IpText::new(&format!("10.0.0.{index}")).unwrap(),
-                tcp_port: 7000 + index,
-                tls_port: 8000 + index,
-                bus_port: 17000 + index,
-            },
-            labels: Arc::default(),
-            is_primary: true,
-            primary: None,
-            failed: false,
-        })
+        let address = Address {
+            ip: IpText::new(&format!("10.0.0.{index}")).unwrap(),
+            tcp_port: 7000 + index,
+            tls_port: 8000 + index,
+            bus_port: 17000 + index,
+        };
+        Arc::new(NodeView { address, ..NodeView::new(id(index), shard(index)) })
     };
     let mut owners = [NO_OWNER; Slot::COUNT];
     owners[usize::from(MINE)] = 0;
@@ -41,17 +35,10 @@ fn topology() -> Topology {
     Topology {
         version: 1,
         nodes: vec![node(0), node(1), node(2)],
-        me: 0,
-        primary: None,
         owners: Arc::new(owners),
-        migrating: BTreeMap::new(),
-        importing: BTreeMap::new(),
-        syncs: SyncGrant::Everything,
         health: Health::Ok,
         current_epoch: Epoch(1),
-        endpoint_type: EndpointType::Ip,
-        allow_reads_when_down: false,
-        allow_pubsubshard_when_down: true,
+        ..Topology::alone(id(0), shard(0))
     }
 }
 

@@ -3,7 +3,7 @@
 use baton_base::Slot;
 use baton_store::{DbIndex, Expiry};
 
-use crate::exec::WorldExec;
+use crate::exec::{Emptied, WorldExec};
 use crate::fail::Fail;
 use crate::number::int;
 
@@ -31,6 +31,7 @@ pub(crate) fn flushslot(x: &mut WorldExec<'_>) -> Result<(), Fail> {
     x.free_now = frees_now(x, 3)?;
     let (keys, garbage) = x.store.view(slot, x.db, x.now, Expiry::Ignore).clear_slot(slot);
     x.garbage.push(garbage);
+    x.emptied = Emptied::Slot(slot);
     x.dirty += keys;
     x.effects.verbatim();
     x.out.ok();
@@ -55,6 +56,7 @@ fn flush(x: &mut WorldExec<'_>, db: Option<DbIndex>) -> Result<(), Fail> {
         None => (0..x.store.databases()).map(|n| x.store.len(DbIndex(n))).sum(),
     };
     x.garbage.push(x.store.flush(db));
+    x.emptied = if db.is_some() { Emptied::Database } else { Emptied::Everything };
     x.dirty += keys;
     x.effects.verbatim();
     x.out.ok();

@@ -1,7 +1,5 @@
 //! Taking elements from the ends of lists, waiting for them if there are none.
 
-use std::time::Duration;
-
 use baton_store::ValueKind;
 
 use super::pop::{reply_ends, take, try_multi_pop};
@@ -25,7 +23,7 @@ pub(crate) fn brpop(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 pub(crate) fn blmpop(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let timeout = timeout_secs(x.args.at(1))?;
     if let Some(keys) = try_multi_pop(x, 2)? {
-        wait(x, keys, timeout, Nothing::NullArray);
+        x.wait(WaitFor::values(ValueKind::List, keys, timeout, Nothing::NullArray));
     }
     Ok(())
 }
@@ -37,7 +35,7 @@ pub(crate) fn blmove(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     if try_transfer(x, from, to)? {
         x.effects.replace(&[b"LMOVE", x.args.at(1), x.args.at(2), x.args.at(3), x.args.at(4)]);
     } else {
-        wait(x, 1, timeout, Nothing::Null);
+        x.wait(WaitFor::values(ValueKind::List, 1, timeout, Nothing::Null));
     }
     Ok(())
 }
@@ -48,14 +46,9 @@ pub(crate) fn brpoplpush(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     if try_transfer(x, End::Right, End::Left)? {
         x.effects.replace(&[b"RPOPLPUSH", x.args.at(1), x.args.at(2)]);
     } else {
-        wait(x, 1, timeout, Nothing::Null);
+        x.wait(WaitFor::values(ValueKind::List, 1, timeout, Nothing::Null));
     }
     Ok(())
-}
-
-/// Waits until one of the first keys is a list.
-fn wait(x: &mut Exec<'_, '_>, keys: usize, timeout: Option<Duration>, nothing: Nothing) {
-    x.wait(WaitFor { keys: 0..keys, kind: ValueKind::List, even_gone: false, timeout, nothing, instead: Vec::new() });
 }
 
 fn blocking_pop(x: &mut Exec<'_, '_>, end: End) -> Result<(), Fail> {
@@ -69,9 +62,9 @@ fn blocking_pop(x: &mut Exec<'_, '_>, end: End) -> Result<(), Fail> {
         x.out.bulk(key.bytes);
         reply_ends(x, &key, end, 1)?;
         take(x, &key, end, 1)?;
-        x.effects.replace(&[if end == End::Left { b"LPOP" } else { b"RPOP" }, key.bytes]);
+        x.effects.replace(&[end.pop_command(), key.bytes]);
         return Ok(());
     }
-    wait(x, keys, timeout, Nothing::NullArray);
+    x.wait(WaitFor::values(ValueKind::List, keys, timeout, Nothing::NullArray));
     Ok(())
 }

@@ -62,6 +62,11 @@ impl End {
     fn pop_name(self) -> &'static str {
         if self == End::Left { "lpop" } else { "rpop" }
     }
+
+    /// The command that takes from here, as the stream has it.
+    fn pop_command(self) -> &'static [u8] {
+        if self == End::Left { b"LPOP" } else { b"RPOP" }
+    }
 }
 
 /// The list of an entry, if it holds one.

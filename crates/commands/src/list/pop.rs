@@ -8,7 +8,8 @@ use super::{End, list_of};
 use crate::exec::Exec;
 use crate::fail::Fail;
 use crate::long_reply::{Elements, Shown};
-use crate::number::{count, count_or};
+use crate::multi_pop::MultiPop;
+use crate::number::count;
 
 /// LPOP key [count].
 pub(crate) fn lpop(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
@@ -93,29 +94,17 @@ pub(crate) fn lmpop(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 /// Pops from the first list that has elements, the number of keys being argument `at`; gives how many keys there are if none
 /// has.
 pub(super) fn try_multi_pop(x: &mut Exec<'_, '_>, at: usize) -> Result<Option<usize>, Fail> {
-    let keys = count_or(&x.args[at], 1, "ERR numkeys should be greater than 0")?;
-    // A number so large that the words can't follow is as wrong as a word that isn't there.
-    let end_at = usize::try_from(keys).ok().and_then(|keys| keys.checked_add(at + 1)).ok_or(Fail::Syntax)?;
-    let end = End::parse(x.args.get(end_at).ok_or(Fail::Syntax)?)?;
-    let wanted = match (x.args.len() - end_at - 1, x.args.get(end_at + 1)) {
-        (0, _) => 1,
-        (2, Some(word)) if word.eq_ignore_ascii_case(b"COUNT") => {
-            count_or(&x.args[end_at + 2], 1, "ERR count should be greater than 0")?
-        }
-        _ => return Err(Fail::Syntax),
-    };
-    let keys = end_at - at - 1;
+    let MultiPop { keys, end, count } = MultiPop::parse(x.args, at, End::parse)?;
     for nth in 0..keys {
         let key = x.key(nth, nth + at + 1);
         let Some(entry) = x.view.peek(&key) else { continue };
-        let taken = wanted.min(list_of(&entry)?.len());
+        let taken = count.min(list_of(&entry)?.len());
         x.out.array(2);
         x.out.bulk(key.bytes);
         x.out.array(taken as usize);
         reply_ends(x, &key, end, taken)?;
         take(x, &key, end, taken)?;
-        let name: &[u8] = if end == End::Left { b"LPOP" } else { b"RPOP" };
-        x.effects.replace(&[name, key.bytes, itoa::Buffer::new().format(taken).as_bytes()]);
+        x.effects.replace(&[end.pop_command(), key.bytes, itoa::Buffer::new().format(taken).as_bytes()]);
         return Ok(None);
     }
     Ok(Some(keys))

@@ -1,7 +1,5 @@
 //! Taking elements from the ends of sorted sets, waiting for them if there are none.
 
-use std::time::Duration;
-
 use baton_store::ValueKind;
 
 use super::pop::{take, try_multi_pop};
@@ -24,15 +22,9 @@ pub(crate) fn bzpopmax(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 pub(crate) fn bzmpop(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
     let timeout = timeout_secs(x.args.at(1))?;
     if let Some(keys) = try_multi_pop(x, 2)? {
-        wait(x, keys, timeout);
+        x.wait(WaitFor::values(ValueKind::ZSet, keys, timeout, Nothing::NullArray));
     }
     Ok(())
-}
-
-/// Waits until one of the first keys is a sorted set.
-fn wait(x: &mut Exec<'_, '_>, keys: usize, timeout: Option<Duration>) {
-    let (kind, nothing) = (ValueKind::ZSet, Nothing::NullArray);
-    x.wait(WaitFor { keys: 0..keys, kind, even_gone: false, timeout, nothing, instead: Vec::new() });
 }
 
 fn blocking_pop(x: &mut Exec<'_, '_>, end: End) -> Result<(), Fail> {
@@ -48,6 +40,6 @@ fn blocking_pop(x: &mut Exec<'_, '_>, end: End) -> Result<(), Fail> {
         x.effects.replace(&[end.pop_command(), key.bytes]);
         return Ok(());
     }
-    wait(x, keys, timeout);
+    x.wait(WaitFor::values(ValueKind::ZSet, keys, timeout, Nothing::NullArray));
     Ok(())
 }

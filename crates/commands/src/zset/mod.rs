@@ -41,7 +41,21 @@ enum End {
 }
 
 impl End {
-    /// The command that takes from here.
+    /// The end that a word names.
+    fn parse(word: &[u8]) -> Result<End, Fail> {
+        match word {
+            _ if word.eq_ignore_ascii_case(b"MIN") => Ok(End::Low),
+            _ if word.eq_ignore_ascii_case(b"MAX") => Ok(End::High),
+            _ => Err(Fail::Syntax),
+        }
+    }
+
+    /// The name of the event that taking from here is.
+    fn pop_name(self) -> &'static str {
+        if self == End::Low { "zpopmin" } else { "zpopmax" }
+    }
+
+    /// The command that takes from here, as the stream has it.
     fn pop_command(self) -> &'static [u8] {
         if self == End::Low { b"ZPOPMIN" } else { b"ZPOPMAX" }
     }

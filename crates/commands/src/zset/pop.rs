@@ -8,7 +8,8 @@ use super::{End, notify_removal, zset_of};
 use crate::exec::Exec;
 use crate::fail::Fail;
 use crate::long_reply::{Elements, Shown};
-use crate::number::{count, count_or};
+use crate::multi_pop::MultiPop;
+use crate::number::count;
 
 /// ZPOPMIN key [count].
 pub(crate) fn zpopmin(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
@@ -48,26 +49,11 @@ pub(crate) fn zmpop(x: &mut Exec<'_, '_>) -> Result<(), Fail> {
 /// Pops from the first sorted set that there is, the number of keys being argument `at`; gives how many keys there are if
 /// there is none.
 pub(super) fn try_multi_pop(x: &mut Exec<'_, '_>, at: usize) -> Result<Option<usize>, Fail> {
-    let keys = count_or(&x.args[at], 1, "ERR numkeys should be greater than 0")?;
-    // A number so large that the words can't follow is as wrong as a word that isn't there.
-    let end_at = usize::try_from(keys).ok().and_then(|keys| keys.checked_add(at + 1)).ok_or(Fail::Syntax)?;
-    let end = match x.args.get(end_at) {
-        Some(word) if word.eq_ignore_ascii_case(b"MIN") => End::Low,
-        Some(word) if word.eq_ignore_ascii_case(b"MAX") => End::High,
-        _ => return Err(Fail::Syntax),
-    };
-    let wanted = match (x.args.len() - end_at - 1, x.args.get(end_at + 1)) {
-        (0, _) => 1,
-        (2, Some(word)) if word.eq_ignore_ascii_case(b"COUNT") => {
-            count_or(&x.args[end_at + 2], 1, "ERR count should be greater than 0")?
-        }
-        _ => return Err(Fail::Syntax),
-    };
-    let keys = end_at - at - 1;
+    let MultiPop { keys, end, count } = MultiPop::parse(x.args, at, End::parse)?;
     for nth in 0..keys {
         let key = x.key(nth, nth + at + 1);
         let Some(entry) = x.view.peek(&key) else { continue };
-        let taken = wanted.min(zset_of(&entry)?.len());
+        let taken = count.min(zset_of(&entry)?.len());
         x.out.array(2);
         x.out.bulk(key.bytes);
         x.out.array(taken as usize);
@@ -102,6 +88,6 @@ pub(super) fn take(x: &mut Exec<'_, '_>, key: &Key<'_>, end: End, taken: u64, as
             (taken, ())
         })?;
     }
-    notify_removal(x, key, if end == End::Low { "zpopmin" } else { "zpopmax" }, taken == len);
+    notify_removal(x, key, end.pop_name(), taken == len);
     Ok(())
 }

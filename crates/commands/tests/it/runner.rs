@@ -4,8 +4,8 @@
 use baton_base::quote::split_words;
 use baton_base::{Rng, Slot, WallMs};
 use baton_commands::{
-    CommandSpec, Effects, Env, Exec, Fail, LazyFree, Propagate, Run, StoreExec, Waits, WorldExec, db_index, find,
-    key_positions,
+    CommandSpec, Effects, Emptied, Env, Exec, Fail, LazyFree, Propagate, Run, StoreExec, Waits, WorldExec, db_index,
+    find, key_positions,
 };
 use baton_resp::{Args, Out, OwnedArgs, Proto};
 use baton_store::{DbIndex, Expiry, Key, Store, StoreSettings, ViewOutcome};
@@ -168,6 +168,7 @@ impl Client {
             dirty: 0,
             garbage: Vec::new(),
             free_now: false,
+            emptied: Emptied::Nothing,
         };
         let result = run(&mut x);
         let dirty = x.dirty;

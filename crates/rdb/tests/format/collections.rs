@@ -2,19 +2,13 @@
 
 use baton_base::WallMs;
 use baton_rdb::{
-    DumpEncoder, Encoder, EncoderOptions, Entry, RestoreError, RestoreScratch, Value, VersionPolicy, VersionTarget,
-    checksum, restore,
+    Encoder, EncoderOptions, Entry, RestoreError, RestoreScratch, Value, VersionPolicy, VersionTarget, restore,
 };
 use baton_values::{FieldValue, Hash, Limits, Set, Str};
 use proptest::prelude::*;
 
-fn hex(text: &str) -> Vec<u8> {
-    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).expect("hex digits")).collect()
-}
-
-fn shown(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
+use crate::oracle::{dump, sealed};
+use crate::support::{hex, shown};
 
 fn set_of<'t>(members: impl IntoIterator<Item = &'t [u8]>) -> Set {
     let mut set = Set::default();
@@ -28,19 +22,6 @@ fn hash_of(fields: Fields<'_>) -> Hash {
     let mut hash = Hash::default();
     fields.iter().for_each(|(field, value)| assert!(hash.set(Str::of(field), Str::of(value), &Limits::default())));
     hash
-}
-
-fn dump(value: Value<'_>) -> Vec<u8> {
-    let mut out = Vec::new();
-    DumpEncoder::new(true).encode(value, &mut out);
-    out
-}
-
-/// A payload of this type number and value.
-fn sealed(body: &[u8]) -> Vec<u8> {
-    let mut payload = [body, &80u16.to_le_bytes()].concat();
-    payload.extend_from_slice(&checksum(&payload).to_le_bytes());
-    payload
 }
 
 fn read<R>(payload: &[u8], then: impl FnOnce(Value<'_>) -> R) -> Result<R, RestoreError> {

@@ -8,10 +8,7 @@ use baton_rdb::{DumpEncoder, Encoder, EncoderOptions, Entry, Value, VersionTarge
 use baton_values::{Collection, CollectionType as _, FieldValue, Hash, Limits, List, Set, Str, Stream, StreamId, ZSet};
 
 use crate::oracle::{fuzz_file, fuzz_payload};
-
-fn hex(text: &str) -> Vec<u8> {
-    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).expect("hex digits")).collect()
-}
+use crate::support::hex;
 
 /// Texts of every length and form that the format knows.
 fn texts(count: usize) -> Vec<Vec<u8>> {

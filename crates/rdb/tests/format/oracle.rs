@@ -25,7 +25,8 @@ pub(crate) fn sealed(body: &[u8]) -> Vec<u8> {
     payload
 }
 
-fn dump(value: Value<'_>) -> Vec<u8> {
+/// The payload of a value, long texts compressed.
+pub(crate) fn dump(value: Value<'_>) -> Vec<u8> {
     let mut out = Vec::new();
     DumpEncoder::new(true).encode(value, &mut out);
     out

@@ -1,31 +1,14 @@
 //! Streams in every form that they ever had: as Valkey 9.1.2 dumps them, as older servers wrote them, and what is refused.
 
 use baton_rdb::{
-    Decoder, DecoderOptions, DumpEncoder, Encoder, EncoderOptions, Entry, Event, RestoreError, RestoreScratch, Value,
-    VersionPolicy, VersionTarget, checksum, restore,
+    Decoder, DecoderOptions, Encoder, EncoderOptions, Entry, Event, RestoreError, RestoreScratch, Value, VersionPolicy,
+    VersionTarget, restore,
 };
 use baton_values::{Limits, Stream, StreamId};
 use proptest::prelude::*;
 
-fn hex(text: &str) -> Vec<u8> {
-    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).expect("hex digits")).collect()
-}
-
-fn shown(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn dump(stream: &Stream) -> Vec<u8> {
-    let mut out = Vec::new();
-    DumpEncoder::new(true).encode(Value::Stream(stream), &mut out);
-    out
-}
-
-fn sealed(body: &[u8]) -> Vec<u8> {
-    let mut payload = [body, &80u16.to_le_bytes()].concat();
-    payload.extend_from_slice(&checksum(&payload).to_le_bytes());
-    payload
-}
+use crate::oracle::{dump, sealed};
+use crate::support::{hex, shown};
 
 fn read(payload: &[u8]) -> Result<Stream, RestoreError> {
     match restore(payload, VersionPolicy::Strict, &Limits::default(), &mut RestoreScratch::default())? {
@@ -37,10 +20,7 @@ fn read(payload: &[u8]) -> Result<Stream, RestoreError> {
 /// What the restored value dumps as, whatever it is: a changed first byte makes another type of a stream's payload.
 fn dumped_again(payload: &[u8]) -> Result<Vec<u8>, RestoreError> {
     let mut scratch = RestoreScratch::default();
-    let value = restore(payload, VersionPolicy::Strict, &Limits::default(), &mut scratch)?;
-    let mut out = Vec::new();
-    DumpEncoder::new(true).encode(value, &mut out);
-    Ok(out)
+    restore(payload, VersionPolicy::Strict, &Limits::default(), &mut scratch).map(dump)
 }
 
 fn two_entries() -> Stream {
@@ -84,7 +64,7 @@ fn as_the_real_server_dumps_them() {
         (with_group(), WITH_GROUP),
     ];
     for (stream, expected) in cases {
-        assert_eq!(shown(&dump(&stream)), expected);
+        assert_eq!(shown(&dump(Value::Stream(&stream))), expected);
         assert_eq!(read(&hex(expected)), Ok(stream));
     }
 }
@@ -201,7 +181,7 @@ proptest! {
                 group.assign(id, &[who], ms, seq)
             });
         }
-        prop_assert_eq!(read(&dump(&stream)), Ok(stream));
+        prop_assert_eq!(read(&dump(Value::Stream(&stream))), Ok(stream));
     }
 
     #[test]

@@ -1,7 +1,18 @@
-//! What the tests of this crate share: entries that own their bytes, and reading a whole file in pieces.
+//! What the tests of this crate share: entries that own their bytes, bytes as digits, and reading a whole file in pieces.
 
+use baton_base::hex::{self, Hex};
 use baton_base::{Slot, WallMs};
 use baton_rdb::{AuxFacts, Checksum, Decoder, DecoderOptions, Encoder, Entry, Event, RdbError, SlotCounts, Str, Value};
+
+/// Bytes from their digits.
+pub(crate) fn hex(text: &str) -> Vec<u8> {
+    hex::bytes(text.as_bytes()).expect("hex digits")
+}
+
+/// The digits of bytes.
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    Hex(bytes).to_string()
+}
 
 /// An entry with bytes of its own; integers are given as text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -177,9 +177,8 @@ impl Loading<'_> {
         let name = &listed.name;
         let read_failed = |e| Refused::Read(name.clone(), e);
         let mut file = File::open(self.dir.path(name)).map_err(|e| Refused::Open(name.clone(), e))?;
-        let mut head = vec![0; MAGIC_BYTES];
-        let head_bytes = read_up_to(&mut file, &mut head).map_err(read_failed)?;
-        head.truncate(head_bytes);
+        let mut head = Vec::with_capacity(MAGIC_BYTES);
+        (&mut file).take(MAGIC_BYTES as u64).read_to_end(&mut head).map_err(read_failed)?;
         if head.is_empty() {
             return Ok(false);
         }
@@ -192,18 +191,17 @@ impl Loading<'_> {
         let scanner = Scanner::at(at, self.position.take());
         let mut stream = Stream::of_log(Arc::clone(&self.shared.world.peek().renames), scanner);
         stream.push(&head);
-        let mut buf = vec![0; READ_BYTES];
+        let mut buf = Vec::with_capacity(READ_BYTES);
         loop {
             while stream.parse().map_err(|_| Refused::Malformed(name.clone()))? {
                 self.replay.apply(&mut stream).map_err(|text| unknown(name, &text))?;
             }
-            match read_up_to(&mut file, &mut buf).map_err(read_failed)? {
-                0 => break,
-                n => {
-                    self.shared.first_load.count(n);
-                    stream.push(&buf[..n]);
-                }
+            buf.clear();
+            if (&mut file).take(READ_BYTES as u64).read_to_end(&mut buf).map_err(read_failed)? == 0 {
+                break;
             }
+            self.shared.first_load.count(buf.len());
+            stream.push(&buf);
         }
         self.end(name, &stream, is_last)?;
         Ok(true)
@@ -280,20 +278,6 @@ struct Snapshot {
 fn unknown(name: &FileName, text: &[u8]) -> Refused {
     let text = String::from_utf8_lossy(text);
     Refused::Command(name.clone(), text.strip_prefix("ERR ").unwrap_or(&text).to_owned())
-}
-
-/// Reads until the buffer is full or the file ends; gives the number of bytes.
-fn read_up_to(file: &mut File, buf: &mut [u8]) -> io::Result<usize> {
-    let mut at = 0;
-    while at < buf.len() {
-        match file.read(&mut buf[at..]) {
-            Ok(0) => break,
-            Ok(n) => at += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(at)
 }
 
 /// Hears what a base says besides its keys.

@@ -1,9 +1,9 @@
 //! ACL, as far as a connection, the running server or its files have to do with it.
 
-use std::fmt::Write;
 use std::io::Read;
 
 use baton_acl::{replies, user_lines};
+use baton_base::hex::Hex;
 use baton_commands::{Fail, NodeCommand as N};
 use baton_resp::Args;
 
@@ -70,10 +70,7 @@ fn generate(client: &mut Client, args: Args<'_>) -> Result<(), Refusal> {
     let mut bytes = vec![0; digits.div_ceil(2)];
     let read = std::fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes));
     read.map_err(|e| format!("ERR no randomness to be had: {e}"))?;
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        write!(text, "{byte:02x}").expect("a string takes everything");
-    }
+    let text = Hex(&bytes).to_string();
     client.out.bulk(&text.as_bytes()[..digits]);
     Ok(())
 }

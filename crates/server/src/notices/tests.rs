@@ -1,24 +1,15 @@
 //! Which messages follow from which change of the world.
 
-use std::collections::BTreeMap;
-
 use baton_base::{Epoch, NodeId, ShardId};
-use baton_cluster::{Address, Health, SyncGrant};
+use baton_cluster::{Address, Health};
 use baton_config::Settings;
 
 use super::*;
 use crate::world::{HoldReason, HoldScope};
 
 fn node(letter: u8, port: u16) -> NodeView {
-    NodeView {
-        id: NodeId::new([letter; 40]).unwrap(),
-        shard: ShardId::new([b'e'; 40]).unwrap(),
-        address: Address { tcp_port: port, ip: baton_wire::IpText::new("127.0.0.1").unwrap(), ..Address::EMPTY },
-        labels: Arc::default(),
-        is_primary: true,
-        primary: None,
-        failed: false,
-    }
+    let address = Address { tcp_port: port, ip: baton_wire::IpText::new("127.0.0.1").unwrap(), ..Address::EMPTY };
+    NodeView { address, ..NodeView::new(NodeId::new([letter; 40]).unwrap(), ShardId::new([b'e'; 40]).unwrap()) }
 }
 
 /// Nodes `a`, `b` and so on; the slots 0 to 9 belong to those that the word names. One whose letter is large has failed.
@@ -33,20 +24,14 @@ fn topology(epoch: u64, nodes: &[u8], owners: &str) -> Arc<Topology> {
         let index = nodes.iter().position(|n| NodeId::new([owner; 40]).is_ok_and(|id| id == n.id));
         table[slot] = index.map_or(NO_OWNER, |i| i as u16);
     }
+    let alone = Topology::alone(nodes[0].id, nodes[0].shard);
     Arc::new(Topology {
         version: 1,
         nodes,
-        me: 0,
-        primary: None,
         owners: Arc::new(table),
-        migrating: BTreeMap::new(),
-        importing: BTreeMap::new(),
         health: Health::Ok,
-        syncs: SyncGrant::Everything,
         current_epoch: Epoch(epoch),
-        endpoint_type: EndpointType::Ip,
-        allow_reads_when_down: false,
-        allow_pubsubshard_when_down: true,
+        ..alone
     })
 }
 

@@ -1,9 +1,9 @@
 //! Keyspace commands: lock the slots of the declared keys, run the command on a view of them, and append its effects to
 //! the journal before the locks are given back. That order makes the journal a history that every replica can follow.
 
-use baton_base::{Offset, Slot, WallMs};
+use baton_base::{Offset, WallMs};
 use baton_commands::{
-    CommandSpec, Exec, Fail, Flags, Left, Propagate, Run, StoreExec, Waits, WorldExec, key_positions,
+    CommandSpec, Emptied, Exec, Fail, Flags, Left, Propagate, Run, StoreExec, Waits, WorldExec, key_positions,
 };
 use baton_resp::{Args, Out, OwnedArgs};
 use baton_store::{DbIndex, Expiry, Key, Store, View, ViewOutcome};
@@ -420,14 +420,15 @@ pub(super) fn world(
     run: RunOnWorld,
     args: Args<'_>,
 ) -> Flow {
-    if let Err(Refusal(text)) = cx.stop_world(|cx| on_world(cx, client, spec, run, args)) {
-        return cx.reject(client, Some(spec), text.as_bytes());
-    }
+    let emptied = match cx.stop_world(|cx| on_world(cx, client, spec, run, args)) {
+        Ok(emptied) => emptied,
+        Err(Refusal(text)) => return cx.reject(client, Some(spec), text.as_bytes()),
+    };
     cx.serve_ready();
-    if matches!(spec.name, "flushall" | "flushdb" | "swapdb" | "cluster|flushslot") {
+    if emptied != Emptied::Nothing {
         crate::slot_jobs::on_flush(cx.shared);
     }
-    if spec.name == "flushall" {
+    if emptied == Emptied::Everything {
         // A transaction keeps the world standing still: it can't wait for a file, so the keeper sees to it.
         if cx.in_transaction {
             crate::persist::after_flush_all(cx.shared, false);
@@ -438,15 +439,14 @@ pub(super) fn world(
     Flow::Next
 }
 
-/// The slot that CLUSTER FLUSHSLOT emptied.
-fn emptied_slot(spec: &CommandSpec, args: Args<'_>) -> Option<Slot> {
-    if spec.name != "cluster|flushslot" {
-        return None;
-    }
-    Slot::new(u16::try_from(baton_base::num::parse_i64(args.get(2)?)?).ok()?)
-}
-
-fn on_world(cx: &mut Context<'_>, client: &mut Client, spec: &'static CommandSpec, run: RunOnWorld, args: Args<'_>) {
+/// Gives what was emptied.
+fn on_world(
+    cx: &mut Context<'_>,
+    client: &mut Client,
+    spec: &'static CommandSpec,
+    run: RunOnWorld,
+    args: Args<'_>,
+) -> Emptied {
     let before = client.out.buf.len();
     cx.local.effects.clear();
     let mut exec = WorldExec {
@@ -460,18 +460,19 @@ fn on_world(cx: &mut Context<'_>, client: &mut Client, spec: &'static CommandSpe
         dirty: 0,
         garbage: Vec::new(),
         free_now: false,
+        emptied: Emptied::Nothing,
     };
     let result = run(&mut exec);
-    let (dirty, garbage, free_now) = (exec.dirty, exec.garbage, exec.free_now);
+    let (dirty, garbage, free_now, emptied) = (exec.dirty, exec.garbage, exec.free_now, exec.emptied);
     if let Err(fail) = result {
         client.out.buf.truncate(before);
         cx.fail(client, spec, &fail.text());
     }
     cx.shared.stats.lanes[cx.local.lane.0].dirty.add(dirty);
-    if matches!(spec.name, "flushall" | "flushdb") {
-        cx.announce_all(client.meta.id);
-    } else if let Some(slot) = emptied_slot(spec, args) {
-        super::changes::announce_slot_from_aside(cx.shared, slot);
+    match emptied {
+        Emptied::Nothing => {}
+        Emptied::Everything | Emptied::Database => cx.announce_all(client.meta.id),
+        Emptied::Slot(slot) => super::changes::announce_slot_from_aside(cx.shared, slot),
     }
     if cx.shared.blocked.any() {
         cx.note_all_ready();
@@ -494,4 +495,5 @@ fn on_world(cx: &mut Context<'_>, client: &mut Client, spec: &'static CommandSpe
     for taken in garbage {
         if free_now { drop(taken) } else { cx.shared.free_later(taken) }
     }
+    emptied
 }

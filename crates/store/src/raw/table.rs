@@ -6,23 +6,21 @@
 //!
 //! It must never know of databases, expiry rules or snapshots.
 
-use std::marker::PhantomData;
+mod chain;
+mod linear;
+
 use std::ptr::NonNull;
 
 use baton_base::WallMs;
 
+use self::chain::Chain;
+use self::linear::{depth_of, home_of};
 use super::bucket::{Bucket, tag_of};
 use super::bucket_array::BucketArray;
 use super::heap::PoolRef;
 use super::prefetch;
 use super::record::{NewValue, Record, RecordMut, RecordRef};
 use crate::hash::KeyHasher;
-
-/// A bucket is added when there are this many records for each bucket. Fewer would cost memory, more would cost a
-/// second cache line for more of the lookups; measured by the example `bytes_per_key`.
-const FILL_MAX: usize = 8;
-/// A bucket is removed when there are fewer records than this for each bucket.
-const FILL_MIN: usize = 3;
 
 /// Chains whose records are offered to a sparse pool for each one that is put in or taken out. A slab becomes empty when
 /// each of its records was offered once, so chance must meet all of them several times before as many are deleted.
@@ -108,11 +106,6 @@ impl Table {
     fn bucket_mut(&mut self, spot: Spot) -> &mut Bucket {
         // SAFETY: the bucket is live, and the table is borrowed for change, so nobody else reaches it.
         unsafe { self.bucket_at(spot).as_mut() }
-    }
-
-    fn chain(&self, home: usize) -> Chain<'_> {
-        let next = (home < self.buckets.len()).then(|| self.buckets.at(home));
-        Chain { next, home: home as u32, depth: 0, table: PhantomData }
     }
 
     /// Finds a key.
@@ -258,97 +251,9 @@ impl Table {
     pub(crate) fn insert(&mut self, hash: u64, record: Record, hasher: &KeyHasher) {
         debug_assert!(self.find(hash, record.as_ref().key()).is_none(), "the key is there already");
         self.count_in(record.as_ref());
-        if self.len() > self.buckets.len() * FILL_MAX {
-            self.split(hasher);
-        }
+        self.grow(hasher);
         let home = home_of(hash, self.buckets.len());
         self.place(home, tag_of(hash), record);
-    }
-
-    /// Puts a record into the first free place of a chain, making the chain longer if it is full.
-    fn place(&mut self, home: usize, tag: u8, record: Record) {
-        let mut at = self.buckets.at(home);
-        loop {
-            // SAFETY: the array and the chain give live buckets, and the table is borrowed for change.
-            let bucket = unsafe { at.as_mut() };
-            if let Some(place) = bucket.first_free() {
-                bucket.put(place, tag, record);
-                return;
-            }
-            if let Some(next) = bucket.next() {
-                at = next;
-                continue;
-            }
-            // The last place becomes the link, so its record moves on with the new one.
-            let (moved_tag, moved) = bucket.take(super::bucket::PLACES - 1);
-            let mut next = Bucket::allocate();
-            bucket.set_next(next);
-            // SAFETY: a fresh bucket.
-            let next = unsafe { next.as_mut() };
-            next.put(0, moved_tag, moved);
-            next.put(1, tag, record);
-            self.count_bytes(size_of::<Bucket>() as isize);
-            return;
-        }
-    }
-
-    /// Adds a bucket and moves to it what belongs there from the one bucket whose interval it halves.
-    fn split(&mut self, hasher: &KeyHasher) {
-        let change = self.buckets.push();
-        self.count_bytes(change);
-        let new = self.buckets.len() - 1;
-        if new == 0 {
-            return;
-        }
-        let old = new - (1 << new.ilog2());
-        let spots: Vec<Spot> = self.chain(old).collect();
-        for spot in &spots {
-            prefetch::line(self.record(*spot).address());
-        }
-        if spots.len() <= super::bucket::PLACES {
-            for spot in spots {
-                if home_of(hasher.hash(self.record(spot).key()), new + 1) == new {
-                    let (tag, record) = self.bucket_mut(spot).take(usize::from(spot.place));
-                    self.place(new, tag, record);
-                }
-            }
-            return;
-        }
-        for (tag, record) in self.empty_chain(old) {
-            let home = home_of(hasher.hash(record.as_ref().key()), new + 1);
-            self.place(home, tag, record);
-        }
-    }
-
-    /// Removes the last bucket and moves its records to the one whose interval it joins.
-    fn merge(&mut self) {
-        let last = self.buckets.len() - 1;
-        let into = last - (1 << last.ilog2());
-        for (tag, record) in self.empty_chain(last) {
-            self.place(into, tag, record);
-        }
-        let change = self.buckets.pop();
-        self.count_bytes(change);
-    }
-
-    /// Takes all records out of a chain and frees its further buckets.
-    fn empty_chain(&mut self, home: usize) -> Vec<(u8, Record)> {
-        let mut out = Vec::with_capacity(2 * super::bucket::PLACES);
-        let mut next = Some(self.buckets.at(home));
-        let mut first = true;
-        while let Some(mut at) = next {
-            // SAFETY: the array and the chain give live buckets, and the table is borrowed for change.
-            let bucket = unsafe { at.as_mut() };
-            out.extend(bucket.taken().map(|place| bucket.take(place)));
-            next = bucket.take_next();
-            if !first {
-                // SAFETY: a further bucket came from `allocate`, and its link was just taken off.
-                unsafe { Bucket::free(at) };
-                self.count_bytes(-(size_of::<Bucket>() as isize));
-            }
-            first = false;
-        }
-        out
     }
 
     /// Takes a record out, and a bucket off if there are too many then.
@@ -390,52 +295,6 @@ impl Table {
             }
             next = bucket.next();
         }
-    }
-
-    /// Takes off one bucket, or the last, if there are too many for the records.
-    #[inline]
-    pub(crate) fn shrink(&mut self) {
-        if self.buckets.len() > 1 && self.len() < self.buckets.len() * FILL_MIN {
-            self.merge();
-        } else if self.keys == 0 && self.buckets.len() == 1 {
-            let change = self.buckets.pop();
-            self.count_bytes(change);
-        }
-    }
-
-    /// Fills a place that became free from the end of its chain, so that chains never hold an empty bucket.
-    fn close_gap(&mut self, gap: Spot) {
-        let home = self.buckets.at(gap.home as usize);
-        let (mut before, mut last) = (None, home);
-        // SAFETY: the array and the chain give live buckets, and the table is borrowed for change.
-        while let Some(next) = unsafe { last.as_ref() }.next() {
-            before = Some(last);
-            last = next;
-        }
-        let Some(mut before) = before else { return };
-        let mut to = self.bucket_at(gap);
-        // SAFETY: `last` is live, and no other reference into the table is held.
-        let tail = unsafe { last.as_mut() };
-        if to != last {
-            let place = tail.taken().last().expect("a further bucket is never empty");
-            let (tag, record) = tail.take(place);
-            // SAFETY: `to` is live and another bucket than `tail`.
-            unsafe { to.as_mut() }.put(usize::from(gap.place), tag, record);
-        }
-        if tail.taken().count() > 1 {
-            return;
-        }
-        // One record is left: it takes the place of the link.
-        let rest = tail.taken().next().map(|place| tail.take(place));
-        // SAFETY: `before` is live and another bucket than `tail`, which is not used any more below.
-        let before = unsafe { before.as_mut() };
-        before.take_next();
-        if let Some((tag, record)) = rest {
-            before.put(super::bucket::PLACES - 1, tag, record);
-        }
-        // SAFETY: a further bucket came from `allocate`, and its link was just taken off.
-        unsafe { Bucket::free(last) };
-        self.count_bytes(-(size_of::<Bucket>() as isize));
     }
 
     /// The spots of the chain that a place in the scan order falls into, and the first place behind its interval; none
@@ -534,36 +393,6 @@ impl Default for Table {
     }
 }
 
-/// The taken spots of a chain.
-pub(crate) struct Chain<'t> {
-    next: Option<NonNull<Bucket>>,
-    home: u32,
-    depth: u32,
-    table: PhantomData<&'t Table>,
-}
-
-impl Chain<'_> {
-    fn collect(self) -> Vec<Spot> {
-        let mut out = Vec::with_capacity(2 * super::bucket::PLACES);
-        self.for_each(|spot| out.push(spot));
-        out
-    }
-
-    /// Calls for each taken spot.
-    #[expect(unsafe_code, reason = "buckets are reached by address")]
-    #[inline]
-    pub(crate) fn for_each(self, mut visit: impl FnMut(Spot)) {
-        let Chain { mut next, home, mut depth, .. } = self;
-        while let Some(at) = next {
-            // SAFETY: the chain links live buckets of a table that is borrowed for this iteration's lifetime.
-            let bucket = unsafe { at.as_ref() };
-            bucket.taken().for_each(|place| visit(Spot { home, depth, place: place as u8 }));
-            next = bucket.next();
-            depth += 1;
-        }
-    }
-}
-
 /// Whether two keys are equal. Keys are short, and a call would cost as much as the comparison.
 #[inline]
 fn is_same(a: &[u8], b: &[u8]) -> bool {
@@ -575,27 +404,6 @@ fn is_same(a: &[u8], b: &[u8]) -> bool {
     };
     let mut heads = a.chunks_exact(8).zip(b.chunks_exact(8));
     heads.all(|(a, b)| a == b) && tail_a == tail_b
-}
-
-/// The bucket that a hash belongs to when there are this many: its low bits, as many as name all buckets; one fewer
-/// where that bucket is not there yet.
-#[inline]
-fn home_of(hash: u64, buckets: usize) -> usize {
-    let mask = usize::MAX >> (buckets - 1).leading_zeros().min(usize::BITS - 1);
-    let mask = if buckets == 1 { 0 } else { mask };
-    let home = hash as u32 as usize & mask;
-    if home < buckets { home } else { home & (mask >> 1) }
-}
-
-/// How many low bits of a hash decide that it belongs to this bucket.
-fn depth_of(home: usize, buckets: usize) -> u32 {
-    if buckets == 1 {
-        return 0;
-    }
-    let depth = (buckets - 1).ilog2() + 1;
-    // The upper half of the buckets is there only in part; where a bucket's other half is missing, a bit fewer decides.
-    let half = 1 << (depth - 1);
-    if home >= half || home + half < buckets { depth } else { depth - 1 }
 }
 
 #[cfg(test)]

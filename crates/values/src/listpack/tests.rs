@@ -1,5 +1,6 @@
 //! Listpacks against a vector, against the specification's bytes, and against bytes that are none.
 
+use baton_base::hex::Hex;
 use proptest::prelude::*;
 
 use super::*;
@@ -20,7 +21,7 @@ fn the_vector_of_the_specification() {
     for text in [&b"a"[..], b"1", b"-1", b"300", b"hello", b"-5000"] {
         pack.push(text);
     }
-    let hex: String = pack.as_ref().bytes().iter().map(|b| format!("{b:02x}")).collect();
+    let hex = Hex(pack.as_ref().bytes()).to_string();
     assert_eq!(hex, "1d000000060081610201 01dfff02c12c028568656c6c6f06f178ec03ff".replace(' ', ""));
 }
 

@@ -2,6 +2,7 @@
 //! that reader and writer share shows.
 
 use crate::{full, id, message, ping};
+use baton_base::hex::Hex;
 use baton_base::{Epoch, ShardId, Slot};
 use baton_wire::{
     Body, Extension, Gossip, IpText, Module, NodeFlags, PingBody, PrivateBlob, Publish, Update, decode, encode,
@@ -10,8 +11,8 @@ use baton_wire::{
 
 /// Asserts what lies at an offset; the last argument is hex.
 fn check(packet: &[u8], offset: usize, hex: &str) {
-    let found: String = packet[offset..offset + hex.len() / 2].iter().map(|b| format!("{b:02x}")).collect();
-    assert_eq!(found, hex, "at {offset}");
+    let found = &packet[offset..offset + hex.len() / 2];
+    assert_eq!(Hex(found).to_string(), hex, "at {offset}");
 }
 
 fn check_text(packet: &[u8], offset: usize, text: &str) {

@@ -2,7 +2,7 @@
 //! the meaning gives the same bytes back.
 
 use crate::full;
-use baton_base::{Epoch, NodeId, Offset, ShardId, Slot};
+use baton_base::{Epoch, NodeId, Offset, ShardId, Slot, hex};
 use baton_wire::{
     Body, Extension, Gossip, IpText, LightBody, Message, MsgFlags, NodeFlags, Packet, PingBody, Publish, decode,
     encode, encode_light_publish,
@@ -14,11 +14,10 @@ fn sample(text: &str) -> Vec<u8> {
     let len = len.split_whitespace().nth(1).unwrap().parse().unwrap();
     let mut packet = vec![0; len];
     for row in rows.lines() {
-        let (offset, hex) = row.split_once(' ').unwrap();
+        let (offset, digits) = row.split_once(' ').unwrap();
         let offset = usize::from_str_radix(offset, 16).unwrap();
-        for (i, pair) in hex.as_bytes().chunks(2).enumerate() {
-            packet[offset + i] = u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
-        }
+        let bytes = hex::bytes(digits.as_bytes()).unwrap();
+        packet[offset..offset + bytes.len()].copy_from_slice(&bytes);
     }
     packet
 }

@@ -1,12 +1,11 @@
 //! Words to requests and data to replies, against what Valkey 9.1.2 was seen to answer.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use baton_base::{Epoch, NodeId, Offset, ShardId, Slot};
 use baton_cluster::{
     Address, Audience, ClusterCommand as C, EndpointType, FailoverMode, Health, Labels, LinkId, LinkView, Member,
-    MemberHealth, NO_OWNER, NodeView, SetSlot, Shard, SlotRange, SyncGrant, Topology,
+    MemberHealth, NO_OWNER, NodeView, SetSlot, Shard, SlotRange, Topology,
 };
 use baton_commands::Run;
 use baton_resp::{Out, OwnedArgs, Proto};
@@ -97,15 +96,9 @@ fn many_whole_ranges_stay_bounded() {
 }
 
 fn node(letter: u8, port: u16) -> NodeView {
-    NodeView {
-        id: NodeId::new([letter; 40]).unwrap(),
-        shard: ShardId::new([b'e'; 40]).unwrap(),
-        address: Address { tcp_port: port, ip: baton_wire::IpText::new("127.0.0.1").unwrap(), ..Address::EMPTY },
-        labels: Arc::default(),
-        is_primary: letter == b'1',
-        primary: None,
-        failed: false,
-    }
+    let address = Address { tcp_port: port, ip: baton_wire::IpText::new("127.0.0.1").unwrap(), ..Address::EMPTY };
+    let (id, shard) = (NodeId::new([letter; 40]).unwrap(), ShardId::new([b'e'; 40]).unwrap());
+    NodeView { address, is_primary: letter == b'1', ..NodeView::new(id, shard) }
 }
 
 fn topology() -> Topology {
@@ -114,20 +107,15 @@ fn topology() -> Topology {
     owners[2] = 1;
     let mut second = node(b'2', 7002);
     second.is_primary = true;
+    let first = node(b'1', 7001);
+    let alone = Topology::alone(first.id, first.shard);
     Topology {
         version: 1,
-        nodes: [node(b'1', 7001), second, node(b'3', 7003)].map(Arc::new).into(),
-        me: 0,
-        primary: None,
+        nodes: [first, second, node(b'3', 7003)].map(Arc::new).into(),
         owners: Arc::new(owners),
-        migrating: BTreeMap::new(),
-        importing: BTreeMap::new(),
-        syncs: SyncGrant::Everything,
         health: Health::Ok,
         current_epoch: Epoch(1),
-        endpoint_type: EndpointType::Ip,
-        allow_reads_when_down: false,
-        allow_pubsubshard_when_down: true,
+        ..alone
     }
 }
 

@@ -4,6 +4,7 @@
 //! Two operations build them. To *add* data to a signature is to combine it bitwise with the SHA-1 of the data: the order
 //! of additions does not matter. To *mix* data in is to add it and replace the signature by its SHA-1: the order matters.
 
+use baton_base::hex::Hex;
 use baton_base::{Slot, WallMs, double};
 use baton_resp::Args;
 use baton_store::{DbIndex, Entry, Expiry, Store, Value};
@@ -84,7 +85,7 @@ impl Digest {
     }
 
     fn hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        Hex(&self.0).to_string()
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Instant;
 use baton_base::{Rng, WallMs};
 use baton_cluster::{ClusterCommand, FailoverMode, SetSlot};
 use baton_commands::{
-    CommandSpec, Effects, Env, Exec, Fail, NodeCommand, Run, StoreExec, Waits, WorldExec, key_positions,
+    CommandSpec, Effects, Emptied, Env, Exec, Fail, NodeCommand, Run, StoreExec, Waits, WorldExec, key_positions,
 };
 use baton_config::{Id, PropagationError};
 use baton_rdb::VersionPolicy;
@@ -404,10 +404,11 @@ impl Turn<'_> {
             dirty: 0,
             garbage: Vec::new(),
             free_now: false,
+            emptied: Emptied::Nothing,
         };
         let failed = run(&mut exec).err();
-        let (dirty, garbage) = (exec.dirty, exec.garbage);
-        if matches!(spec.name, "flushall" | "flushdb" | "cluster|flushslot") {
+        let (dirty, garbage, emptied) = (exec.dirty, exec.garbage, exec.emptied);
+        if emptied != Emptied::Nothing {
             crate::worker::changes::announce_all_from_aside(shared);
         }
         self.applier.garbage.extend(garbage);
