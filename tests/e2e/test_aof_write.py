@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+import resp
 import servers
 from servers import eventually
 from test_cluster import _accepts, make_cluster  # noqa: F401
@@ -341,3 +342,29 @@ def test_a_killed_primary_of_a_cluster_follows_its_successor(make_cluster):  # n
     with old.connect() as connection:
         connection("READONLY")
         eventually(lambda: connection("GET", "foo") == b"of the successor", "the write")
+
+
+@pytest.mark.parametrize("kind", ["baton", "valkey"])
+def test_it_is_not_switched_while_a_snapshot_is_loaded(start, kind):
+    """What the load ends with depends on it. The directive can be set as soon as the load is over."""
+    primary = start(kind, "--repl-diskless-sync-delay", 0)
+    with primary.connect() as connection:
+        for n in range(3000):
+            connection("SET", f"key {n}", n)
+    # Only a test's load is slow enough to look at.
+    slow = ("--key-load-delay", 1000, "--repl-diskless-load", "swapdb", "--loading-process-events-interval-bytes", 1024)
+    replica = start(kind, *slow)
+    replica("REPLICAOF", "127.0.0.1", primary.port)
+    loads = lambda: (info := replica.info("persistence"))["loading"] == "1" or info["async_loading"] == "1"
+    eventually(loads, "the load to begin")
+    for directive, value in (("appendonly", "yes"), ("appendonly", "no"), ("repl-diskless-load", "disabled")):
+        with pytest.raises(resp.ErrorReply, match="^LOADING"):
+            replica("CONFIG", "SET", "maxmemory-samples", 7, directive, value)
+    assert replica("CONFIG", "GET", "maxmemory-samples") == [b"maxmemory-samples", b"5"]
+    assert replica("CONFIG", "SET", "maxmemory-samples", 7) == b"OK"
+    assert loads(), "it was loading all the while"
+    replica("CONFIG", "SET", "key-load-delay", 0)
+    eventually(lambda: not loads(), "the load to end")
+    assert replica("CONFIG", "SET", "appendonly", "yes") == b"OK"
+    eventually(lambda: replica.info()["aof_rewrite_in_progress"] == "0" and replica.info()["aof_rewrites"] == "1", "its first base")
+    assert replica("DBSIZE") == 3000
