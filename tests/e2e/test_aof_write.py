@@ -4,6 +4,7 @@ servers and for them, and what a node that comes back from it has to ask its pri
 import itertools
 import resource
 import signal
+import subprocess
 import threading
 import time
 
@@ -368,3 +369,35 @@ def test_it_is_not_switched_while_a_snapshot_is_loaded(start, kind):
     assert replica("CONFIG", "SET", "appendonly", "yes") == b"OK"
     eventually(lambda: replica.info()["aof_rewrite_in_progress"] == "0" and replica.info()["aof_rewrites"] == "1", "its first base")
     assert replica("DBSIZE") == 3000
+
+
+def test_slow_writes_and_syncs_are_events_of_latency(start):
+    """By upstream's names: each slow write counts twice, the second time by what went on beside it."""
+    baton = start("baton", *ON, "--appendfsync", "no", "--enable-debug-command", "yes", "--latency-monitor-threshold", 10)
+    events = lambda: {event[0].decode(): event[2] for event in baton("LATENCY", "LATEST") if event[0].startswith(b"aof")}
+    baton("DEBUG", "AOF-FLUSH-SLEEP", 20_000)
+    baton("SET", "k", 1)
+    assert set(events()) == {"aof-write", "aof-write-alone"} and min(events().values()) >= 20
+    assert b"append-only file are slow" in baton("LATENCY", "DOCTOR")
+    baton("CONFIG", "SET", "rdb-key-save-delay", 1_000_000)
+    baton("BGREWRITEAOF")
+    eventually(lambda: baton.info()["aof_rewrite_in_progress"] == "1", "a rewrite to begin")
+    baton("LATENCY", "RESET")
+    baton("SET", "k", 2)
+    assert "aof-write-active-child" in events()
+    baton("CONFIG", "SET", "rdb-key-save-delay", 0, "latency-monitor-threshold", 0)
+    eventually(lambda: baton.info()["aof_rewrite_in_progress"] == "0", "the rewrite to end")
+    baton("LATENCY", "RESET")
+    baton("SET", "k", 3)
+    assert events() == {}, "nothing is measured unless it is asked for"
+
+
+def test_a_sync_that_replies_wait_for_is_an_event_of_latency(start):
+    baton = start("baton", *ON, "--appendfsync", "always", "--latency-monitor-threshold", 1)
+    kind = subprocess.run(["stat", "-f", "-c", "%T", baton.folder], capture_output=True, text=True, check=True).stdout.strip()
+    if kind in ("tmpfs", "ramfs"):
+        pytest.skip("a file system in memory syncs at once")
+    # More than any disk takes in a millisecond.
+    baton("SET", "large", bytes(64 << 20))
+    names = [event[0] for event in baton("LATENCY", "LATEST")]
+    assert b"aof-fsync-always" in names and b"aof-write" in names
