@@ -285,6 +285,20 @@ def test_growth_is_rewritten_away(start):
     assert baton("GET", "key") == f"{2999:0100}".encode()
 
 
+@pytest.mark.parametrize("kind", ["baton", "valkey"])
+def test_superseded_files_go_as_soon_as_they_need_not_be_kept(start, kind):
+    server = start(kind, *ON, "--aof-disable-auto-gc", "yes")
+    files = lambda: sorted(path.name.removeprefix("appendonly.aof.") for path in server.folder.glob("appendonlydir/*"))
+    listed = lambda: [line.split()[5] for line in (server.folder / "appendonlydir/appendonly.aof.manifest").read_text().splitlines()]
+    rewrite(server)
+    rewrite(server)
+    assert files() == ["1.base.rdb", "1.incr.aof", "2.base.rdb", "2.incr.aof", "3.base.rdb", "3.incr.aof", "manifest"]
+    assert listed() == ["b", "h", "h", "h", "h", "i"]
+    assert server("CONFIG", "SET", "aof-disable-auto-gc", "no") == b"OK"
+    assert listed() == ["b", "i"]
+    eventually(lambda: files() == ["3.base.rdb", "3.incr.aof", "manifest"], "the files to go")
+
+
 def test_a_server_without_a_base_does_not_end(start):
     baton = start("baton", "--rdb-key-save-delay", 1_000_000)
     for number in range(50):

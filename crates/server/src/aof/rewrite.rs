@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use baton_aof::{BaseFormat, FileName, Manifest};
 use baton_base::Offset;
-use baton_config::Id;
+use baton_config::{Id, Settings};
 use baton_rdb::{ReplicationPoint, VersionTarget};
 
 use super::dir::{AofDir, DirError};
@@ -357,6 +357,15 @@ impl<'a> Rewrite<'a> {
 }
 
 impl Aof {
+    /// Deletes superseded files that were kept so far (`aof-disable-auto-gc`).
+    pub fn remove_history(&self, shared: &Shared, settings: &Settings) {
+        if let Some(manifest) = &mut *self.files.lock()
+            && let Err(e) = AofDir::of(settings).remove_history(manifest, &shared.log)
+        {
+            e.log(&shared.log);
+        }
+    }
+
     /// Bytes of all files.
     pub fn total_bytes(&self) -> u64 {
         self.status.other_bytes.load(Ordering::Relaxed) + self.open_len()
