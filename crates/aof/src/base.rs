@@ -1,8 +1,11 @@
 //! A base made of commands (`aof-use-rdb-preamble no`, aof 8): every entry as the commands that make it anew, in the forms that
 //! upstream gives them. Bytes out of values; knows no file and no dataset.
 //!
-//! Commands have no form for an entry of a stream that is pending for a consumer and was deleted: whoever reads such a base
-//! has the consumer without it. Nor do they tell when a consumer was last seen.
+//! Commands don't tell when a consumer of a stream was last seen. Nor is there one for an entry that was deleted while it was pending
+//! for a consumer, which upstream's readers forget: here it is added, claimed and deleted again, for a replica that goes on from such a base must
+//! have what its primary has.
+
+use std::collections::BTreeSet;
 
 use baton_base::WallMs;
 use baton_resp::Out;
@@ -129,11 +132,16 @@ impl BaseWriter {
     }
 
     fn stream(&mut self, key: &[u8], stream: &Stream) {
-        if stream.is_empty() {
+        let deleted = deleted_but_pending(stream);
+        if stream.is_empty() && deleted.is_empty() {
             // There is no other way to have a stream without entries.
             self.command(&[b"XADD", key, b"MAXLEN", b"0", b"0-1", b"x", b"y"]);
         }
+        let mut stand_ins = deleted.iter().copied().peekable();
         for entry in stream.iter_from(0) {
+            while let Some(id) = stand_ins.next_if(|id| *id < entry.id) {
+                self.stand_in(key, id);
+            }
             self.head("XADD", key, 1 + 2 * entry.len());
             self.id(entry.id);
             for (name, value) in entry.fields() {
@@ -141,13 +149,34 @@ impl BaseWriter {
                 self.text(value);
             }
         }
+        stand_ins.for_each(|id| self.stand_in(key, id));
+        if deleted.is_empty() {
+            self.counts(key, stream);
+            return self.groups(key, stream);
+        }
+        self.groups(key, stream);
+        in_batches(deleted.into_iter(), |ids| {
+            self.head("XDEL", key, ids.len());
+            ids.iter().for_each(|id| self.id(*id));
+        });
+        self.counts(key, stream);
+    }
+
+    /// An entry that is deleted once it was claimed.
+    fn stand_in(&mut self, key: &[u8], id: StreamId) {
+        self.head("XADD", key, 3);
+        self.id(id);
+        self.out.bulk(b"x");
+        self.out.bulk(b"y");
+    }
+
+    fn counts(&mut self, key: &[u8], stream: &Stream) {
         self.head("XSETID", key, 5);
         self.id(stream.last_id());
         self.out.bulk(b"ENTRIESADDED");
         self.number(stream.entries_added());
         self.out.bulk(b"MAXDELETEDID");
         self.id(stream.max_deleted_id());
-        self.groups(key, stream);
     }
 
     fn groups(&mut self, key: &[u8], stream: &Stream) {
@@ -159,8 +188,8 @@ impl BaseWriter {
                 Some(count) => self.number(count),
                 None => self.out.bulk(b"-1"),
             }
-            for consumer in group.consumers() {
-                // Claims make those consumers only that have an entry which is still there.
+            // Claims make the others.
+            for consumer in group.consumers().filter(|consumer| consumer.pending_count() == 0) {
                 self.group_head("CREATECONSUMER", key, group.name(), 1);
                 self.out.bulk(consumer.name());
             }
@@ -207,6 +236,12 @@ impl BaseWriter {
     fn id(&mut self, id: StreamId) {
         self.out.bulk(id.to_string().as_bytes());
     }
+}
+
+/// What consumers have not acknowledged, and nobody can read any more.
+fn deleted_but_pending(stream: &Stream) -> BTreeSet<StreamId> {
+    let pending = stream.groups().flat_map(|group| group.pending_from(StreamId::MIN)).map(|pending| pending.id);
+    pending.filter(|id| stream.get(*id).is_none()).collect()
 }
 
 /// Gives the elements in pieces of so many as one command may bring.
