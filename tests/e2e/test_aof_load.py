@@ -271,6 +271,8 @@ def test_a_position_lets_a_replica_go_on(start, tmp_path, behind, goes_on):
     line behind them says so."""
     primary = start("baton", "--repl-ping-replica-period", 3600)
     first = start("baton", "--replicaof", f"127.0.0.1 {primary.port}")
+    # What the snapshot brings would not be in the stream, and the next command would have a SELECT before it.
+    eventually(lambda: first.info("replication")["master_link_status"] == "up", "the link")
     primary("SET", "a", "1")
     primary("SET", "b", "2")
     # The stream begins with a PING.

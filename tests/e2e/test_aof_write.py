@@ -4,10 +4,12 @@ servers and for them, and what a node that comes back from it has to ask its pri
 import itertools
 import resource
 import signal
+import subprocess
 import threading
 import time
 
 import pytest
+import resp
 import servers
 from servers import eventually
 from test_cluster import _accepts, make_cluster  # noqa: F401
@@ -283,6 +285,20 @@ def test_growth_is_rewritten_away(start):
     assert baton("GET", "key") == f"{2999:0100}".encode()
 
 
+@pytest.mark.parametrize("kind", ["baton", "valkey"])
+def test_superseded_files_go_as_soon_as_they_need_not_be_kept(start, kind):
+    server = start(kind, *ON, "--aof-disable-auto-gc", "yes")
+    files = lambda: sorted(path.name.removeprefix("appendonly.aof.") for path in server.folder.glob("appendonlydir/*"))
+    listed = lambda: [line.split()[5] for line in (server.folder / "appendonlydir/appendonly.aof.manifest").read_text().splitlines()]
+    rewrite(server)
+    rewrite(server)
+    assert files() == ["1.base.rdb", "1.incr.aof", "2.base.rdb", "2.incr.aof", "3.base.rdb", "3.incr.aof", "manifest"]
+    assert listed() == ["b", "h", "h", "h", "h", "i"]
+    assert server("CONFIG", "SET", "aof-disable-auto-gc", "no") == b"OK"
+    assert listed() == ["b", "i"]
+    eventually(lambda: files() == ["3.base.rdb", "3.incr.aof", "manifest"], "the files to go")
+
+
 def test_a_server_without_a_base_does_not_end(start):
     baton = start("baton", "--rdb-key-save-delay", 1_000_000)
     for number in range(50):
@@ -341,3 +357,61 @@ def test_a_killed_primary_of_a_cluster_follows_its_successor(make_cluster):  # n
     with old.connect() as connection:
         connection("READONLY")
         eventually(lambda: connection("GET", "foo") == b"of the successor", "the write")
+
+
+@pytest.mark.parametrize("kind", ["baton", "valkey"])
+def test_it_is_not_switched_while_a_snapshot_is_loaded(start, kind):
+    """What the load ends with depends on it. The directive can be set as soon as the load is over."""
+    primary = start(kind, "--repl-diskless-sync-delay", 0)
+    with primary.connect() as connection:
+        for n in range(3000):
+            connection("SET", f"key {n}", n)
+    # Only a test's load is slow enough to look at.
+    slow = ("--key-load-delay", 1000, "--repl-diskless-load", "swapdb", "--loading-process-events-interval-bytes", 1024)
+    replica = start(kind, *slow)
+    replica("REPLICAOF", "127.0.0.1", primary.port)
+    loads = lambda: (info := replica.info("persistence"))["loading"] == "1" or info["async_loading"] == "1"
+    eventually(loads, "the load to begin")
+    for directive, value in (("appendonly", "yes"), ("appendonly", "no"), ("repl-diskless-load", "disabled")):
+        with pytest.raises(resp.ErrorReply, match="^LOADING"):
+            replica("CONFIG", "SET", "maxmemory-samples", 7, directive, value)
+    assert replica("CONFIG", "GET", "maxmemory-samples") == [b"maxmemory-samples", b"5"]
+    assert replica("CONFIG", "SET", "maxmemory-samples", 7) == b"OK"
+    assert loads(), "it was loading all the while"
+    replica("CONFIG", "SET", "key-load-delay", 0)
+    eventually(lambda: not loads(), "the load to end")
+    assert replica("CONFIG", "SET", "appendonly", "yes") == b"OK"
+    eventually(lambda: replica.info()["aof_rewrite_in_progress"] == "0" and replica.info()["aof_rewrites"] == "1", "its first base")
+    assert replica("DBSIZE") == 3000
+
+
+def test_slow_writes_and_syncs_are_events_of_latency(start):
+    """By upstream's names: each slow write counts twice, the second time by what went on beside it."""
+    baton = start("baton", *ON, "--appendfsync", "no", "--enable-debug-command", "yes", "--latency-monitor-threshold", 10)
+    events = lambda: {event[0].decode(): event[2] for event in baton("LATENCY", "LATEST") if event[0].startswith(b"aof")}
+    baton("DEBUG", "AOF-FLUSH-SLEEP", 20_000)
+    baton("SET", "k", 1)
+    assert set(events()) == {"aof-write", "aof-write-alone"} and min(events().values()) >= 20
+    assert b"append-only file are slow" in baton("LATENCY", "DOCTOR")
+    baton("CONFIG", "SET", "rdb-key-save-delay", 1_000_000)
+    baton("BGREWRITEAOF")
+    eventually(lambda: baton.info()["aof_rewrite_in_progress"] == "1", "a rewrite to begin")
+    baton("LATENCY", "RESET")
+    baton("SET", "k", 2)
+    assert "aof-write-active-child" in events()
+    baton("CONFIG", "SET", "rdb-key-save-delay", 0, "latency-monitor-threshold", 0)
+    eventually(lambda: baton.info()["aof_rewrite_in_progress"] == "0", "the rewrite to end")
+    baton("LATENCY", "RESET")
+    baton("SET", "k", 3)
+    assert events() == {}, "nothing is measured unless it is asked for"
+
+
+def test_a_sync_that_replies_wait_for_is_an_event_of_latency(start):
+    baton = start("baton", *ON, "--appendfsync", "always", "--latency-monitor-threshold", 1)
+    kind = subprocess.run(["stat", "-f", "-c", "%T", baton.folder], capture_output=True, text=True, check=True).stdout.strip()
+    if kind in ("tmpfs", "ramfs"):
+        pytest.skip("a file system in memory syncs at once")
+    # More than any disk takes in a millisecond.
+    baton("SET", "large", bytes(64 << 20))
+    names = [event[0] for event in baton("LATENCY", "LATEST")]
+    assert b"aof-fsync-always" in names and b"aof-write" in names

@@ -2,13 +2,14 @@
 //! (aof 4). Never part of the dataset.
 
 use baton_base::num::{parse_i64, parse_u64};
-use baton_base::{Offset, ReplId};
+use baton_base::{Offset, ReplId, ShardId};
 
 /// The longest annotation, its line end included, in bytes (aof 4).
 pub const ANNOTATION_BYTES_MAX: usize = 1024;
 
 const POSITION: &str = "#BATON:";
 const COUNTED: &str = "#B";
+const SHARD: &str = "#BATON-SHARD:";
 const TIME: &str = "#TS:";
 
 /// Where in a history of replication a log has come to.
@@ -32,6 +33,8 @@ pub enum Annotation {
     /// So it is, and the offset is that of the position that was told last and the bytes of the commands since. Commands
     /// that have no such line behind them may be another server's: it goes on writing where this one stopped.
     Counted,
+    /// What comes before is the data of this shard of a cluster; none if it is not that of the writer's.
+    Shard(Option<ShardId>),
     /// Something that nobody here knows.
     Other,
 }
@@ -45,6 +48,10 @@ impl Annotation {
         }
         if line == COUNTED.as_bytes() {
             return Annotation::Counted;
+        }
+        if let Some(id) = line.strip_prefix(SHARD.as_bytes()) {
+            let shard = ShardId::parse(id).ok();
+            return if shard.is_some() || id.is_empty() { Annotation::Shard(shard) } else { Annotation::Other };
         }
         let position = line.strip_prefix(POSITION.as_bytes()).and_then(position);
         position.map_or(Annotation::Other, Annotation::Position)
@@ -61,6 +68,8 @@ impl Annotation {
                 format!("{POSITION}{replid}:{}:{db}\r\n", offset.0)
             }
             Annotation::Counted => format!("{COUNTED}\r\n"),
+            Annotation::Shard(Some(shard)) => format!("{SHARD}{shard}\r\n"),
+            Annotation::Shard(None) => format!("{SHARD}\r\n"),
             Annotation::Other => return,
         };
         out.extend_from_slice(line.as_bytes());
@@ -87,7 +96,9 @@ mod tests {
     #[test]
     fn what_makes_no_sense_says_nothing() {
         let id = "0123456789abcdef0123456789abcdef01234567";
-        for text in ["", "#", "#TS:", "#TS:x", "#BATON:", "#BATON:x:1", &format!("#BATON:{id}"), "# a note"] {
+        for text in
+            ["", "#", "#TS:", "#TS:x", "#BATON:", "#BATON:x:1", &format!("#BATON:{id}"), "#BATON-SHARD:x", "# a note"]
+        {
             assert_eq!(Annotation::parse(text.as_bytes()), Annotation::Other, "{text}");
         }
         for rest in [":", ":x", ":-1", ":1:", ":1:x", ":1:-1", ":1:4294967296", ":1:2:3", ":99999999999999999999"] {
@@ -100,10 +111,13 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(seconds: i64, id in "[0-9a-f]{40}", offset: u64, db in prop::option::of(any::<u32>())) {
+            let shard = Annotation::Shard(Some(ShardId::parse(id.as_bytes()).unwrap()));
             let offset = Offset(offset & (i64::MAX as u64));
             let replid = ReplId::parse(id.as_bytes()).unwrap();
             let position = Position { replid, offset, stream_db: db };
-            for annotation in [Annotation::Time(seconds), Annotation::Counted, Annotation::Position(position)] {
+            let others = [shard, Annotation::Shard(None)];
+            let known = [Annotation::Time(seconds), Annotation::Counted, Annotation::Position(position)];
+            for annotation in known.into_iter().chain(others) {
                 let mut line = Vec::new();
                 annotation.write(&mut line);
                 prop_assert!(line.len() <= ANNOTATION_BYTES_MAX && line.ends_with(b"\r\n") && line[0] == b'#');

@@ -246,7 +246,9 @@ impl Manifest {
         let file = self.unused(stem, self.base_seq, suffix);
         let name = file.name.clone();
         self.base_seq = file.seq;
-        self.history.extend(self.base.replace(file));
+        if let Some(old) = self.base.replace(file) {
+            self.supersede(old);
+        }
         name
     }
 
@@ -264,7 +266,13 @@ impl Manifest {
     /// The increments before the newest `kept` ones are superseded: a new base holds what they say.
     pub fn supersede_incrs(&mut self, kept: usize) {
         let gone = self.incrs.len().saturating_sub(kept);
-        self.history.extend(self.incrs.drain(..gone));
+        let gone: Vec<ListedFile> = self.incrs.drain(..gone).collect();
+        gone.into_iter().for_each(|file| self.supersede(file));
+    }
+
+    /// The latest to be superseded is listed first.
+    fn supersede(&mut self, file: ListedFile) {
+        self.history.insert(0, file);
     }
 
     /// Forgets the history: gives what may be deleted once the manifest without it is written.

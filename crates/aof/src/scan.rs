@@ -1,6 +1,7 @@
 //! Reading a log: where each command lies, what is a transaction, and up to where the log is whole. Incremental: the caller
 //! owns the bytes. Knows MULTI and EXEC by their names, and no other command.
 
+use baton_base::ShardId;
 use baton_base::num::parse_u64;
 use baton_resp::{ArgRange, Args, Limits, RequestParser, Step};
 
@@ -65,6 +66,8 @@ pub struct Scanner {
     unit_bytes: u64,
     /// The database that it selects.
     unit_db: Option<u32>,
+    /// Whose data it is, if a line says so.
+    shard: Option<Option<ShardId>>,
 }
 
 impl Scanner {
@@ -135,6 +138,7 @@ impl Scanner {
                     self.position = self.counted;
                 }
                 Annotation::Counted => self.position = self.counted,
+                Annotation::Shard(shard) => self.shard = Some(shard),
                 Annotation::Time(_) | Annotation::Other => {}
             }
         }
@@ -160,6 +164,11 @@ impl Scanner {
     /// since the last annotation that said that they are the stream's: then another server may have written them.
     pub fn position(&self) -> Option<Position> {
         self.position
+    }
+
+    /// The shard whose data this is, if a line says so; none within if it is not the writer's own.
+    pub fn shard(&self) -> Option<Option<ShardId>> {
+        self.shard
     }
 
     /// How the log ends whose last bytes, none of them consumed, are these.

@@ -60,6 +60,7 @@ fn apply(shared: &Arc<Shared>, old: &Settings, new: &Settings, id: Id) -> Result
         Id::AppendOnly if new.bool(id) => shared.aof.switch_on(shared, new),
         Id::AppendOnly => shared.aof.switch_off(shared),
         Id::AppendFsync => shared.aof.set_policy(shared, new),
+        Id::AofDisableAutoGc if !new.bool(id) => shared.aof.remove_history(shared, new),
         Id::MaxClients => return fit_open_files(new.uint(Id::MaxClients)),
         Id::Dir => {
             let moved = std::env::set_current_dir(text_of(new, Id::Dir));

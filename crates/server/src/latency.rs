@@ -4,8 +4,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
 
-use baton_base::WallMs;
+use baton_base::{Mono, WallMs};
 use parking_lot::Mutex;
+
+use crate::shared::Shared;
 
 /// Samples kept of each kind of event.
 const SAMPLES_MAX: usize = 160;
@@ -19,6 +21,16 @@ pub enum Event {
     FastCommand,
     /// A look for keys whose time has come.
     ExpireCycle,
+    /// A write to the append-only file, whatever else went on. Each is one of the following three, too.
+    AofWrite,
+    /// One while the file was being synced.
+    AofWritePendingFsync,
+    /// One while a snapshot or a base was being written.
+    AofWriteActiveChild,
+    /// One with nothing beside it.
+    AofWriteAlone,
+    /// A sync of the append-only file that replies waited for.
+    AofFsyncAlways,
 }
 
 impl Event {
@@ -28,6 +40,11 @@ impl Event {
             Event::Command => "command",
             Event::FastCommand => "fast-command",
             Event::ExpireCycle => "expire-cycle",
+            Event::AofWrite => "aof-write",
+            Event::AofWritePendingFsync => "aof-write-pending-fsync",
+            Event::AofWriteActiveChild => "aof-write-active-child",
+            Event::AofWriteAlone => "aof-write-alone",
+            Event::AofFsyncAlways => "aof-fsync-always",
         }
     }
 }
@@ -98,6 +115,30 @@ impl Latencies {
         let named = |event: &Event| names.iter().any(|n| n.eq_ignore_ascii_case(event.name().as_bytes()));
         events.retain(|event, _| !names.is_empty() && !named(event));
         before - events.len()
+    }
+}
+
+/// Measures one thing that may take long. Clocks are looked at only while `latency-monitor-threshold` asks for it.
+pub struct Measure<'a> {
+    shared: &'a Shared,
+    began: Option<Mono>,
+}
+
+impl<'a> Measure<'a> {
+    /// It begins.
+    pub fn begin(shared: &'a Shared) -> Measure<'a> {
+        let is_on = shared.world.peek().hot.event_nanos != u64::MAX;
+        Measure { shared, began: is_on.then(|| shared.clock.mono()) }
+    }
+
+    /// It is over, and counts as these events if it took long.
+    pub fn end(self, events: impl FnOnce() -> [Option<Event>; 2]) {
+        let Some(began) = self.began else { return };
+        let (shared, took) = (self.shared, self.shared.clock.mono().since(began));
+        if took.as_nanos() >= u128::from(shared.world.peek().hot.event_nanos) {
+            let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            events().into_iter().flatten().for_each(|event| shared.latencies.add(event, shared.clock.wall(), millis));
+        }
     }
 }
 
@@ -188,6 +229,21 @@ pub fn report(all: &[(Event, Series)], threshold: u64) -> String {
     if all.iter().any(|(event, _)| *event == Event::ExpireCycle) {
         out.push_str("- Many keys, or large ones, expire at one time: let them expire at different times.\n");
     }
+    let has = |wanted: &[Event]| all.iter().any(|(event, _)| wanted.contains(event));
+    if has(&[Event::AofWrite]) {
+        out.push_str(
+            "- Writes to the append-only file are slow: keep it on a local disk, and other programs that write much away from that disk.\n",
+        );
+    }
+    if has(&[Event::AofWritePendingFsync, Event::AofWriteActiveChild]) {
+        out.push_str(
+            "- They were while the disk was busy with a sync or a snapshot: 'no-appendfsync-on-rewrite yes' leaves it to snapshots, if the loss \
+             that this allows is acceptable.\n",
+        );
+    }
+    if has(&[Event::AofFsyncAlways]) {
+        out.push_str("- With 'appendfsync always' each reply waits for the disk: a faster one helps, or 'appendfsync everysec'.\n");
+    }
     out
 }
 
@@ -207,6 +263,19 @@ mod tests {
         (0..200).for_each(|n| latencies.add(Event::Command, WallMs(n * 1000 + 200_000), 1));
         assert_eq!(latencies.all()[0].1.samples.len(), SAMPLES_MAX);
         assert_eq!((latencies.reset(&[b"x"]), latencies.reset(&[])), (0, 1));
+    }
+
+    #[test]
+    fn advice_is_about_what_was_slow() {
+        let latencies = Latencies::default();
+        let report = || report(&latencies.all(), 1);
+        latencies.add(Event::AofWrite, WallMs(0), 20);
+        latencies.add(Event::AofWriteAlone, WallMs(0), 20);
+        assert!(report().contains("keep it on a local disk") && !report().contains("no-appendfsync-on-rewrite"));
+        latencies.add(Event::AofWriteActiveChild, WallMs(0), 20);
+        assert!(report().contains("no-appendfsync-on-rewrite") && !report().contains("appendfsync always"));
+        latencies.add(Event::AofFsyncAlways, WallMs(0), 20);
+        assert!(report().contains("appendfsync always"));
     }
 
     #[test]

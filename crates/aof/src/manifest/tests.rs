@@ -59,7 +59,8 @@ fn pairs_stand_in_any_order_and_unknown_ones_are_passed_over() {
     assert!(Manifest::parse(b"# only a note\n").unwrap().is_empty());
 }
 
-/// Observed: the names that Valkey 9.1.2 gives over a start and two rewrites, its stem being one of those that need quotes.
+/// Observed: the names that Valkey 9.1.2 gives over a start and two rewrites, its stem being one of those that need quotes, and
+/// what it lists of the past, with `aof-disable-auto-gc yes`.
 #[test]
 fn names_and_order_are_the_real_servers() {
     let stem = name(" file seq \n\n.aof ");
@@ -71,8 +72,8 @@ fn names_and_order_are_the_real_servers() {
     manifest.supersede_incrs(1);
     let lines = [
         r#"file " file seq \n\n.aof .2.base.aof" seq 2 type b"#,
-        r#"file " file seq \n\n.aof .1.base.rdb" seq 1 type h"#,
         r#"file " file seq \n\n.aof .1.incr.aof" seq 1 type h"#,
+        r#"file " file seq \n\n.aof .1.base.rdb" seq 1 type h"#,
         r#"file " file seq \n\n.aof .2.incr.aof" seq 2 type i"#,
     ];
     assert_eq!(shown(&manifest), lines.map(|line| format!("{line}\n")).concat());

@@ -77,8 +77,7 @@ pub(super) const TABLE: &[Directive] = &[
         "Size below which it is not rewritten.",
     ),
     flag(Id::AofLoadTruncated, "aof-load-truncated", "yes", "Starts although the append-only file ends early."),
-    flag(Id::AofUseRdbPreamble, "aof-use-rdb-preamble", "yes", "Rewrites into a snapshot plus commands.")
-        .accepted("the base of the append-only file is a snapshot in any case"),
+    flag(Id::AofUseRdbPreamble, "aof-use-rdb-preamble", "yes", "Rewrites into a snapshot instead of commands."),
     flag(Id::AofTimestampEnabled, "aof-timestamp-enabled", "no", "Writes the time into the append-only file."),
     flag(Id::AofRewriteIncrementalFsync, "aof-rewrite-incremental-fsync", "yes", "Syncs a rewrite piece by piece."),
     flag(Id::AofDisableAutoGc, "aof-disable-auto-gc", "no", "Keeps append-only files that are no longer needed.")

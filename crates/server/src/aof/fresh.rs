@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::{self, Write};
 
-use baton_aof::{BaseFormat, Manifest};
-use baton_config::Id;
+use baton_aof::{Annotation, BaseFormat, Manifest, Position};
+use baton_config::{Id, Settings};
 use baton_rdb::{Encoder, Preamble, ReplicationPoint, VersionTarget};
 
 use super::dir::{AofDir, DirError};
@@ -24,11 +24,13 @@ pub fn open(shared: &Shared, dir: &AofDir, mut manifest: Manifest) -> Result<(Fi
     let before = manifest.clone();
     let had_incr = !manifest.incrs().is_empty();
     if manifest.is_empty() {
-        let is_rdb = settings.bool(Id::AofUseRdbPreamble);
-        let format = if is_rdb { BaseFormat::Rdb } else { BaseFormat::Commands };
+        let format = base_format(settings);
         let name = manifest.replace_base(dir.stem(), format);
         shared.log.notice(&format!("Creating AOF base file {name} on server start"));
-        let bytes = if is_rdb { empty_snapshot(shared) } else { Vec::new() };
+        let bytes = match format {
+            BaseFormat::Rdb => empty_snapshot(shared),
+            BaseFormat::Commands => nothing_but_position(shared),
+        };
         let written = write_new(&dir.path(&name), &bytes);
         written.map_err(|e| DirError::OpenLog(name.to_string(), e))?;
     }
@@ -52,6 +54,19 @@ fn write_new(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// What bases are made of (`aof-use-rdb-preamble`).
+pub(super) fn base_format(settings: &Settings) -> BaseFormat {
+    if settings.bool(Id::AofUseRdbPreamble) { BaseFormat::Rdb } else { BaseFormat::Commands }
+}
+
+/// No commands, and where in which history that is.
+fn nothing_but_position(shared: &Shared) -> Vec<u8> {
+    let (replid, offset) = (shared.repl.history.lock().replid, shared.journal.end());
+    let mut bytes = Vec::new();
+    Annotation::Position(Position { replid, offset, stream_db: None }).write(&mut bytes);
+    bytes
 }
 
 /// A snapshot of nothing.

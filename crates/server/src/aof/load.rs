@@ -187,6 +187,9 @@ impl Loading<'_> {
         if MAGICS.contains(&head.as_slice()) {
             let snapshot = self.snapshot(name, is_base)?;
             (file, at, head) = (snapshot.file, snapshot.bytes, snapshot.rest);
+        } else if is_base {
+            // A base made of commands names the slots that are coming among them.
+            import::adopt(self.shared, Vec::new(), true);
         }
         let scanner = Scanner::at(at, self.position.take());
         let mut stream = Stream::of_log(Arc::clone(&self.shared.world.peek().renames), scanner);
@@ -239,6 +242,9 @@ impl Loading<'_> {
     fn end(&mut self, name: &FileName, stream: &Stream, is_last: bool) -> Result<(), Refused> {
         let (scanner, rest) = stream.log().expect("this is a log's");
         self.position = scanner.position();
+        if let Some(shard) = scanner.shard() {
+            load::note_shard(self.shared, shard.as_ref().map_or(&[], |shard| shard.as_bytes().as_slice()));
+        }
         let Ending::Cut(cut) = scanner.ending(rest) else { return Ok(()) };
         let log = &self.shared.log;
         if cut == Cut::Annotation && !is_last {

@@ -28,6 +28,7 @@ use baton_base::{Mono, Offset};
 use baton_config::{AppendFsync, Id, Settings};
 use parking_lot::Mutex;
 
+use crate::latency::{Event, Measure};
 use crate::shared::Shared;
 use log::{Goal, NextFile, OpenLog, Trouble};
 use status::Status;
@@ -195,11 +196,14 @@ impl Aof {
     fn write(&self, shared: &Shared) -> bool {
         let mut open = self.open.lock();
         let Some(log) = &mut *open else { return true };
+        let (measure, before) = (Measure::begin(shared), self.written());
         self.nap();
         let next = |position| self.next.lock().take_if(|next| next.at == position);
         let stamps = shared.world.peek().settings.bool(Id::AofTimestampEnabled);
         let stamp = stamps.then(|| shared.clock.wall().as_secs());
-        match log.catch_up(|position| self.goal(shared, position), next, stamp) {
+        let outcome = log.catch_up(|position| self.goal(shared, position), next, stamp);
+        measure.end(|| self.write_events(shared, before, &outcome));
+        match outcome {
             Ok(reached) => {
                 self.written.fetch_max(reached.0, Ordering::SeqCst);
                 self.status.write_works(&shared.log);
@@ -220,6 +224,20 @@ impl Aof {
                 false
             }
         }
+    }
+
+    /// What LATENCY calls a write from this offset on: nothing where there was nothing to be written.
+    fn write_events(&self, shared: &Shared, from: Offset, outcome: &Result<Offset, Trouble>) -> [Option<Event>; 2] {
+        if outcome.as_ref().is_ok_and(|reached| *reached <= from) {
+            return [None; 2];
+        }
+        let is_busy = self.status.rewriting.load(Ordering::SeqCst) || shared.persist.saving.load(Ordering::SeqCst);
+        let beside = match (self.is_syncing(), is_busy) {
+            (true, _) => Event::AofWritePendingFsync,
+            (false, true) => Event::AofWriteActiveChild,
+            (false, false) => Event::AofWriteAlone,
+        };
+        [Some(Event::AofWrite), Some(beside)]
     }
 
     /// Up to where the stream is to be written. A file that begins at an offset was made known before anything behind that

@@ -13,13 +13,13 @@ use std::time::Duration;
 
 use baton_aof::{BaseFormat, FileName, Manifest};
 use baton_base::Offset;
-use baton_config::Id;
+use baton_config::{Id, Settings};
 use baton_rdb::{ReplicationPoint, VersionTarget};
 
 use super::dir::{AofDir, DirError};
 use super::log::{NextFile, OpenLog};
 use super::sieve::Sieve;
-use super::{Aof, Phase};
+use super::{Aof, Phase, fresh};
 use crate::gate::Stillness;
 use crate::listen::text_of;
 use crate::persist::file::SnapshotFile;
@@ -87,10 +87,10 @@ pub(super) fn begin(shared: &Arc<Shared>) -> bool {
     status.rewrites.fetch_add(1, Ordering::SeqCst);
     status.rewriting.store(true, Ordering::SeqCst);
     shared.log.notice(&format!("Background append only file rewriting started by pid {}", std::process::id()));
-    let server = Arc::clone(shared);
+    let (server, format) = (Arc::clone(shared), fresh::base_format(&shared.world.load().settings));
     let work = move || {
         crate::os::lower_thread_priority();
-        let outcome = Rewrite::new(&server).run();
+        let outcome = Rewrite::new(&server, format).run();
         finish(&server, &outcome);
         drop(turn);
     };
@@ -205,12 +205,14 @@ struct Rewrite<'a> {
     shared: &'a Arc<Shared>,
     aof: &'a Aof,
     dir: AofDir,
+    /// What the base is made of: as it was set when the rewrite was asked for.
+    format: BaseFormat,
 }
 
 impl<'a> Rewrite<'a> {
-    fn new(shared: &'a Arc<Shared>) -> Rewrite<'a> {
+    fn new(shared: &'a Arc<Shared>, format: BaseFormat) -> Rewrite<'a> {
         let dir = AofDir::of(&shared.world.peek().settings);
-        Rewrite { shared, aof: &shared.aof, dir }
+        Rewrite { shared, aof: &shared.aof, dir, format }
     }
 
     /// Gives the number of the log whose first base this is, if it is a first one.
@@ -275,7 +277,7 @@ impl<'a> Rewrite<'a> {
         let replid = shared.repl.history.lock().replid;
         let mut plan = save::plan(shared);
         plan.point = Some(ReplicationPoint { id: replid, offset: at, stream_db });
-        plan.is_aof_base = true;
+        plan.aof_base = Some(self.format);
         plan.version = oldest_version(shared, &plan);
         match course {
             Course::BaseOnly => {}
@@ -328,7 +330,7 @@ impl<'a> Rewrite<'a> {
             return Err(Failed::Cancelled);
         }
         let mut manifest = self.manifest(files.as_ref())?;
-        let base = manifest.replace_base(self.dir.stem(), BaseFormat::Rdb);
+        let base = manifest.replace_base(self.dir.stem(), self.format);
         file.finish(&self.dir.path(&base)).map_err(SaveError::from)?;
         shared.log.notice(&format!("Successfully renamed the temporary AOF base file {} into {base}", temp.display()));
         match self.aof.phase() {
@@ -355,6 +357,15 @@ impl<'a> Rewrite<'a> {
 }
 
 impl Aof {
+    /// Deletes superseded files that were kept so far (`aof-disable-auto-gc`).
+    pub fn remove_history(&self, shared: &Shared, settings: &Settings) {
+        if let Some(manifest) = &mut *self.files.lock()
+            && let Err(e) = AofDir::of(settings).remove_history(manifest, &shared.log)
+        {
+            e.log(&shared.log);
+        }
+    }
+
     /// Bytes of all files.
     pub fn total_bytes(&self) -> u64 {
         self.status.other_bytes.load(Ordering::Relaxed) + self.open_len()

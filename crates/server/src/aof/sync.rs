@@ -12,6 +12,7 @@ use baton_base::{Mono, Offset};
 use baton_config::{AppendFsync, Id};
 
 use super::{Aof, give_up, ring_waiting};
+use crate::latency::{Event, Measure};
 use crate::listen::text_of;
 use crate::repl::LinkMessage;
 use crate::shared::Shared;
@@ -71,7 +72,7 @@ impl Syncer {
         let (files, covers) = unsynced(aof);
         if !files.is_empty() && is_spared(shared) {
             put_back(aof, files);
-        } else if let Err(e) = sync_all(&files) {
+        } else if let Err(e) = measured_sync(shared, &files) {
             let why = text_of(&e);
             give_up(
                 shared,
@@ -141,6 +142,14 @@ fn put_back(aof: &Aof, files: Vec<Arc<File>>) {
 
 pub(super) fn sync_all(files: &[Arc<File>]) -> io::Result<()> {
     files.iter().try_for_each(|file| file.sync_data())
+}
+
+/// A sync that replies wait for.
+fn measured_sync(shared: &Shared, files: &[Arc<File>]) -> io::Result<()> {
+    let measure = Measure::begin(shared);
+    let outcome = sync_all(files);
+    measure.end(|| [Some(Event::AofFsyncAlways), None]);
+    outcome
 }
 
 /// `no-appendfsync-on-rewrite`: the disk is left to a snapshot that is being written.

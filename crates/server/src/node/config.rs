@@ -1,6 +1,7 @@
 //! CONFIG GET, SET, REWRITE, RESETSTAT, HELP.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use baton_config::{Extent, Id, SetContext, SetError};
 use baton_resp::Args;
@@ -89,6 +90,11 @@ fn begin_holding(cx: &mut Context<'_>) {
     threads.workers.iter().for_each(crate::mailbox::Mailbox::ring);
 }
 
+/// Whether a dataset is being loaded, in place or beside the one in use: what its end goes by must not change meanwhile.
+fn is_loading(shared: &Shared) -> bool {
+    shared.world.peek().loading.is_some() || shared.repl.loading_aside.load(Ordering::Relaxed)
+}
+
 fn set(shared: &Arc<Shared>, args: Args<'_>, is_local: bool) -> Result<(), Refusal> {
     if !args.len().is_multiple_of(2) {
         return Err(SYNTAX.into());
@@ -97,7 +103,7 @@ fn set(shared: &Arc<Shared>, args: Args<'_>, is_local: bool) -> Result<(), Refus
     let pairs: Vec<(&[u8], &[u8])> = (0..args.len() / 2).map(|i| (args.at(2 * i), args.at(2 * i + 1))).collect();
     let old = Arc::clone(&shared.world.peek().settings);
     let mut new = baton_config::Settings::clone(&old);
-    let context = SetContext { client_is_local: is_local, is_loading: shared.world.peek().loading.is_some() };
+    let context = SetContext { client_is_local: is_local, is_loading: is_loading(shared) };
     let refusal = |e: SetError| Refusal(e.to_string().into());
     let changed = new.set_runtime(&pairs, context).map_err(refusal)?;
     let new = crate::apply::settings_changed(shared, &old, new, &changed).map_err(refusal)?;

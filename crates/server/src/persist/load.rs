@@ -14,9 +14,9 @@ use baton_rdb::{AuxFacts, Checksum, Decoder, DecoderOptions, Entry, Event, RdbEr
 use baton_replication::History;
 use baton_store::{Collection, DbIndex, Expiry, Store};
 
+use super::form::SHARD_FACT;
 use crate::entries;
 use crate::log::Log;
-use crate::persist::snapshot::SHARD_FACT;
 use crate::repl::role::{self, Demotion};
 use crate::shared::Shared;
 use crate::slot_jobs::{Coming, import};

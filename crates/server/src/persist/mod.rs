@@ -1,9 +1,11 @@
 //! Files: snapshots, and files that are replaced whole.
 //!
 //! Reading order: [`PersistState`] (what INFO shows), [`turn`] (one save at a time), [`file`] (a snapshot file is whole or
-//! absent), [`save`] (SAVE, BGSAVE, save points, the final save), [`load`] (the start, DEBUG RELOAD).
+//! absent), [`snapshot`] (the walk), [`form`] (what it is written as), [`save`] (SAVE, BGSAVE, save points, the final save), [`load`] (the
+//! start, DEBUG RELOAD).
 
 pub mod file;
+mod form;
 pub mod load;
 pub mod save;
 pub mod snapshot;

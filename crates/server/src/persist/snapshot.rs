@@ -5,25 +5,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use baton_aof::BaseFormat;
 use baton_base::{Slot, WallMs};
 use baton_config::Settings;
-use baton_rdb::{Encoder, Preamble, ReplicationPoint, VersionTarget};
+use baton_rdb::{ReplicationPoint, VersionTarget};
 use baton_script::Libraries;
 use baton_store::{DbIndex, SnapshotWalker, Store};
 
 use super::file::{FileError, SnapshotFile};
+use super::form::Form;
 use crate::clock::Clock;
-use crate::entries::{self, AccessKept};
-use crate::node::connection::COMPATIBLE_VERSION;
+use crate::entries::AccessKept;
 use crate::slot_jobs::Coming;
 
 /// Bytes are handed to the file in pieces of about this size.
 const PIECE_BYTES: usize = 64 * 1024;
 /// Entries visited before the piece's size is looked at.
 const STEP_ENTRIES: usize = 64;
-/// Names the shard whose data a file holds, so that nobody takes it for another one's after a restart. Readers of other
-/// releases pass over it.
-pub(crate) const SHARD_FACT: &[u8] = b"cluster-shard-id";
 /// While a save is slowed down on purpose, it looks this often whether it is to stop.
 const NAP: Duration = Duration::from_millis(5);
 
@@ -49,9 +47,9 @@ pub struct Plan {
     pub coming: Vec<Coming>,
     /// The settings.
     pub settings: Arc<Settings>,
-    /// It is the base of an append-only file.
-    pub is_aof_base: bool,
-    /// The format.
+    /// It is the base of an append-only file, in this form.
+    pub aof_base: Option<BaseFormat>,
+    /// The format, where it is no base made of commands.
     pub version: VersionTarget,
 }
 
@@ -67,7 +65,7 @@ impl Plan {
             functions: Arc::default(),
             coming: Vec::new(),
             settings,
-            is_aof_base: false,
+            aof_base: None,
             version: VersionTarget::Current,
         }
     }
@@ -101,37 +99,22 @@ pub struct Watch<'a> {
     pub key_delay: &'a AtomicI64,
 }
 
-/// Writes everything to the file, up to the checksum.
+/// Writes everything to the file, up to its end.
 pub fn write(plan: &Plan, source: Source, file: &mut SnapshotFile, watch: &Watch<'_>) -> Result<(), SaveError> {
-    let mut encoder = Encoder::new(entries::encoder_options(&plan.settings, plan.version));
-    encoder.preamble(&Preamble {
-        server_version: COMPATIBLE_VERSION,
-        created_at: watch.clock.wall(),
-        used_memory_bytes: crate::os_memory::used_bytes(),
-        replication: plan.point,
-        is_aof_base: plan.is_aof_base,
-    });
-    if let Some(shard) = &plan.shard {
-        encoder.aux(SHARD_FACT, shard.as_bytes());
-    }
-    plan.functions.iter().for_each(|library| encoder.function(&library.code));
-    plan.coming.iter().for_each(|(name, ranges)| encoder.slot_import(name.as_bytes(), ranges));
-    for (db, keys, expires) in &plan.sizes {
-        encoder.resize_db(db.0, *keys, *expires);
-    }
+    let mut form = Form::begin(plan, watch.clock.wall());
     match source {
-        Source::Walk(walker) => write_walk(plan, walker, &mut encoder, file, watch)?,
-        Source::Still(store) => write_still(plan, &store, &mut encoder, file, watch)?,
+        Source::Walk(walker) => write_walk(plan, walker, &mut form, file, watch)?,
+        Source::Still(store) => write_still(plan, &store, &mut form, file, watch)?,
     }
-    encoder.finish();
-    encoder.drain(|bytes| file.write(bytes))?;
+    form.finish(plan);
+    form.drain(|bytes| file.write(bytes))?;
     Ok(())
 }
 
 fn write_walk(
     plan: &Plan,
     mut walker: SnapshotWalker,
-    encoder: &mut Encoder,
+    form: &mut Form,
     file: &mut SnapshotFile,
     watch: &Watch<'_>,
 ) -> Result<(), SaveError> {
@@ -142,16 +125,16 @@ fn write_walk(
         if watch.cancel.load(Ordering::Relaxed) {
             return Err(SaveError::Cancelled);
         }
-        let before = encoder.pending_bytes();
+        let before = form.pending_bytes();
         let mut visited = 0;
         more = walker.step(pace.step(), watch.clock.wall(), &mut |item| {
-            encoder.entry(&kept.of_walk(item));
+            form.entry(&kept.of_walk(item));
             visited += 1;
         });
-        debug_assert!(visited == 0 || encoder.pending_bytes() > before, "an entry takes room");
+        debug_assert!(visited == 0 || form.pending_bytes() > before, "an entry takes room");
         watch.keys_done.fetch_add(visited, Ordering::Relaxed);
-        if encoder.pending_bytes() >= PIECE_BYTES {
-            encoder.drain(|bytes| file.write(bytes))?;
+        if form.pending_bytes() >= PIECE_BYTES {
+            form.drain(|bytes| file.write(bytes))?;
         }
         pace.rest(visited, watch.cancel);
     }
@@ -161,7 +144,7 @@ fn write_walk(
 fn write_still(
     plan: &Plan,
     store: &Store,
-    encoder: &mut Encoder,
+    form: &mut Form,
     file: &mut SnapshotFile,
     watch: &Watch<'_>,
 ) -> Result<(), SaveError> {
@@ -170,11 +153,11 @@ fn write_still(
         for slot in Slot::all() {
             // Keys that are due are written, too.
             let visited = store.scan_slot(db, slot, WallMs(0), &mut |key, entry| {
-                encoder.entry(&kept.of_store(db, key, &entry, now));
+                form.entry(&kept.of_store(db, key, &entry, now));
             });
             watch.keys_done.fetch_add(visited as u64, Ordering::Relaxed);
-            if encoder.pending_bytes() >= PIECE_BYTES {
-                encoder.drain(|bytes| file.write(bytes))?;
+            if form.pending_bytes() >= PIECE_BYTES {
+                form.drain(|bytes| file.write(bytes))?;
             }
         }
     }
