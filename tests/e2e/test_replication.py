@@ -351,3 +351,45 @@ def test_a_snapshot_for_a_replica_shows_as_one_that_is_made(start):
     assert "state=wait_bgsave" in primary.info("replication")["slave0"]
     linked(replica)
     eventually(lambda: making() == "0", "the end of it")
+
+
+@pytest.mark.parametrize("asks", ["primary", "replica", "both"])
+@pytest.mark.parametrize("kinds", [("baton", "valkey"), ("valkey", "baton"), ("baton", "baton")], ids=lambda kinds: "-to-".join(kinds))
+def test_who_wants_a_second_channel_for_the_snapshot_is_served_without_one(start, kinds, asks):
+    primary, replica = (start(kind, *FLAGS[kind]) for kind in kinds)
+    for server in [primary] * (asks != "replica") + [replica] * (asks != "primary"):
+        server("CONFIG", "SET", "dual-channel-replication-enabled", "yes")
+    fill(primary)
+    attach(replica, primary)
+    primary("SET", "later", "v")
+    in_step(primary, replica)
+    assert contents(replica, SAMPLE_DATABASES) == contents(primary, SAMPLE_DATABASES)
+    info = primary.info("replication")
+    assert info["connected_slaves"] == "1" and info["slave0"].endswith("type=replica")
+    assert primary.info("stats")["sync_full"] == "1"
+
+
+@pytest.mark.parametrize("kind", ["baton", "valkey"])
+@pytest.mark.parametrize(
+    ("said", "name", "error"),
+    [
+        ("PING", "ping", None),
+        ("SLOWLOG GET", "slowlog|get", None),
+        ("GET foo", "get", "Replica can't interact with the keyspace"),
+        ("SET foo", "set", "wrong number of arguments for 'set' command"),
+        ("NOSUCH", "<unknown>", "unknown command 'NOSUCH', with args beginning with: "),
+        ("REPLCONF foo bar", "replconf", "Unrecognized REPLCONF option: foo"),
+    ],
+)
+def test_why_a_replica_that_asks_something_was_cut_off_is_in_the_log(start, kind, said, name, error):
+    primary = start(kind, *FLAGS[kind])
+    with primary.connect() as connection:
+        assert connection("PSYNC", "?", -1).startswith(b"FULLRESYNC ")
+        connection.send(encode(*said.split()))
+        # What is left of the snapshot, and the end.
+        connection.file.read()
+    lines = primary.log().splitlines()
+    assert any(f"# Replica generated a reply to command '{name}', disconnecting it: id=" in line for line in lines)
+    critical = [line.partition(" # ")[2] for line in lines if "== CRITICAL ==" in line]
+    text = "== CRITICAL == This primary is sending an error to its replica: '%s' after processing the command '%s'"
+    assert critical == ([text % (error, name)] if error else [])

@@ -219,7 +219,7 @@ impl Feeder {
             SnapshotTarget::Disk => "Background saving error",
         });
         for id in sync.members {
-            self.end(id, Gone::Broken("SYNC failed. BGSAVE child returned an error".into()), now);
+            self.end(id, Gone::broken("SYNC failed. BGSAVE child returned an error"), now);
         }
     }
 

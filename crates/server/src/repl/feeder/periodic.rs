@@ -98,7 +98,7 @@ impl Feeder {
                 ));
             }
         }
-        gone.into_iter().for_each(|(id, line)| self.end(id, Gone::Broken(line), now));
+        gone.into_iter().for_each(|(id, line)| self.end(id, Gone::broken(line), now));
     }
 
     fn keep_alive(&mut self) {
