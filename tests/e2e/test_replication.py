@@ -1,5 +1,6 @@
 """Replication between Baton and itself, Redis 7.0 and Valkey, both ways; resuming after a cut; chains; WAIT."""
 
+import re
 import threading
 
 import pytest
@@ -393,3 +394,41 @@ def test_why_a_replica_that_asks_something_was_cut_off_is_in_the_log(start, kind
     critical = [line.partition(" # ")[2] for line in lines if "== CRITICAL ==" in line]
     text = "== CRITICAL == This primary is sending an error to its replica: '%s' after processing the command '%s'"
     assert critical == ([text % (error, name)] if error else [])
+
+
+@pytest.mark.parametrize("kind", ["baton", "valkey"])
+def test_what_came_over_a_link_that_is_cut_is_not_applied_afterwards(start, kind):
+    """Else a replica that was cut off on purpose could be as far as those that were not, or farther."""
+    primary, replica = (start(kind, *FLAGS[kind], "--enable-debug-command", "yes") for _ in range(2))
+    attach(replica, primary)
+    primary("SET", "before", "v")
+    in_step(primary, replica)
+    with replica.connect() as connection:
+        for command in (["MULTI"], ["DEBUG", "SLEEP", "1"], ["CLIENT", "KILL", "TYPE", "master"]):
+            connection(*command)
+        connection.send(encode("EXEC"))
+        eventually(lambda: is_deaf(replica), "the replica to sleep")
+        sent = lambda: int(primary.info("stats")["total_net_repl_output_bytes"])  # noqa: E731
+        before = sent()
+        primary("SET", "during", "v" * 1000)
+        # It arrives while nobody reads it.
+        eventually(lambda: sent() > before + 1000, "the write to be sent")
+        primary.stop()
+        assert connection.read() == [b"OK", 1]
+    eventually(lambda: re.search("Connection with (primary|master) lost", replica.log(), re.IGNORECASE), "the link to be cut")
+    assert replica("MGET", "before", "during") == [b"v", None]
+    primary.go_on()
+    linked(replica)
+    in_step(primary, replica)
+    assert replica("STRLEN", "during") == 1000
+    assert primary.info("stats")["sync_full"] == "1"
+
+
+def is_deaf(server):
+    """Whether it takes a connection and answers nothing."""
+    with server.connect(timeout=0.1) as connection:
+        try:
+            connection("PING")
+        except TimeoutError:
+            return True
+    return False
