@@ -317,3 +317,12 @@ def test_killed_valkey_is_replaced_by_baton(make_cluster):
     cluster.settled()
     with Traffic(heir.port):
         pass
+
+
+@pytest.mark.parametrize("kind", ["baton", "valkey"])
+def test_a_replica_that_starts_again_is_one_from_its_first_answer(make_cluster, kind):
+    cluster = make_cluster(*[kind] * 6)
+    replica = cluster.replicas_of(cluster.nodes[0])[0]
+    for _ in range(10):
+        replica.restart()
+        assert replica("ROLE")[0] == b"slave"

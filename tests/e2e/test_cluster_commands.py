@@ -1,6 +1,8 @@
 """Commands of all types in a cluster: keys of two slots, several databases, and messages of slots that move. The real server
 has to give the same answers."""
 
+import time
+
 import pytest
 from resp import ErrorReply
 from servers import eventually
@@ -94,3 +96,21 @@ def test_who_listens_to_a_slot_that_leaves_is_told(make_cluster, kind):  # noqa:
         # Messages to everybody don't mind.
         first("PUBLISH", "news", "still")
         assert other.read() == [b"message", b"news", b"still"]
+
+
+def test_a_node_dates_a_pong_alike_whenever_it_is_asked(make_cluster):  # noqa: F811
+    """Each date comes from two clocks, which round differently from one millisecond to the next."""
+    servers = make_cluster(*["baton"] * 3).nodes
+    pongs, asked = {}, 0
+    with servers[0].connect() as connection:
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            for line in connection("CLUSTER", "NODES").decode().splitlines():
+                fields = line.split()
+                if "myself" not in fields[2]:
+                    pongs.setdefault(fields[0], set()).add(int(fields[5]))
+            asked += 1
+    assert asked > 100 and len(pongs) == 2
+    for node, dates in pongs.items():
+        ordered = sorted(dates)
+        assert all(b - a > 1 for a, b in zip(ordered, ordered[1:])), (node, ordered)

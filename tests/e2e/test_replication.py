@@ -1,5 +1,6 @@
 """Replication between Baton and itself, Redis 7.0 and Valkey, both ways; resuming after a cut; chains; WAIT."""
 
+import re
 import threading
 
 import pytest
@@ -327,6 +328,83 @@ def test_who_sleeps_hangs_for_its_replication_too(start):
     assert int(primary.info("stats")["sync_full"]) == fulls + 1
 
 
+@pytest.mark.parametrize("kind", ["baton", "valkey"])
+def test_what_came_over_a_link_that_is_cut_is_not_applied_afterwards(start, kind):
+    """Else a replica that was cut off on purpose could be as far as those that were not, or farther."""
+    primary, replica = (start(kind, *FLAGS[kind], "--enable-debug-command", "yes") for _ in range(2))
+    attach(replica, primary)
+    primary("SET", "before", "v")
+    in_step(primary, replica)
+    with replica.connect() as connection:
+        for command in (["MULTI"], ["DEBUG", "SLEEP", "1"], ["CLIENT", "KILL", "TYPE", "master"]):
+            connection(*command)
+        connection.send(encode("EXEC"))
+        eventually(lambda: is_deaf(replica), "the replica to sleep")
+        sent = lambda: int(primary.info("stats")["total_net_repl_output_bytes"])  # noqa: E731
+        before = sent()
+        primary("SET", "during", "v" * 1000)
+        # It arrives while nobody reads it.
+        eventually(lambda: sent() > before + 1000, "the write to be sent")
+        primary.stop()
+        assert connection.read() == [b"OK", 1]
+    eventually(lambda: re.search("Connection with (primary|master) lost", replica.log(), re.IGNORECASE), "the link to be cut")
+    assert replica("MGET", "before", "during") == [b"v", None]
+    primary.go_on()
+    linked(replica)
+    in_step(primary, replica)
+    assert replica("STRLEN", "during") == 1000
+    assert primary.info("stats")["sync_full"] == "1"
+
+
+@pytest.mark.parametrize(("kind", "patience"), [("baton", 60), ("valkey", 60), ("baton", 4)])
+def test_who_shares_a_snapshot_with_one_that_hangs_gets_it_all_the_same(start, kind, patience):
+    """What is made waits for the slowest, so the others get nothing either until that one is given up: before they give up
+    themselves, though they have been waiting as long."""
+    primary = start(
+        kind, "--repl-diskless-sync-delay", 100, "--repl-diskless-sync-max-replicas", 2, "--rdbcompression", "no",
+        "--enable-debug-command", "yes",
+    )
+    primary("DEBUG", "POPULATE", 4000, "key", 10_000)
+    hangs, waits = start(kind, "--repl-diskless-load", "swapdb", "--key-load-delay", 1000), start(kind, "--repl-timeout", patience)
+    for replica in (hangs, waits):
+        replica("REPLICAOF", "127.0.0.1", primary.port)
+    eventually(lambda: "Loading DB in memory" in hangs.log(), "the snapshot to begin")
+    hangs.stop()
+    primary("CONFIG", "SET", "repl-timeout", 4)
+    eventually(lambda: "Disconnecting timedout replica (full sync)" in primary.log(), "it to be given up")
+    primary("CONFIG", "SET", "repl-timeout", 60)
+    linked(waits)
+    assert waits("DBSIZE") == 4000
+    assert primary.log().count("Disconnecting timedout replica") == 1
+    assert primary.info("stats")["sync_full"] == "2"
+
+
+@pytest.mark.parametrize("to_disk", [False, True], ids=["streamed", "by-file"])
+def test_a_snapshot_that_nobody_waits_for_any_more_keeps_nobody_waiting(start, to_disk):
+    flags = ["--repl-diskless-sync", "no"] if to_disk else FLAGS["baton"]
+    # 20 seconds for the whole, little enough to be handed on in one piece.
+    primary, replica = start("baton", *flags, "--rdb-key-save-delay", 1_000_000), start("baton")
+    for n in range(20):
+        primary("SET", n, n)
+    making = lambda: primary.info("persistence")["rdb_bgsave_in_progress"]  # noqa: E731
+    replica("REPLICAOF", "127.0.0.1", primary.port)
+    eventually(lambda: making() == "1", "a snapshot")
+    replica("REPLICAOF", "NO", "ONE")
+    eventually(lambda: making() == "0", "the end of it")
+    replica("REPLICAOF", "127.0.0.1", primary.port)
+    eventually(lambda: making() == "1", "another snapshot", 5)
+
+
+def is_deaf(server):
+    """Whether it takes a connection and answers nothing."""
+    with server.connect(timeout=0.1) as connection:
+        try:
+            connection("PING")
+        except TimeoutError:
+            return True
+    return False
+
+
 def test_a_command_that_fails_ends_no_replica_that_clients_write_to(start):
     flags = [*FLAGS["baton"], "--propagation-error-behavior", "panic"]
     primary = start("baton", *flags)
@@ -351,3 +429,45 @@ def test_a_snapshot_for_a_replica_shows_as_one_that_is_made(start):
     assert "state=wait_bgsave" in primary.info("replication")["slave0"]
     linked(replica)
     eventually(lambda: making() == "0", "the end of it")
+
+
+@pytest.mark.parametrize("asks", ["primary", "replica", "both"])
+@pytest.mark.parametrize("kinds", [("baton", "valkey"), ("valkey", "baton"), ("baton", "baton")], ids=lambda kinds: "-to-".join(kinds))
+def test_who_wants_a_second_channel_for_the_snapshot_is_served_without_one(start, kinds, asks):
+    primary, replica = (start(kind, *FLAGS[kind]) for kind in kinds)
+    for server in [primary] * (asks != "replica") + [replica] * (asks != "primary"):
+        server("CONFIG", "SET", "dual-channel-replication-enabled", "yes")
+    fill(primary)
+    attach(replica, primary)
+    primary("SET", "later", "v")
+    in_step(primary, replica)
+    assert contents(replica, SAMPLE_DATABASES) == contents(primary, SAMPLE_DATABASES)
+    info = primary.info("replication")
+    assert info["connected_slaves"] == "1" and info["slave0"].endswith("type=replica")
+    assert primary.info("stats")["sync_full"] == "1"
+
+
+@pytest.mark.parametrize("kind", ["baton", "valkey"])
+@pytest.mark.parametrize(
+    ("said", "name", "error"),
+    [
+        ("PING", "ping", None),
+        ("SLOWLOG GET", "slowlog|get", None),
+        ("GET foo", "get", "Replica can't interact with the keyspace"),
+        ("SET foo", "set", "wrong number of arguments for 'set' command"),
+        ("NOSUCH", "<unknown>", "unknown command 'NOSUCH', with args beginning with: "),
+        ("REPLCONF foo bar", "replconf", "Unrecognized REPLCONF option: foo"),
+    ],
+)
+def test_why_a_replica_that_asks_something_was_cut_off_is_in_the_log(start, kind, said, name, error):
+    primary = start(kind, *FLAGS[kind])
+    with primary.connect() as connection:
+        assert connection("PSYNC", "?", -1).startswith(b"FULLRESYNC ")
+        connection.send(encode(*said.split()))
+        # What is left of the snapshot, and the end.
+        connection.file.read()
+    lines = primary.log().splitlines()
+    assert any(f"# Replica generated a reply to command '{name}', disconnecting it: id=" in line for line in lines)
+    critical = [line.partition(" # ")[2] for line in lines if "== CRITICAL ==" in line]
+    text = "== CRITICAL == This primary is sending an error to its replica: '%s' after processing the command '%s'"
+    assert critical == ([text % (error, name)] if error else [])

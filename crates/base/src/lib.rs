@@ -17,4 +17,4 @@ pub use id::{Epoch, NodeId, Offset, ReplId, ShardId};
 pub use rng::Rng;
 pub use slot::{Slot, SlotBitmap};
 pub use slot_tag::SlotTags;
-pub use time::{Mono, WallMs};
+pub use time::{Calendar, Mono, WallMs};

@@ -81,3 +81,58 @@ impl WallMs {
         self.0.saturating_sub(earlier.0)
     }
 }
+
+/// Which wall-clock time a monotonic instant is. The two clocks are never read at one moment and one of them only counts
+/// milliseconds, so each pair of readings would date the same instant a little differently. One pair is kept for as long as the
+/// clocks roughly agree with it: whoever asks twice about an instant is told the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Calendar {
+    at: Mono,
+    wall: WallMs,
+}
+
+impl Calendar {
+    /// How far the clocks may be from the pair that is kept, before a new one is taken: the wall clock was set, or drifted.
+    pub const ERROR_MAX: Duration = Duration::from_millis(50);
+
+    /// A calendar by these readings.
+    pub const fn new(at: Mono, wall: WallMs) -> Calendar {
+        Calendar { at, wall }
+    }
+
+    /// Both clocks were read again.
+    pub fn read(&mut self, now: Mono, wall: WallMs) {
+        let error = wall.0.abs_diff(self.wall_of(now).0);
+        if Duration::from_millis(error) > Self::ERROR_MAX {
+            *self = Calendar::new(now, wall);
+        }
+    }
+
+    /// The wall-clock time of an instant.
+    pub fn wall_of(&self, at: Mono) -> WallMs {
+        let wall = self.wall.0.saturating_add(at.ms_since(self.at));
+        WallMs(wall.saturating_sub(self.at.ms_since(at)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_keeps_its_date_until_the_clock_is_set() {
+        let at = Mono::from_micros(7_000_400);
+        let mut calendar = Calendar::new(Mono::from_micros(5_000_900), WallMs(100_000));
+        assert_eq!(calendar.wall_of(at), WallMs(101_999));
+        // Read at other moments within a millisecond, these would give 101999 and 102000 in turns.
+        for us in [7_000_500, 7_001_300, 7_001_450, 7_040_000] {
+            calendar.read(Mono::from_micros(us), WallMs(100_000 + (us - 5_000_000) / 1000));
+            assert_eq!(calendar.wall_of(at), WallMs(101_999), "{us}");
+        }
+        assert_eq!(calendar.wall_of(Mono::from_micros(4_000_900)), WallMs(99_000));
+        calendar.read(Mono::from_micros(8_000_400), WallMs(50_000));
+        assert_eq!(calendar.wall_of(at), WallMs(49_000));
+        calendar.read(Mono::from_micros(9_000_400), WallMs(51_051));
+        assert_eq!(calendar.wall_of(at), WallMs(49_051));
+    }
+}

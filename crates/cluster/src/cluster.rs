@@ -25,7 +25,7 @@ use crate::stats::Stats;
 use crate::todo::Todo;
 use crate::topology::Topology;
 use crate::voters::Voters;
-use baton_base::{Epoch, Mono, NodeId, Offset, Rng, ShardId, WallMs};
+use baton_base::{Calendar, Epoch, Mono, NodeId, Offset, Rng, ShardId, WallMs};
 use baton_wire::NodeFlags;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -49,13 +49,14 @@ pub enum Boot {
 pub(crate) struct Turn<'a> {
     pub(crate) now: Mono,
     pub(crate) wall: WallMs,
+    pub(crate) calendar: Calendar,
     pub(crate) facts: Facts<'a>,
 }
 
 impl Turn<'_> {
     /// The wall-clock time of an instant of this process; 0 for none.
     pub(crate) fn wall_of(&self, at: Option<Mono>) -> WallMs {
-        at.map_or(WallMs(0), |at| WallMs(self.wall.0.saturating_sub(self.now.ms_since(at))))
+        at.map_or(WallMs(0), |at| self.calendar.wall_of(at))
     }
 }
 
@@ -116,6 +117,8 @@ pub struct Cluster {
     pub(crate) restless: BTreeSet<NodeId>,
     /// The time of the latest input.
     last_handled: Mono,
+    /// The dates of what is shown and gossiped.
+    calendar: Calendar,
     /// Until when this node, having stood still, hears the others before it stands for anything.
     pub(crate) listen_until: Mono,
     /// Where the data plane was told to replicate from: node and address.
@@ -178,6 +181,7 @@ impl Cluster {
             probe_due: Mono::NEVER,
             restless: BTreeSet::new(),
             last_handled: now,
+            calendar: Calendar::new(now, wall),
             listen_until: now,
             replicating: None,
             data_agreed: false,
@@ -200,13 +204,14 @@ impl Cluster {
         cluster.refresh_own_announcement();
         cluster.todo.save_durably();
         cluster.todo.publish = true;
-        cluster.finish(&Turn { now, wall, facts: Facts::empty() });
+        cluster.finish(&Turn { now, wall, calendar: cluster.calendar, facts: Facts::empty() });
         cluster
     }
 
     /// Lets one event happen. `now` must never go back; `wall` is only shown and gossiped.
     pub fn handle(&mut self, now: Mono, wall: WallMs, facts: &Facts<'_>, input: Input) {
-        let turn = Turn { now, wall, facts: *facts };
+        self.calendar.read(now, wall);
+        let turn = Turn { now, wall, calendar: self.calendar, facts: *facts };
         if now.since(self.next_wake()) >= STOOD_MIN {
             self.listen_until = now + LISTEN;
         }

@@ -526,3 +526,17 @@ fn a_victory_outlives_the_machine_that_won_it() {
     world.until_served("with one owner for each slot");
     assert!(world.is_primary(0) && !world.is_primary(3));
 }
+
+#[test]
+fn a_node_that_is_asked_twice_dates_what_it_heard_alike() {
+    let mut world = World::new(3);
+    world.form(3);
+    // Off the full milliseconds, where the two clocks round differently.
+    world.now = world.now + Duration::from_micros(350);
+    world.run(secs(3));
+    let first = world.nodes_text(0);
+    for step in 1..=4 {
+        world.now = world.now + Duration::from_micros(300);
+        assert_eq!(world.nodes_text(0), first, "{step}");
+    }
+}

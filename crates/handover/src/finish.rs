@@ -98,7 +98,7 @@ impl Run {
         match self.save {
             Save::Done { ok } if ok || self.force => self.exit_with(cx, Outcome::NoSuccessor(self.failure)),
             Save::Done { .. } => {
-                cx.log(Level::Warning, texts::SAVE_FAILED);
+                cx.log(Level::Warning, texts::NOT_STOPPED);
                 self.end(cx, Outcome::SaveFailed)
             }
             // Nobody else has the data, so the save takes as long as it takes.

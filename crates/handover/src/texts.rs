@@ -16,7 +16,8 @@ pub(crate) const LEGACY: &str = "Unable to perform auto failover on shutdown sin
 pub(crate) const TIMED_OUT: &str = "Manual failover timed out.";
 pub(crate) const MANUALLY_ABORTED: &str = "Failover manually aborted";
 pub(crate) const SHUTDOWN_ABORTED: &str = "Shutdown manually aborted.";
-pub(crate) const SAVE_FAILED: &str = "Error trying to save the DB, can't exit.";
+/// Why was said where it happened.
+pub(crate) const NOT_STOPPED: &str = "Errors trying to shut down the server. Check the logs for more information.";
 pub(crate) const SAVE_LEFT: &str =
     "The final save failed or took too long; exiting all the same, since the new primary has the data.";
 pub(crate) const NOT_FENCED: &str = "Writes could not be stopped in time before shutting down.";

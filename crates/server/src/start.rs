@@ -290,7 +290,7 @@ fn run_threads(
     assert!(shared.threads.set(threads).is_ok(), "mailboxes are set once");
 
     shared.persist.key_delay.store(shared.world.peek().settings.int(Id::RdbKeySaveDelay), Ordering::Relaxed);
-    let control = control::Control::start(Arc::clone(&shared), control_seed, seed)?;
+    let mut control = control::Control::start(Arc::clone(&shared), control_seed, seed)?;
     // Whoever watches the log takes this for the sign that the process runs, before its files are read.
     shared.log.notice("Server initialized");
     shared.stats.memory_startup.set(shared.memory_used());
@@ -300,6 +300,8 @@ fn run_threads(
     thread("baton-feeder").spawn(move || repl::feeder::run(for_feeder, feeder_seed))?;
     thread("baton-link").spawn(move || repl::link::run(for_link, link_seed))?;
     crate::metrics::start(&shared)?;
+    control.take_up_role();
+    shared.first_load.end(&shared);
     announce(&shared);
     Ok(control.run())
 }
@@ -324,7 +326,7 @@ fn serve_clients(shared: &Arc<Shared>, workers: Vec<worker::WorkerSeed>, accepti
     Ok(())
 }
 
-/// Loads the dataset and takes up the role and the log that it belongs to. Until that is done nobody gets at the data.
+/// Loads the dataset and takes up the configured role and the log that it belongs to. Nobody gets at the data meanwhile.
 fn load(shared: &Arc<Shared>) -> Result<(), StartError> {
     let opened = crate::aof::load::at_start(shared)?;
     refuse_data_of_witness(shared)?;
@@ -332,7 +334,6 @@ fn load(shared: &Arc<Shared>) -> Result<(), StartError> {
     if let Some(opened) = opened {
         shared.aof.resume(shared, opened);
     }
-    shared.first_load.end(shared);
     Ok(())
 }
 

@@ -6,8 +6,6 @@ use crate::directive::{
 };
 use crate::id::Id;
 
-const STREAMED: &str = "snapshots are always streamed: no file and no child process is involved";
-
 pub(super) const TABLE: &[Directive] = &[
     special(Id::ReplicaOf, "replicaof", "", Special::ReplicaOf, "Host and port of the primary to replicate.")
         .alias("slaveof")
@@ -64,7 +62,7 @@ pub(super) const TABLE: &[Directive] = &[
     flag(Id::ReplMptcp, "repl-mptcp", "no", "Reaches the primary with multipath TCP.")
         .immutable()
         .accepted("links use plain TCP"),
-    flag(Id::ReplDisklessSync, "repl-diskless-sync", "yes", "Sends snapshots without a file.").accepted(STREAMED),
+    flag(Id::ReplDisklessSync, "repl-diskless-sync", "yes", "Sends snapshots without a file."),
     int(
         Id::ReplDisklessSyncDelay,
         "repl-diskless-sync-delay",
@@ -83,7 +81,7 @@ pub(super) const TABLE: &[Directive] = &[
     ),
     choice::<DisklessLoad>("repl-diskless-load", "disabled", "How a replica loads a full synchronisation.")
         .deny_loading()
-        .accepted(STREAMED),
+        .accepted("a snapshot is loaded as it arrives, beside the dataset that is served meanwhile"),
     flag(
         Id::DualChannelReplicationEnabled,
         "dual-channel-replication-enabled",

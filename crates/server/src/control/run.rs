@@ -184,7 +184,6 @@ impl Control {
 
     /// Controls until the server ends; gives its exit code.
     pub fn run(mut self) -> ExitCode {
-        self.tell_loaded();
         let mut events = Events::with_capacity(256);
         loop {
             if let Err(e) = self.poll.poll(&mut events, Some(self.timeout()))
@@ -207,9 +206,9 @@ impl Control {
         }
     }
 
-    /// Where the dataset stood that was loaded before this thread began. What has been deleted since for its age is no
-    /// progress.
-    fn tell_loaded(&mut self) {
+    /// Tells the machines where the dataset stands that was loaded, and takes up the role that they decide on: a member of a
+    /// cluster learns it here, so before clients are served. What has been deleted since for its age is no progress.
+    pub fn take_up_role(&mut self) {
         let foreign = self.shared.repl.foreign.load(Ordering::Acquire);
         if foreign {
             self.data_origin = DataOrigin::Foreign;
@@ -332,7 +331,8 @@ impl Control {
             link_down_since: shared.repl.down_since(),
             dataset_complete: !world.role.is_replica()
                 || (self.data_origin.is_whole(offset) && !receives_snapshot(&shared)),
-            loading: world.loading.is_some(),
+            // Nothing is decided before the dataset is there.
+            loading: false,
             keys: &keys,
         };
         self.node.handle(shared.clock.mono(), shared.clock.wall(), &facts, input);

@@ -335,12 +335,13 @@ impl Feeder {
 
     fn end(&mut self, id: ClientId, gone: Gone, now: Mono) {
         let Some(mut replica) = self.replicas.remove(&id) else { return };
+        // Logged before the peer can see the end of its connection: whoever looks for the reason then, finds it.
+        if let Gone::Broken(lines) = gone {
+            lines.iter().for_each(|line| self.shared.log.warning(line));
+        }
         let _ = replica.conn.deregister(self.poll.registry());
         replica.conn.shutdown();
         self.shared.clients.remove(id);
-        if let Gone::Broken(line) = gone {
-            self.shared.log.warning(&line);
-        }
         self.shared.log.notice(&format!("Connection with replica {} lost.", replica.session.name()));
         self.forget_member(id);
         if self.replicas.is_empty() {

@@ -28,7 +28,7 @@ use crate::mailbox::{Inbox, Mailbox, mailbox};
 use crate::shared::Shared;
 use crate::slot_jobs::import;
 use crate::world::World;
-use execute::{Applier, Stale};
+use execute::{Applier, Mandate, Stale};
 use load::{Load, Loaded, Progress};
 use stream::Stream;
 use wire::{NotConnected, Phase, Wire};
@@ -402,7 +402,8 @@ impl Link {
                 Ok(false) => break Ok(()),
                 Err(stream::Corrupt(line)) => break Err(Trouble::Corrupt(line)),
             }
-            match self.applier.apply(stream, self.epoch) {
+            let conn = self.wire.as_ref().and_then(|wire| wire.meta.as_deref());
+            match self.applier.apply(stream, Mandate { epoch: self.epoch, conn }) {
                 Ok(requests) => {
                     ack |= requests.ack;
                     orders.extend(requests.cluster);

@@ -227,6 +227,8 @@ pub fn new_session(meta: &ClientMeta) -> ReplicaSession {
 /// Closes the connection of a replica or the link to the primary.
 pub fn kill(shared: &Shared, meta: &ClientMeta) {
     if meta.flags().contains(ClientFlags::PRIMARY) {
+        // What has arrived and is not applied is asked for again.
+        meta.doomed.store(true, Ordering::Release);
         shared.threads().link.send(LinkMessage::Reconnect);
     } else {
         // Nobody counts on it from here on, however long the feeder takes to hear of it.

@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use baton_base::{Offset, ReplId};
 use baton_cluster::Topology;
@@ -58,13 +58,28 @@ pub(super) struct Job {
     pub(super) without_data: bool,
 }
 
-/// Begins to produce. Dropping the receiver ends it.
-pub(super) fn start(shared: &Arc<Shared>, job: Job) -> std::io::Result<Receiver<Produced>> {
-    let (to, from) = bounded(PIECES_MAX);
-    let shared = Arc::clone(shared);
+/// A snapshot that is being made. Dropping it ends that soon, whether it goes to a file or waits to hand on a piece: until
+/// then no other snapshot can begin.
+pub(super) struct Making {
+    /// What it gives.
+    pub(super) produced: Receiver<Produced>,
+    unwanted: Arc<AtomicBool>,
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        self.unwanted.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Begins to produce.
+pub(super) fn start(shared: &Arc<Shared>, job: Job) -> std::io::Result<Making> {
+    let (to, produced) = bounded(PIECES_MAX);
+    let making = Making { produced, unwanted: Arc::default() };
+    let (shared, unwanted) = (Arc::clone(shared), Arc::clone(&making.unwanted));
     std::thread::Builder::new().name("baton-snapshot".into()).spawn(move || {
         crate::os::lower_thread_priority();
-        let mut sink = Sink { shared: &shared, to, file: None };
+        let mut sink = Sink { shared: &shared, to, file: None, unwanted: &unwanted };
         let end = match sink.open(job.target).and_then(|()| produce(&shared, job, &mut sink)) {
             Ok(()) => Some(sink.done()),
             Err(Stopped::Unwanted) => None,
@@ -75,7 +90,7 @@ pub(super) fn start(shared: &Arc<Shared>, job: Job) -> std::io::Result<Receiver<
             let _ = sink.send(end);
         }
     })?;
-    Ok(from)
+    Ok(making)
 }
 
 /// Why producing ended early.
@@ -91,6 +106,7 @@ struct Sink<'a> {
     shared: &'a Shared,
     to: Sender<Produced>,
     file: Option<(File, u64)>,
+    unwanted: &'a AtomicBool,
 }
 
 impl Sink<'_> {
@@ -151,7 +167,6 @@ fn produce(shared: &Arc<Shared>, mut job: Job, sink: &mut Sink<'_>) -> Result<()
         announce_sizes(shared, &mut encoder);
     }
     let pace = Pace::of(&shared.persist.key_delay);
-    let never = AtomicBool::new(false);
     while more {
         let now = shared.clock.wall();
         let mut visited = 0;
@@ -164,7 +179,10 @@ fn produce(shared: &Arc<Shared>, mut job: Job, sink: &mut Sink<'_>) -> Result<()
                 "The replica's version of RDB has no form for hashes with fields that expire".into(),
             ));
         }
-        pace.rest(visited, &never);
+        pace.rest(visited, sink.unwanted);
+        if sink.unwanted.load(Ordering::Relaxed) {
+            return Err(Stopped::Unwanted);
+        }
         if encoder.pending_bytes() >= PIECE_BYTES {
             sink.put(encoder.take())?;
         }

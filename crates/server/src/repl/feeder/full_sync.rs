@@ -15,12 +15,12 @@ use baton_replication::History;
 use baton_replication::group::{self, SnapshotPlan, SnapshotTarget, SyncSettings};
 use baton_replication::session::Phase;
 use baton_replication::sync::history_begun_log_line;
-use crossbeam_channel::{Receiver, TryRecvError};
+use crossbeam_channel::TryRecvError;
 
 use super::Feeder;
 use super::replica::{Bulk, Gone};
 use crate::clients::ClientId;
-use crate::repl::snapshot::{self, Job, Produced};
+use crate::repl::snapshot::{self, Job, Making, Produced};
 use crate::repl::{role, write_log};
 use crate::shared::Shared;
 
@@ -36,9 +36,16 @@ pub(super) struct FullSync {
     members: Vec<ClientId>,
     cut: Offset,
     replid: ReplId,
-    produced: Receiver<Produced>,
+    making: Making,
     /// What ends it, where it has no length.
     mark: [u8; MARK_BYTES],
+}
+
+impl FullSync {
+    /// Whether its members wait for one another.
+    pub(super) fn is_shared(&self) -> bool {
+        self.members.len() > 1
+    }
 }
 
 /// What was fixed while the world stood still.
@@ -107,8 +114,8 @@ impl Feeder {
         let log = &self.shared.log;
         write_log(log, &plan.log_line());
         let (replid, cut, target) = (job.replid, job.cut, job.target);
-        let produced = match snapshot::start(&self.shared, job) {
-            Ok(produced) => produced,
+        let making = match snapshot::start(&self.shared, job) {
+            Ok(making) => making,
             Err(e) => return self.refuse(&plan.members, &format!("Can't save in background: {e}"), now),
         };
         let pid = std::process::id();
@@ -130,7 +137,7 @@ impl Feeder {
             replica.bulk = Bulk::Open;
         }
         self.news.members = true;
-        self.sync = Some(FullSync { members: plan.members.clone(), plan, cut, replid, produced, mark });
+        self.sync = Some(FullSync { members: plan.members.clone(), plan, cut, replid, making, mark });
     }
 
     /// Fixes what the snapshot is while the world stands still. None while another walk runs.
@@ -166,7 +173,7 @@ impl Feeder {
             if !sync.members.iter().all(room) {
                 return;
             }
-            match sync.produced.try_recv() {
+            match sync.making.produced.try_recv() {
                 Ok(Produced::Piece(piece)) => {
                     for id in &sync.members {
                         if let Some(replica) = self.replicas.get_mut(id) {
@@ -219,7 +226,7 @@ impl Feeder {
             SnapshotTarget::Disk => "Background saving error",
         });
         for id in sync.members {
-            self.end(id, Gone::Broken("SYNC failed. BGSAVE child returned an error".into()), now);
+            self.end(id, Gone::broken("SYNC failed. BGSAVE child returned an error"), now);
         }
     }
 

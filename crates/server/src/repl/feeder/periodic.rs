@@ -9,6 +9,7 @@ use baton_config::{ClientClass, Id};
 use baton_replication::History;
 
 use super::Feeder;
+use super::full_sync::FullSync;
 use super::replica::Gone;
 use crate::repl::role;
 use crate::shared::Shared;
@@ -85,9 +86,17 @@ impl Feeder {
         let timeout = Duration::from_secs(world.settings.uint(Id::ReplTimeout));
         let limit = world.settings.output_limit(ClientClass::Replica);
         let backlog_bytes = world.settings.repl_backlog_bytes();
+        let sharing = self.sync.as_ref().is_some_and(FullSync::is_shared);
         let mut gone = Vec::new();
         for (id, replica) in &mut self.replicas {
             replica.publish();
+            // Whoever hangs holds up the others of its snapshot, whose own patience with this node is likely as long.
+            let hurry = sharing && !replica.session.is_online();
+            let timeout = if hurry { timeout - timeout / 4 } else { timeout };
+            if replica.is_drained() {
+                // Nothing waits for it to be taken: the snapshot takes its time, or another member that hangs holds it up.
+                replica.session.snapshot_progress(now);
+            }
             if let Some(line) = replica.session.timed_out(now, timeout) {
                 gone.push((*id, line.text));
             } else if replica.over_limit(now, limit, backlog_bytes) {
@@ -98,7 +107,7 @@ impl Feeder {
                 ));
             }
         }
-        gone.into_iter().for_each(|(id, line)| self.end(id, Gone::Broken(line), now));
+        gone.into_iter().for_each(|(id, line)| self.end(id, Gone::broken(line), now));
     }
 
     fn keep_alive(&mut self) {

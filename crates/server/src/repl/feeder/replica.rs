@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use baton_base::{Mono, Offset};
+use baton_commands::{CommandSpec, Fail, Flags, NodeCommand as N, Run};
 use baton_config::BufferLimit;
 use baton_journal::Reader;
 use baton_replication::ReplicaSession;
 use baton_replication::session::{Replconf, ReplconfEnv};
-use baton_resp::{Limits, OwnedArgs, RequestParser, Step};
+use baton_resp::{Args, Limits, OwnedArgs, RequestParser, Step};
 
 use crate::clients::ClientMeta;
 use crate::conn::{Conn, Moved};
@@ -24,6 +25,9 @@ const FILE_READ_BYTES: usize = 64 * 1024;
 const READS_MAX: usize = 16;
 /// Unparsed bytes of a replica; it has nothing long to say.
 const INPUT_BYTES_MAX: usize = 1 << 20;
+/// Commands that a replica is refused.
+const TOUCHES_KEYS: Flags = Flags::READONLY.union(Flags::WRITE).union(Flags::MAY_REPLICATE);
+const NO_KEYSPACE: &str = "Replica can't interact with the keyspace";
 
 /// How much of its snapshot a replica has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +47,31 @@ pub(super) enum Gone {
     Lost,
     /// The history changed under it.
     Detached,
-    /// It did something that ends the connection; the line for the log.
-    Broken(String),
+    /// It did something that ends the connection; the lines for the log.
+    Broken(Vec<String>),
+}
+
+impl Gone {
+    /// Ends the connection with this line in the log.
+    pub(super) fn broken(line: impl Into<String>) -> Gone {
+        Gone::Broken(vec![line.into()])
+    }
+}
+
+/// What a client would be answered where a replica must not be: its connection carries the stream.
+enum Reply {
+    None,
+    Some,
+    Error(String),
+}
+
+impl Reply {
+    /// An error without its code, as the log shows it.
+    fn refusal(fail: &Fail) -> Reply {
+        let text = fail.text();
+        let text = String::from_utf8_lossy(&text);
+        Reply::Error(text.strip_prefix("ERR ").unwrap_or(&text).to_owned())
+    }
 }
 
 /// What a replica said.
@@ -212,7 +239,7 @@ impl Replica {
         let want = usize::try_from(part.end - part.at).unwrap_or(usize::MAX).min(FILE_READ_BYTES);
         let mut bytes = vec![0; want];
         if let Err(e) = part.file.read_exact_at(&mut bytes, part.at) {
-            return Err(Gone::Broken(format!("Read error sending DB to replica: {e}")));
+            return Err(Gone::broken(format!("Read error sending DB to replica: {e}")));
         }
         part.at += want as u64;
         if part.at == part.end {
@@ -253,14 +280,12 @@ impl Replica {
             ranges.clear();
             match self.parser.next(&input[at..], &limits, &mut ranges) {
                 Step::Complete { consumed, .. } => {
-                    let args: Vec<&[u8]> = baton_resp::Args::new(&input[at..], &ranges).iter().collect();
-                    self.handle_command(now, &args, env, said)?;
+                    self.handle_command(now, Args::new(&input[at..], &ranges), env, said)?;
                     at += consumed;
                 }
                 Step::Inline { consumed, args } => {
                     let words = OwnedArgs::from_slices(&args);
-                    let args: Vec<&[u8]> = words.as_args().iter().collect();
-                    self.handle_command(now, &args, env, said)?;
+                    self.handle_command(now, words.as_args(), env, said)?;
                     at += consumed;
                 }
                 // A bare line end says that it is alive, loading.
@@ -268,14 +293,14 @@ impl Replica {
                 Step::Incomplete => break,
                 Step::Fail(e) => {
                     let text = String::from_utf8_lossy(&e.text()).into_owned();
-                    return Err(Gone::Broken(format!("Protocol error from replica: {text}")));
+                    return Err(Gone::broken(format!("Protocol error from replica: {text}")));
                 }
             }
         }
         self.input = input;
         self.input.drain(..at);
         if self.input.len() > INPUT_BYTES_MAX {
-            return Err(Gone::Broken("Closing replica that reached max query buffer length".into()));
+            return Err(Gone::broken("Closing replica that reached max query buffer length"));
         }
         Ok(())
     }
@@ -283,40 +308,58 @@ impl Replica {
     fn handle_command(
         &mut self,
         now: Mono,
-        args: &[&[u8]],
+        args: Args<'_>,
         env: &ReplconfEnv<'_>,
         said: &mut Said,
     ) -> Result<(), Gone> {
-        let name = args.first().copied().unwrap_or_default();
-        let spec = baton_commands::lookup(name);
+        let spec = named(args);
         if let Some(spec) = spec {
             self.meta.last_command.store(i64::from(spec.id().0), Ordering::Relaxed);
         }
         self.meta.commands.fetch_add(1, Ordering::Relaxed);
-        let replied = if name.eq_ignore_ascii_case(b"replconf") {
-            match self.session.handle_replconf(now, &args[1..], env) {
-                Replconf::Acked { stream_from } => {
-                    said.acked = true;
-                    said.starts |= stream_from.is_some();
-                    false
-                }
-                Replconf::AckWanted => {
-                    said.ack_wanted = true;
-                    false
-                }
-                Replconf::Ignored => false,
-                Replconf::Ok | Replconf::Error(_) => true,
-            }
-        } else {
-            // Asking again is ignored; everything else would be answered, in the middle of the stream (replication 2.4).
-            !name.eq_ignore_ascii_case(b"psync") && !name.eq_ignore_ascii_case(b"sync")
+        let reply = match baton_commands::find(args) {
+            Err(fail) => Reply::refusal(&fail),
+            Ok(spec) => match spec.run {
+                Run::Node(N::Replconf) => self.hear_replconf(now, args, env, said),
+                // Asking again is ignored; everything else would be answered, in the middle of the stream (replication 2.4).
+                Run::Node(N::Psync | N::Sync) => Reply::None,
+                _ if spec.flags.intersects(TOUCHES_KEYS) => Reply::Error(NO_KEYSPACE.into()),
+                _ => Reply::Some,
+            },
         };
-        if !replied {
-            return Ok(());
-        }
+        let error = match reply {
+            Reply::None => return Ok(()),
+            Reply::Some => None,
+            Reply::Error(text) => Some(text),
+        };
         let name = spec.map_or("<unknown>", |s| s.name);
         let line = self.meta.line(now);
-        Err(Gone::Broken(format!("Replica generated a reply to command '{name}', disconnecting it: {line}")))
+        let mut lines = vec![format!("Replica generated a reply to command '{name}', disconnecting it: {line}")];
+        lines.extend(error.map(|text| {
+            format!(
+                "== CRITICAL == This primary is sending an error to its replica: '{text}' after processing the command \
+                 '{name}'"
+            )
+        }));
+        Err(Gone::Broken(lines))
+    }
+
+    fn hear_replconf(&mut self, now: Mono, args: Args<'_>, env: &ReplconfEnv<'_>, said: &mut Said) -> Reply {
+        let options: Vec<&[u8]> = args.skip(1).iter().collect();
+        match self.session.handle_replconf(now, &options, env) {
+            Replconf::Acked { stream_from } => {
+                said.acked = true;
+                said.starts |= stream_from.is_some();
+                Reply::None
+            }
+            Replconf::AckWanted => {
+                said.ack_wanted = true;
+                Reply::None
+            }
+            Replconf::Ignored => Reply::None,
+            Replconf::Ok => Reply::Some,
+            Replconf::Error(error) => Reply::Error(error.to_string()),
+        }
     }
 
     /// Whether more waits for it than it may let pile up (replication 2.1); the limits never fall below the backlog.
@@ -342,6 +385,12 @@ impl Replica {
     pub(super) fn stream_from(&self) -> Option<Offset> {
         self.reader.as_ref().map(Reader::position)
     }
+}
+
+/// The command or subcommand that a request names, whatever its arguments.
+fn named(args: Args<'_>) -> Option<&'static CommandSpec> {
+    let spec = baton_commands::lookup(args.name())?;
+    if spec.subcommands.is_empty() { Some(spec) } else { spec.subcommand(args.get(1)?) }
 }
 
 #[cfg(test)]

@@ -78,13 +78,25 @@ fn acknowledgements_are_heard_in_pieces_and_line_ends_say_nothing() {
 
 #[test]
 fn whatever_would_be_answered_ends_the_connection() {
-    for (said, name) in [(&b"PING\r\n"[..], "ping"), (b"GET k\r\n", "get"), (b"nosuch\r\n", "<unknown>")] {
-        match rig().says(said) {
-            Err(Gone::Broken(line)) => {
-                assert!(line.starts_with(&format!("Replica generated a reply to command '{name}'")), "{line}");
-            }
-            other => panic!("{other:?}"),
-        }
+    let keyspace = Some("Replica can't interact with the keyspace");
+    for (said, name, error) in [
+        ("PING", "ping", None),
+        ("XINFO HELP", "xinfo|help", None),
+        ("GET k", "get", keyspace),
+        ("PUBLISH a b", "publish", keyspace),
+        ("SET k", "set", Some("wrong number of arguments for 'set' command")),
+        ("nosuch", "<unknown>", Some("unknown command 'nosuch', with args beginning with: ")),
+        ("XINFO nosuch", "<unknown>", Some("unknown subcommand 'nosuch'. Try XINFO HELP.")),
+        ("REPLCONF capa eof", "replconf", None),
+        ("REPLCONF foo bar", "replconf", Some("Unrecognized REPLCONF option: foo")),
+    ] {
+        let Err(Gone::Broken(lines)) = rig().says(format!("{said}\r\n").as_bytes()) else { panic!("{said}") };
+        let first = format!("Replica generated a reply to command '{name}', disconnecting it: id=");
+        assert!(lines[0].starts_with(&first), "{lines:?}");
+        let second = error.map(|text| {
+            format!("== CRITICAL == This primary is sending an error to its replica: '{text}' after processing the command '{name}'")
+        });
+        assert_eq!(lines.get(1), second.as_ref());
     }
     assert!(matches!(rig().says(b"*1\r\n+x\r\n"), Err(Gone::Broken(_))));
     let mut rig = rig();

@@ -32,9 +32,26 @@ use crate::slot_stats::SlotCost;
 use crate::worker::WorkerMessage;
 use crate::worker::count::nanos_since;
 
-/// Whom this node follows changed while bytes of the former primary waited: they are void.
+/// Whom this node follows changed while bytes of the former primary waited, or their connection was cut: they are void.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stale;
+
+/// By what right a primary's stream is executed here. It is looked at inside the gate, so whoever takes it away while the world
+/// stands still, a transaction for one, sees nothing executed from then on.
+#[derive(Clone, Copy)]
+pub(super) struct Mandate<'a> {
+    /// The order to follow the primary.
+    pub(super) epoch: u64,
+    /// The connection that the bytes came over.
+    pub(super) conn: Option<&'a ClientMeta>,
+}
+
+impl Mandate<'_> {
+    fn check(self, shared: &Shared) -> Result<(), Stale> {
+        let cut = self.conn.is_some_and(|meta| meta.doomed.load(Ordering::Acquire));
+        if cut || shared.repl.epoch.load(Ordering::SeqCst) != self.epoch { Err(Stale) } else { Ok(()) }
+    }
+}
 
 /// What the applied bytes asked for besides changes of the dataset.
 #[derive(Debug, Default)]
@@ -94,14 +111,14 @@ impl Applier {
     }
 
     /// Applies the whole units of the stream.
-    pub(super) fn apply(&mut self, stream: &Stream, epoch: u64) -> Result<Requests, Stale> {
+    pub(super) fn apply(&mut self, stream: &Stream, mandate: Mandate<'_>) -> Result<Requests, Stale> {
         let mut next = 0;
         while next < stream.commands().len() {
             let unit = stream.unit(next);
             next = if needs_stillness(stream, unit.clone()) {
-                self.apply_still(stream, unit, epoch)?
+                self.apply_still(stream, unit, mandate)?
             } else {
-                self.apply_beside(stream, next, epoch)?
+                self.apply_beside(stream, next, mandate)?
             };
             for garbage in self.garbage.drain(..) {
                 self.shared.free_later(garbage);
@@ -111,11 +128,11 @@ impl Applier {
     }
 
     /// Applies units beside readers, up to one that needs the world to stand still. Gives where it stopped.
-    fn apply_beside(&mut self, stream: &Stream, first: usize, epoch: u64) -> Result<usize, Stale> {
+    fn apply_beside(&mut self, stream: &Stream, first: usize, mandate: Mandate<'_>) -> Result<usize, Stale> {
         let shared = Arc::clone(&self.shared);
         let _pass = shared.gate.enter(shared.link_lane());
         let keys = prefetch(&shared, self.db, stream, first);
-        let mut turn = self.turn(epoch)?;
+        let mut turn = self.turn(mandate)?;
         let mut next = first;
         while next < stream.commands().len() {
             let unit = stream.unit(next);
@@ -138,10 +155,10 @@ impl Applier {
     }
 
     /// Applies one unit while the world stands still.
-    fn apply_still(&mut self, stream: &Stream, unit: Range<usize>, epoch: u64) -> Result<usize, Stale> {
+    fn apply_still(&mut self, stream: &Stream, unit: Range<usize>, mandate: Mandate<'_>) -> Result<usize, Stale> {
         let shared = Arc::clone(&self.shared);
         let _still = shared.gate.stop_world();
-        let mut turn = self.turn(epoch)?;
+        let mut turn = self.turn(mandate)?;
         for i in unit.clone() {
             turn.alone(stream, i);
         }
@@ -149,11 +166,9 @@ impl Applier {
         Ok(unit.end)
     }
 
-    /// Begins to apply, inside the gate, unless whom this node follows changed.
-    fn turn(&mut self, epoch: u64) -> Result<Turn<'_>, Stale> {
-        if self.shared.repl.epoch.load(Ordering::SeqCst) != epoch {
-            return Err(Stale);
-        }
+    /// Begins to apply, inside the gate, if that is still right.
+    fn turn(&mut self, mandate: Mandate<'_>) -> Result<Turn<'_>, Stale> {
+        mandate.check(&self.shared)?;
         Ok(self.any_turn())
     }
 
