@@ -2,6 +2,7 @@
 
 import pathlib
 import random
+import select
 import threading
 import time
 
@@ -284,3 +285,17 @@ def test_who_counts_the_keys_of_a_slot_that_a_script_holds_is_refused_once_that_
             assert str(waiter.read()).startswith("BUSY"), command
             assert server("SCRIPT", "KILL") == b"OK"
             assert "killed by user" in str(busy.read())
+
+
+def test_no_reply_waits_for_a_script_that_arrived_in_the_same_turn(start):
+    server = start("baton", "--worker-threads", 1)
+    server("SET", "key", "value")
+    with server.connect() as early, server.connect() as late:
+        assert early("PING") == late("PING") == b"PONG"
+        server.stop()
+        early.send(encode("GET", "key"))
+        late.send(encode("EVAL", "for i = 1, 100000000 do end return 'over'", 0))
+        server.go_on()
+        assert early.read() == b"value"
+        assert select.select([late.socket], [], [], 0)[0] == [], "the reply came with that of the script"
+        assert late.read() == b"over"

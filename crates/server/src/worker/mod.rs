@@ -1,9 +1,9 @@
 //! The data plane: one thread a core, each with an epoll loop over its own connections. A worker reads a whole buffer,
-//! parses every request in it, prefetches their keys, executes them under slot locks, and writes all replies at once.
+//! parses every request in it, prefetches their keys, executes them under slot locks, and sends all replies of a turn together.
 //!
 //! Reading order: [`client`] (a connection), [`input`] (bytes to requests), [`dispatch`] (may this command run now),
 //! [`exec`] (keyspace commands on a view), [`transaction`], [`count`], [`meter`] (what slots cost), [`waiting`] (commands that wait), [`held`] and [`hold`]
-//! (replies that wait), [`unfinished`] (long replies, piece by piece), [`room`] (memory of buffers), then the loop below, and [`seat`] (who runs it while a script
+//! (replies that wait), [`unsent`] (replies of a turn), [`unfinished`] (long replies, piece by piece), [`room`] (memory of buffers), then the loop below, and [`seat`] (who runs it while a script
 //! takes long).
 
 mod asked;
