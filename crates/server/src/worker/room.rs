@@ -11,7 +11,7 @@ use super::{Now, Worker};
 
 /// Room for replies that a worker keeps at the most, in bytes: enough for the replies of a turn, or for the first piece of a
 /// long one and what stands before it.
-const KEPT_BYTES: usize = 512 * 1024;
+const KEPT_BYTES: usize = 256 * 1024;
 /// Room behind a request that nobody looks at, in bytes.
 const IGNORED_BYTES: usize = 4 * 1024;
 /// How long a connection that sends nothing keeps more than that.
