@@ -307,21 +307,35 @@ impl Worker {
         if self.seat.is_left() {
             self.sit_down_again(client);
         }
-        self.local.tell_prefixes(shared);
-        self.local.ask_for_acks(shared);
-        shared.seen.after_batch(shared, self.local.lane, dirty);
-        let nanos = nanos_since(began);
-        if shared.stats.lanes[self.local.lane.0].dirty.value() != dirty {
-            let took = Duration::from_nanos(nanos);
-            client.wrote_from.get_or_insert(told_from);
-            self.hold_unleased(shared, client, &Told { start: told_from, began, took });
-        }
+        let nanos = self.after_batch(shared, client, began, told_from, dirty);
         if outcome.1 == Flow::Wait(Waiting::Reply) {
             self.begin_reply(client, nanos);
         }
         self.count_batch(shared, client, &Ran { data, batch, count, nanos });
         self.note_batch_of_turn(shared, nanos);
         outcome
+    }
+
+    /// Does what a batch leads to for others, once nothing is held any more. Its replies begin at `told_from`, and `dirty` is
+    /// how many changes there were before it. Gives how many nanoseconds it took.
+    #[inline]
+    fn after_batch(
+        &mut self,
+        shared: &Shared,
+        client: &mut Client,
+        began: Instant,
+        told_from: usize,
+        dirty: u64,
+    ) -> u64 {
+        self.local.tell_prefixes(shared);
+        self.local.ask_for_acks(shared);
+        shared.seen.after_batch(shared, self.local.lane, dirty);
+        let nanos = nanos_since(began);
+        if shared.stats.lanes[self.local.lane.0].dirty.value() != dirty {
+            client.wrote_from.get_or_insert(told_from);
+            self.hold_unleased(shared, client, &Told { start: told_from, began, took: Duration::from_nanos(nanos) });
+        }
+        nanos
     }
 }
 
