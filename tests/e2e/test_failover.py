@@ -7,6 +7,7 @@ import time
 import pytest
 import resp
 
+from relay import Relay
 from servers import contents, eventually, fill
 
 FAST = ["--repl-diskless-sync-delay", "0"]
@@ -26,8 +27,9 @@ def state(server):
     return replication(server)["master_failover_state"]
 
 
-def link(replica, primary):
-    replica("REPLICAOF", "127.0.0.1", primary.port)
+def link(replica, place, primary=None):
+    primary = primary or place
+    replica("REPLICAOF", "127.0.0.1", place.port)
     eventually(replica.is_linked, f"{replica} to follow {primary}")
     eventually(lambda: "online" in str(replication(primary)), f"{primary} to see {replica}")
 
@@ -125,6 +127,19 @@ def pair(start):
     primary, replica = start("baton", *FAST), start("baton", *FAST)
     link(replica, primary)
     return primary, replica
+
+
+@pytest.fixture
+def relayed(start):
+    """A primary, and a replica whose link passes a relay."""
+    # Nothing but what the tests do is put into the stream.
+    primary, heir = start("baton", *FAST, "--repl-ping-replica-period", 3600), start("baton", *FAST)
+    relay = Relay(primary)
+    link(heir, relay, primary)
+    primary("SET", "k", "v")
+    assert primary("WAIT", 1, 10000) == 1
+    yield primary, heir, relay
+    relay.close()
 
 
 def nothing_lost(clients, primary):
@@ -247,6 +262,35 @@ def test_a_force_after_the_time(pair):
     # What lay in the connection when the target woke up was received, and counts.
     assert heir("GET", "k") == b"v"
     assert int(heir.info("stats")["sync_full"]) == 0
+
+
+def test_the_end_of_the_stream_that_is_on_its_way_is_waited_for(start, relayed):
+    """The heir has acknowledged all data by itself when the question behind it, the stream's last bytes, is still on its
+    way to it. The others have that question, so the heir takes it in before it is primary."""
+    primary, heir, relay = relayed
+    sibling = start("baton", *FAST)
+    link(sibling, primary)
+    relay.hold()
+    assert primary("FAILOVER", "TO", "127.0.0.1", heir.port) == b"OK"
+    eventually(lambda: "Failover request received for replid" in heir.log(), "the request")
+    assert relay.held.wait(20)
+    relay.release()
+    eventually(lambda: state(primary) == "no-failover" and follows(primary, heir), "the roles to change")
+    eventually(lambda: follows(sibling, heir), "the sibling to come along")
+    assert role(heir) == b"master"
+    heir("SET", "after", "1")
+    eventually(lambda: contents(primary) == contents(sibling) == contents(heir), "all to be in step")
+    assert int(heir.info("stats")["sync_full"]) == 0
+
+
+def test_an_end_that_never_comes_is_not_waited_for_long(relayed):
+    primary, heir, relay = relayed
+    relay.hold()
+    assert primary("FAILOVER", "TO", "127.0.0.1", heir.port) == b"OK"
+    eventually(lambda: state(primary) == "no-failover" and follows(primary, heir), "the roles to change")
+    assert relay.held.wait(20)
+    assert role(heir) == b"master"
+    assert contents(primary) == contents(heir)
 
 
 # ---- blocked clients and transactions

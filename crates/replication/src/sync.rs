@@ -131,7 +131,12 @@ pub enum SyncDecision {
     /// Reply with the error.
     Refuse(Refusal),
     /// Promote this node, then decide on [`SyncRequest::after_promotion`].
-    Promote,
+    Promote {
+        /// Where the stream of the old primary ends, by its own account: it may have put something behind the data that this
+        /// node has acknowledged, and that may be on its way here. Without it this node's history would part from that of
+        /// everybody who has it.
+        end: Offset,
+    },
     /// Send `reply`, then the stream after `from`. Counts as sync_partial_ok.
     Continue {
         /// Offset before the first byte to send.
@@ -174,14 +179,14 @@ fn gate(
     if client.session.is_replica() || client.is_monitor {
         return Some(SyncDecision::Ignore);
     }
-    if let SyncRequest::Psync { replid, failover: true, .. } = request {
+    if let SyncRequest::Psync { replid, offset, failover: true } = request {
         logs.push(LogLine::notice(format!("Failover request received for replid {}.", shown(replid))));
         return Some(if node.primary_link.is_none() {
             SyncDecision::Refuse(Refusal::FailoverToPrimary)
         } else if !replid.eq_ignore_ascii_case(node.history.replid.as_bytes()) {
             SyncDecision::Refuse(Refusal::FailoverOfOther)
         } else {
-            SyncDecision::Promote
+            SyncDecision::Promote { end: end_of(offset) }
         });
     }
     let refusal = if node.failing_over {
@@ -198,6 +203,12 @@ fn gate(
         return None;
     };
     Some(SyncDecision::Refuse(refusal))
+}
+
+/// Where the stream of a replica ends that wants this byte next. One that wants no certain byte names no end.
+fn end_of(wanted: &[u8]) -> Offset {
+    let wanted = parse_i64(wanted).and_then(|wanted| u64::try_from(wanted).ok());
+    Offset(wanted.unwrap_or(0).saturating_sub(1))
 }
 
 /// Whether this replica could lose data by synchronising with this node (cluster-bus 15.3, S6).

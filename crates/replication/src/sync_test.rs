@@ -222,8 +222,12 @@ fn a_replica_of_the_same_history_is_promoted_even_without_its_link() {
     let (a, c) = (id('a'), id('c'));
     let replica = Case { primary_link: Some(PrimaryLink::Down), ..case() };
     let (decision, logs) = answer(&replica, &format!("PSYNC {a} 999 failover"));
-    assert_eq!(decision, SyncDecision::Promote);
+    assert_eq!(decision, SyncDecision::Promote { end: Offset(998) });
     assert_eq!(texts(&logs), [format!("Failover request received for replid {a}.")]);
+    for endless in ["-1", "0", "1", "word", "-9223372036854775808"] {
+        let (decision, _) = answer(&replica, &format!("PSYNC {a} {endless} FAILOVER"));
+        assert_eq!(decision, SyncDecision::Promote { end: Offset(0) }, "{endless}");
+    }
     let refused = |case: &Case, id| match answer(case, &format!("PSYNC {id} 1 FAILOVER")).0 {
         SyncDecision::Refuse(refusal) => refusal.to_string(),
         other => format!("{other:?}"),

@@ -191,7 +191,7 @@ pub fn sync(cx: &mut Context<'_>, client: &mut Client, args: Args<'_>) -> Outcom
             Err(text.trim_start_matches('-').to_owned().into())
         }
         // The feeder decides again, and says so in the log: it may have to wait until then.
-        SyncDecision::Promote | SyncDecision::Continue { .. } | SyncDecision::FullResync { .. } => {
+        SyncDecision::Promote { .. } | SyncDecision::Continue { .. } | SyncDecision::FullResync { .. } => {
             client.psync = is_psync.then(|| rest.iter().map(|a| a.to_vec()).collect());
             client.adopt = true;
             Ok(Flow::Stop)

@@ -23,7 +23,7 @@ use baton_replication::session::ReplconfEnv;
 use baton_replication::sync::{SyncDecision, SyncRequest};
 use mio::{Events, Poll, Token};
 
-use super::{Adopted, FeederMessage, LinkMessage, ReplicaView};
+use super::{Adopted, FeederMessage, LinkMessage, ReplicaView, Settling};
 use crate::clients::ClientId;
 use crate::control::ControlMessage;
 use crate::mailbox::{Inbox, Mailbox, mailbox};
@@ -43,8 +43,9 @@ const PUMP_BYTES: usize = 1 << 20;
 const ASKED_FOR: Duration = Duration::from_secs(1);
 /// How long the promotion of this node may take before the peer that asked for it is given up.
 const PROMOTION_MAX: Duration = Duration::from_secs(5);
-/// How long the rest of the old primary's stream is waited for before a promotion.
-const SETTLE_MAX: Duration = Duration::from_millis(100);
+/// How long the rest of the old primary's stream is waited for before a promotion. It was sent before the request for the
+/// promotion or at the same time, so it takes longer only where it doesn't come at all.
+const SETTLE_MAX: Duration = Duration::from_secs(1);
 /// While the stream flows faster than this, the feeder does not ask to be woken for each append...
 const BUSY_GAP: Duration = Duration::from_micros(200);
 /// ...but looks again after this time. Waking it costs the writer a system call and the machine two changes of thread,
@@ -233,7 +234,7 @@ impl Feeder {
         };
         let (decision, reader) = self.decide(request, &adopted);
         match decision {
-            SyncDecision::Promote => self.promote_for(adopted),
+            SyncDecision::Promote { end } => self.promote_for(adopted, end),
             SyncDecision::Ignore => self.shared.clients.remove(adopted.meta.id),
             SyncDecision::Refuse(refusal) => {
                 let id = adopted.meta.id;
@@ -298,11 +299,11 @@ impl Feeder {
 
     /// The peer wants this node to become primary first. Its request comes back behind everything that the promotion
     /// itself has to say to this thread.
-    fn promote_for(&self, mut adopted: Adopted) {
+    fn promote_for(&self, mut adopted: Adopted, end: Offset) {
         let threads = self.shared.threads();
-        // What the peer sent as its stream may still lie in the other connection: it counts as received.
+        // What the peer sent as its stream may still be in the other connection: it counts as received.
         let (done, applied) = crossbeam_channel::bounded(1);
-        threads.link.send(LinkMessage::Settle(done));
+        threads.link.send(LinkMessage::Settle(Settling { end, done }));
         let _ = applied.recv_timeout(SETTLE_MAX);
         let (done, promoted) = crossbeam_channel::bounded(1);
         let who = adopted.meta.line(self.shared.clock.mono());

@@ -21,7 +21,7 @@ use baton_node::{Resync, Sight};
 use baton_replication::link::{self as machine, ConnId, Effect, Input, Payload, Position, ReplicaLink, Start};
 use mio::{Events, Poll, Token};
 
-use super::{FeederMessage, Follow, LinkMessage, role, write_log};
+use super::{FeederMessage, Follow, LinkMessage, Settling, role, write_log};
 use crate::conn::Moved;
 use crate::control::{ControlMessage, ReplyTo, TakeoverNews};
 use crate::mailbox::{Inbox, Mailbox, mailbox};
@@ -67,7 +67,7 @@ pub fn run(shared: Arc<Shared>, seed: Seed) {
         wire: None,
         load: None,
         loaded: None,
-        settling: Vec::new(),
+        settling: None,
         stream: None,
         shown_up: false,
         show_at: Mono::ZERO,
@@ -90,8 +90,8 @@ struct Link {
     load: Option<Load>,
     /// A snapshot that is complete and about to be taken over.
     loaded: Option<Loaded>,
-    /// Who waits until everything that has arrived is applied.
-    settling: Vec<crossbeam_channel::Sender<()>>,
+    /// Who waits for the rest of the stream. Whoever asked before the latest one waits no more.
+    settling: Option<Settling>,
     /// The stream, while it flows.
     stream: Option<Stream>,
     /// Whether the others were told that the link is up.
@@ -130,13 +130,14 @@ impl Link {
         true
     }
 
-    /// Answers whoever waits for what has arrived, once the kernel has no more of it.
+    /// Answers whoever waits for the rest of the stream, once the kernel has no more of it and its end is reached. One that
+    /// broke off does not go on: the old primary asks to follow this node, and gives its stream to nobody new.
     fn settle(&mut self) {
-        if !self.settling.is_empty() && !self.wire.as_ref().is_some_and(|w| w.readable && w.phase == Phase::Open) {
-            for done in self.settling.drain(..) {
-                // Whoever stopped waiting meanwhile has gone on without.
-                let _ = done.send(());
-            }
+        let more = self.wire.as_ref().is_some_and(|w| w.readable && w.phase == Phase::Open);
+        let (here, flows) = (self.shared.journal.end(), self.stream.is_some());
+        if let Some(settling) = self.settling.take_if(|waits| !more && (here >= waits.end || !flows)) {
+            // Whoever stopped waiting meanwhile has gone on without.
+            let _ = settling.done.send(());
         }
     }
 
@@ -167,10 +168,10 @@ impl Link {
                     self.machine.fsynced(self.shared.aof.fsynced());
                     self.handle(Input::AckNow);
                 }
-                LinkMessage::Settle(done) => {
+                LinkMessage::Settle(settling) => {
                     // An event may not have come yet for what is there already.
                     self.wire.iter_mut().for_each(|w| w.readable = true);
-                    self.settling.push(done);
+                    self.settling = Some(settling);
                 }
                 LinkMessage::Resolved { conn, addrs } => self.resolved(ConnId(conn), addrs),
                 LinkMessage::Stop => {

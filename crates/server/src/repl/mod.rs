@@ -182,6 +182,14 @@ pub struct Follow {
     pub epoch: u64,
 }
 
+/// A wait for the rest of the primary's stream: all that has arrived is applied, up to the end at least, or no more comes.
+pub struct Settling {
+    /// Where the stream ends.
+    pub end: Offset,
+    /// Told when it is over.
+    pub done: crossbeam_channel::Sender<()>,
+}
+
 /// What the other threads tell the link thread.
 pub enum LinkMessage {
     /// Follow this primary.
@@ -194,8 +202,8 @@ pub enum LinkMessage {
     SettingsChanged,
     /// Acknowledge now.
     AckNow,
-    /// Say so once everything that has arrived is applied.
-    Settle(crossbeam_channel::Sender<()>),
+    /// Say so once what the primary still sends is applied.
+    Settle(Settling),
     /// A name was resolved for the connection with this number.
     Resolved {
         /// Which.

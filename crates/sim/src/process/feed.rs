@@ -131,7 +131,7 @@ impl Core {
             io.trace.say(io.now, || format!("n{} log: {}", self.no, line.text));
         }
         match decision {
-            SyncDecision::Ignore | SyncDecision::Promote => {}
+            SyncDecision::Ignore | SyncDecision::Promote { .. } => {}
             SyncDecision::Refuse(refusal) => self.say(io, conn, format!("{refusal}\r\n").into_bytes()),
             SyncDecision::Continue { from, reply } => {
                 self.history.give();
