@@ -131,9 +131,7 @@ fn batches(store: &Store, order: &[u64], act: impl Fn(&Store, &Key<'_>)) {
     for batch in order.chunks_exact(BATCH) {
         let names: [[u8; 16]; BATCH] = std::array::from_fn(|i| name(batch[i]));
         let keys: [Key<'_>; BATCH] = std::array::from_fn(|i| store.key(&names[i]));
-        keys.iter().for_each(|k| store.prefetch_slot(k));
-        keys.iter().for_each(|k| store.prefetch_bucket(DB, k));
-        keys.iter().for_each(|k| store.prefetch_entry(DB, k));
+        store.prefetch(DB, keys.iter());
         keys.iter().for_each(|k| act(store, k));
     }
 }

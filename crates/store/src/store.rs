@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use baton_base::{Slot, WallMs};
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 
 use crate::clock::{self, AccessRule, AccessWord};
 use crate::counters::Counters;
@@ -18,6 +19,9 @@ use crate::slot_data::{SlotCell, SlotData, SlotGuard};
 use crate::snapshot::{SnapshotWalker, WalkState};
 use crate::view::{Expiry, View};
 use crate::walk::WalkWord;
+
+/// Keys that are followed to a second bucket without memory of their own.
+const FURTHER_ROOM: usize = 64;
 
 /// What a store is made with.
 #[derive(Clone, Debug)]
@@ -143,16 +147,25 @@ impl Store {
         Key { bytes, slot: Slot::of_key(bytes), hash: KeyHash(self.hasher.hash(bytes)) }
     }
 
+    /// Brings what looking for these keys will touch on its way, stage by stage, so that the waits for memory overlap.
+    #[inline]
+    pub fn prefetch<'k>(&self, db: DbIndex, keys: impl Iterator<Item = &'k Key<'k>> + Clone) {
+        keys.clone().for_each(|key| self.prefetch_slot(key));
+        keys.clone().for_each(|key| self.prefetch_bucket(db, key));
+        let further: SmallVec<[&Key<'_>; FURTHER_ROOM]> = keys.filter(|key| self.prefetch_entry(db, key)).collect();
+        further.iter().for_each(|key| self.prefetch_further_entry(db, key));
+    }
+
     /// First prefetch stage: the slot's own cache line. Touches nothing that another thread may free.
     #[inline]
-    pub fn prefetch_slot(&self, key: &Key<'_>) {
+    fn prefetch_slot(&self, key: &Key<'_>) {
         self.cells[key.slot.index()].prefetch();
     }
 
     /// Second stage: the bucket. Takes no lock for database 0 unless the slot holds hundreds of keys; otherwise skipped
     /// where the slot is locked right now.
     #[inline]
-    pub fn prefetch_bucket(&self, db: DbIndex, key: &Key<'_>) {
+    fn prefetch_bucket(&self, db: DbIndex, key: &Key<'_>) {
         let cell = &self.cells[key.slot.index()];
         if db.0 != 0 || !cell.prefetch_bucket(key.hash.0) {
             cell.try_peek(|data| {
@@ -163,17 +176,28 @@ impl Store {
         }
     }
 
-    /// Third stage: the entry that the tag points at. Skipped where the slot is locked right now.
+    /// Third stage: the entry that the tag points at, or where it may be further on, which it tells. Skipped where the slot is
+    /// locked right now.
     #[inline]
-    pub fn prefetch_entry(&self, db: DbIndex, key: &Key<'_>) {
+    fn prefetch_entry(&self, db: DbIndex, key: &Key<'_>) -> bool {
+        let mut is_further = false;
+        self.cells[key.slot.index()].try_peek(|data| {
+            is_further = data.table(db).is_some_and(|table| table.prefetch_record(key.hash.0));
+        });
+        is_further
+    }
+
+    /// Fourth stage: the entry that is further on. Skipped where the slot is locked right now.
+    #[inline]
+    fn prefetch_further_entry(&self, db: DbIndex, key: &Key<'_>) {
         self.cells[key.slot.index()].try_peek(|data| {
             if let Some(table) = data.table(db) {
-                table.prefetch_record(key.hash.0);
+                table.prefetch_further_record(key.hash.0);
             }
         });
     }
 
-    /// Fourth stage: what looking for these fields or members will touch in the key's value, if that is a large one.
+    /// Behind the other stages: what looking for these fields or members will touch in the key's value, if that is a large one.
     /// Skipped where the slot is locked right now.
     pub fn prefetch_elements(&self, db: DbIndex, key: &Key<'_>, names: &[&[u8]]) {
         self.cells[key.slot.index()].try_peek(|data| {

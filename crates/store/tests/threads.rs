@@ -34,9 +34,7 @@ fn no_increment_is_lost() {
                 for _ in 0..rounds {
                     let name = format!("{{t}}{}", rng.below(50));
                     let key = store.key(name.as_bytes());
-                    store.prefetch_slot(&key);
-                    store.prefetch_bucket(DB, &key);
-                    store.prefetch_entry(DB, &key);
+                    store.prefetch(DB, std::iter::once(&key));
                     store.prefetch_elements(DB, &key, &[b"a", b"b"]);
                     let mut view = store.view(key.slot, DB, NOW, Expiry::Delete);
                     let old = view.read(&key, true).map_or(0, |e| number(&e));

@@ -365,9 +365,7 @@ fn prefetch(x: &Exec<'_, '_>, pattern: &[u8], elements: &[&[u8]]) {
         elements.iter().filter_map(|element| name_of(pattern, element)).map(|(name, _)| name).collect();
     let (store, db) = (x.view.store(), x.view.db());
     let keys: Vec<_> = names.iter().map(|name| x.view.key(name)).collect();
-    keys.iter().for_each(|key| store.prefetch_slot(key));
-    keys.iter().for_each(|key| store.prefetch_bucket(db, key));
-    keys.iter().for_each(|key| store.prefetch_entry(db, key));
+    store.prefetch(db, keys.iter());
 }
 
 /// Elements whose keys are fetched at a time.

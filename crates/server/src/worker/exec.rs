@@ -178,9 +178,7 @@ fn prefetch(store: &Store, db: DbIndex, keys: &[Key<'_>]) {
     }
     // A command may name a million keys; what was fetched first would be gone again before it is used.
     let near = &keys[..keys.len().min(PREFETCH_KEYS_MAX)];
-    near.iter().for_each(|key| store.prefetch_slot(key));
-    near.iter().for_each(|key| store.prefetch_bucket(db, key));
-    near.iter().for_each(|key| store.prefetch_entry(db, key));
+    store.prefetch(db, near.iter());
 }
 
 const PREFETCH_KEYS_MAX: usize = 64;

@@ -25,19 +25,11 @@ pub(super) fn keys<'k>(store: &Store, db: DbIndex, data: &'k [u8], batch: &'k Ba
             let spec = request.spec()?;
             let key = store.key(request.args(data, batch).get(spec.single_key()?)?);
             names |= spec.elements.is_some();
-            if many {
-                store.prefetch_slot(&key);
-            }
             Some(key)
         })
         .collect();
     if many {
-        for key in keys.iter().flatten() {
-            store.prefetch_bucket(db, key);
-        }
-        for key in keys.iter().flatten() {
-            store.prefetch_entry(db, key);
-        }
+        store.prefetch(db, keys.iter().flatten());
     }
     if names {
         elements(store, db, data, batch, &keys);

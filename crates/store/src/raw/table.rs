@@ -330,23 +330,35 @@ impl Table {
         }
     }
 
-    /// The records that a lookup would compare with first, asked for into the cache.
+    /// The record that a lookup would compare with first, asked for into the cache, or else the second bucket. Tells whether it
+    /// was that one, so that the record may be asked for from there.
     #[inline]
-    pub(crate) fn prefetch_record(&self, hash: u64) {
-        if self.buckets.len() == 0 {
-            return;
+    pub(crate) fn prefetch_record(&self, hash: u64) -> bool {
+        let Some(bucket) = self.home_bucket(hash) else { return false };
+        if prefetch_tagged(bucket, hash) {
+            return false;
         }
-        // SAFETY: the array gives the address of a live bucket, which stays while the table is borrowed.
-        let bucket = unsafe { self.buckets.at(home_of(hash, self.buckets.len())).as_ref() };
-        if let Some(place) = bucket.places_with(tag_of(hash)).next() {
-            let at = bucket.record(place).as_ptr();
-            prefetch::line(at);
-            // A record is aligned to eight bytes only; with a text of 64 bytes it reaches into the next line or two.
-            prefetch::line(at.wrapping_add(64));
-            prefetch::line(at.wrapping_add(80));
-        } else if let Some(next) = bucket.next() {
+        let next = bucket.next();
+        if let Some(next) = next {
             prefetch::line(next.as_ptr());
         }
+        next.is_some()
+    }
+
+    /// As [`Table::prefetch_record`], in the second bucket.
+    #[inline]
+    pub(crate) fn prefetch_further_record(&self, hash: u64) {
+        if let Some(next) = self.home_bucket(hash).and_then(Bucket::next) {
+            // SAFETY: a chain links live buckets, which stay while the table is borrowed.
+            prefetch_tagged(unsafe { next.as_ref() }, hash);
+        }
+    }
+
+    /// The first bucket of a hash.
+    #[inline]
+    fn home_bucket(&self, hash: u64) -> Option<&Bucket> {
+        // SAFETY: the array gives the address of a live bucket, which stays while the table is borrowed.
+        (self.buckets.len() > 0).then(|| unsafe { self.buckets.at(home_of(hash, self.buckets.len())).as_ref() })
     }
 
     /// Where the bucket of a hash will be looked for, as one word that [`hinted_bucket`] understands; zero where there
@@ -357,6 +369,18 @@ impl Table {
         // A segment is aligned to 64 bytes and has 1..=64 buckets.
         base.addr() | (buckets & 63)
     }
+}
+
+/// Asks for the first record of a bucket with the tag of this hash; tells whether there is one.
+#[inline]
+fn prefetch_tagged(bucket: &Bucket, hash: u64) -> bool {
+    let Some(place) = bucket.places_with(tag_of(hash)).next() else { return false };
+    let at = bucket.record(place).as_ptr();
+    prefetch::line(at);
+    // A record is aligned to eight bytes only; with a text of 64 bytes it reaches into the next line or two.
+    prefetch::line(at.wrapping_add(64));
+    prefetch::line(at.wrapping_add(80));
+    true
 }
 
 /// The address of the bucket for a hash, from a word that [`Table::hint`] gave at some time; only for prefetching.

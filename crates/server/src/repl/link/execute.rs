@@ -552,16 +552,10 @@ fn prefetch<'k>(shared: &Shared, db: DbIndex, stream: &'k Stream, first: usize) 
         .map(|command| {
             let args = stream.args(command);
             let key = store.key(args.get(command.spec?.single_key()?)?);
-            store.prefetch_slot(&key);
             Some(key)
         })
         .collect();
-    for key in keys.iter().flatten() {
-        store.prefetch_bucket(db, key);
-    }
-    for key in keys.iter().flatten() {
-        store.prefetch_entry(db, key);
-    }
+    store.prefetch(db, keys.iter().flatten());
     keys
 }
 

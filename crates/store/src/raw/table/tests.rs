@@ -14,7 +14,7 @@ fn record(key: &[u8]) -> Record {
 fn chains_give_their_further_buckets_back() {
     let hasher = KeyHasher::new(3);
     let mut table = Table::new();
-    let keys: Vec<String> = (0..500).map(|n| n.to_string()).collect();
+    let keys: Vec<String> = (0..850).map(|n| n.to_string()).collect();
     for key in &keys {
         table.insert(hasher.hash(key.as_bytes()), record(key.as_bytes()), &hasher);
     }
