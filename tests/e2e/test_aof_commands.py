@@ -6,7 +6,7 @@ import resp
 from servers import SAMPLE_COLLECTIONS, eventually
 from test_aof_write import Writers, rewrite
 from test_cluster import make_cluster  # noqa: F401 (a fixture)
-from test_slot_jobs import ended, first_slots, latest, move, tag_of
+from test_slot_jobs import ended, follows_with_key, latest, slot_on_its_way
 
 ON = ("--appendonly", "yes", "--aof-use-rdb-preamble", "no")
 DEBUG = ("--enable-debug-command", "yes")
@@ -236,21 +236,13 @@ def test_a_base_of_commands_says_where_in_the_stream_it_stands(start):
 def test_slots_that_are_coming_are_hidden_still_after_a_base_of_commands(make_cluster):  # noqa: F811
     """Commands have the job as the stream has it, and a line whose data it all is; the replica asks for nothing again."""
     cluster = make_cluster(*["baton"] * 6, settings=(*ON, *DEBUG))
-    source, target = cluster.nodes[:2]
-    slot, _ = first_slots(cluster, source, 1)
-    source("SET", tag_of(source, slot), "v")
-    source("DEBUG", "SLOTMIGRATION", "PREVENT-PAUSE", 1)
-    move(source, target, slot, slot)
-    eventually(lambda: latest(source)["state"] == "waiting-to-pause", "the values to be there")
-    replica = cluster.replicas_of(target)[0]
-    there = lambda: replica.info("replication")["master_link_status"] == "up" and replica("CLUSTER", "COUNTKEYSINSLOT", slot) == 1
-    eventually(there, "the replica to have the key")
+    source, target, slot, replica = slot_on_its_way(cluster)
     rewrite(replica)
     data = base(replica).read_bytes()
     assert data.startswith(b"#BATON-SHARD:%s\r\n" % replica("CLUSTER", "MYSHARDID")) and b"ESTABLISH" in data
     before = target.info("stats")["sync_full"]
     replica.restart()
-    eventually(there, "the replica to have the key again")
+    eventually(lambda: follows_with_key(replica, slot), "the replica to have the key again")
     assert target.info("stats")["sync_full"] == before
     assert replica("DBSIZE") == 0 and replica("KEYS", "*") == [] and latest(replica)["state"] == "occurring-on-primary"
     source("DEBUG", "SLOTMIGRATION", "PREVENT-PAUSE", 0)

@@ -259,10 +259,12 @@ def test_slots_come_from_two_nodes_and_leave_to_two_at_a_time(make_cluster):  # 
     both([(middle, node, slot, tag) for node, slot, tag in tagged])
 
 
-@pytest.mark.parametrize("kinds", [["baton"] * 6, ["baton", "valkey"] + ["baton"] * 4, ["baton"] * 3 + ["valkey"] * 3], ids=["baton", "of-valkey", "valkey"])
-@pytest.mark.parametrize("saved", [False, True], ids=["anew", "saved"])
-def test_a_replica_of_the_target_starts_again(make_cluster, kinds, saved):  # noqa: F811
-    cluster = make_cluster(*kinds, settings=DEBUG)
+def follows_with_key(replica, slot):
+    return replica.is_linked() and replica("CLUSTER", "COUNTKEYSINSLOT", slot) == 1
+
+
+def slot_on_its_way(cluster):
+    """Copies a slot with a key, but does not let it be handed over. Gives source, target, slot, and a replica of the target that has the key, too."""
     source, target = cluster.nodes[:2]
     slot, _ = first_slots(cluster, source, 1)
     source("SET", tag_of(source, slot), "v")
@@ -270,12 +272,19 @@ def test_a_replica_of_the_target_starts_again(make_cluster, kinds, saved):  # no
     move(source, target, slot, slot)
     eventually(lambda: latest(source)["state"] == "waiting-to-pause", "the values to be there")
     replica = cluster.replicas_of(target)[0]
-    there = lambda: replica.is_linked() and replica("CLUSTER", "COUNTKEYSINSLOT", slot) == 1
-    eventually(there, "the replica to have the key")
+    eventually(lambda: follows_with_key(replica, slot), "the replica to have the key")
+    return source, target, slot, replica
+
+
+@pytest.mark.parametrize("kinds", [["baton"] * 6, ["baton", "valkey"] + ["baton"] * 4, ["baton"] * 3 + ["valkey"] * 3], ids=["baton", "of-valkey", "valkey"])
+@pytest.mark.parametrize("saved", [False, True], ids=["anew", "saved"])
+def test_a_replica_of_the_target_starts_again(make_cluster, kinds, saved):  # noqa: F811
+    cluster = make_cluster(*kinds, settings=DEBUG)
+    source, target, slot, replica = slot_on_its_way(cluster)
     if saved:
         assert replica("SAVE") == b"OK"
     replica.restart()
-    eventually(there, "the replica to have the key again")
+    eventually(lambda: follows_with_key(replica, slot), "the replica to have the key again")
     assert replica("DBSIZE") == 0 and replica("KEYS", "*") == [] and latest(replica)["state"] == "occurring-on-primary"
     source("DEBUG", "SLOTMIGRATION", "PREVENT-PAUSE", 0)
     assert ended(target)["state"] == "success"

@@ -92,13 +92,19 @@ fn fields_that_end_come_one_by_one_with_their_times() {
     assert_eq!(commands(Value::Hash(hash.as_ref())), ["HSETEX k PXAT 77 FIELDS 1 ends 2", "HMSET k stays 1"]);
 }
 
+fn id(ms: u64) -> StreamId {
+    StreamId::new(ms, 1)
+}
+
+fn three_entries() -> Stream {
+    let mut stream = Stream::default();
+    (1..4).for_each(|ms| stream.append(id(ms), &[b"f", b"v"], &Limits::default()));
+    stream
+}
+
 #[test]
 fn a_stream_comes_with_its_groups() {
-    let mut stream = Stream::default();
-    let id = |ms| StreamId::new(ms, 1);
-    for ms in 1..4 {
-        stream.append(id(ms), &[b"f", b"v"], &Limits::default());
-    }
+    let mut stream = three_entries();
     stream.delete(id(3));
     stream.create_group(b"g", id(2), Some(2));
     stream.create_group(b"h", StreamId::MIN, None);
@@ -122,11 +128,7 @@ fn a_stream_comes_with_its_groups() {
 /// Observed: Valkey 9.1.2 writes a claim of an entry that is not there any more, and its reader passes over that.
 #[test]
 fn what_was_deleted_while_it_was_pending_stays_pending() {
-    let mut stream = Stream::default();
-    let id = |ms| StreamId::new(ms, 1);
-    for ms in 1..4 {
-        stream.append(id(ms), &[b"f", b"v"], &Limits::default());
-    }
+    let mut stream = three_entries();
     stream.create_group(b"g", id(3), Some(3));
     stream.edit_group(b"g", |group| {
         group.create_consumer(b"c", 6);

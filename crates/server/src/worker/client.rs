@@ -230,7 +230,7 @@ pub struct Client {
     pub over_soft_since: Option<Mono>,
     /// End of the stream after its latest write, for WAIT.
     pub last_write: Offset,
-    /// Where in the output the replies begin of the batches that wrote last.
+    /// Where in the output the replies begin of batches that wrote, as far as they are not sent.
     pub wrote_from: Option<usize>,
     /// Its replies wait for the end of the turn.
     pub is_unsent: bool,
@@ -351,7 +351,7 @@ impl Client {
             return Ok(total);
         }
         self.out.buf.clear();
-        self.written = 0;
+        (self.written, self.wrote_from) = (0, None);
         Ok(total)
     }
 
@@ -360,6 +360,7 @@ impl Client {
         if self.written >= WRITTEN_BYTES_KEPT && self.written > self.out.buf.len() / 2 {
             self.out.buf.drain(..self.written);
             self.held.shift(self.written);
+            self.wrote_from = self.wrote_from.map(|from| from.saturating_sub(self.written));
             self.written = 0;
         }
     }

@@ -119,7 +119,6 @@ impl Worker {
                 Moved::Closed => return false,
             };
             self.count_read(shared, client, n, now);
-            client.wrote_from = None;
             if client.tracking.is_some() {
                 self.hear_changes(shared, client);
             }

@@ -85,8 +85,6 @@ impl Worker {
             let alive = self.send(shared, &mut client);
             self.put_back(shared, index, client, alive);
         }
-        // Whoever was named while this went on stays named.
-        places.append(&mut self.seat.unsent.places);
         self.seat.unsent = Unsent { places, nanos: 0 };
     }
 }
